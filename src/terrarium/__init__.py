@@ -1,0 +1,1 @@
+"""Living worlds for LLM agents."""

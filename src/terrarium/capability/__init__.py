@@ -1,0 +1,1 @@
+"""Services of a world, one file each."""

@@ -1,0 +1,1 @@
+"""The words of the language; imports nothing else of the package."""

@@ -1,0 +1,228 @@
+"""What a program registered to be called back, and the passing of time that calls it.
+
+Callbacks are known by the number of the call that registered them. Functions are never saved: a program that runs
+again registers them again, under the same numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from terrarium.core.clock import Clock, Schedule, Span, moment_micros, span_micros
+from terrarium.core.errors import BudgetSpent, ConfigError, ReentrantCall, ReplayDiverged, describe
+from terrarium.core.journal import EventKind, Journal
+from terrarium.core.program import Program
+from terrarium.core.replay import Live
+from terrarium.core.values import Value, decode
+
+Function = Callable[..., Any]
+
+
+class Callbacks:
+    """The schedule and the conditions of a world, the functions behind them, and their firing.
+
+    Args:
+        clock: World time, which only this class moves.
+        journal: Where `fire` and `fired` are written.
+        version: A number that grows with every write the world can see.
+        last_moment: When the trial's world time is used up, in microseconds.
+    """
+
+    def __init__(
+        self, clock: Clock, journal: Journal, version: Callable[[], int], last_moment: int | None = None
+    ) -> None:
+        self.clock = clock
+        self.journal = journal
+        self.program: Program | None = None
+        self.schedule = Schedule()
+        self.conditions: list[int] = []
+        self.depth = 0
+        """How many callbacks are running; the program may not wait in one."""
+        self.testing = False
+        """Whether a condition is being evaluated; nobody may write meanwhile."""
+        self.cause: int | None = None
+        """The event that explains what is written now: a call, a tool call, a fire."""
+        self.failure: Exception | None = None
+        """What a callback raised; it reaches the program when its present wait ends."""
+        self.interrupted: Callable[[], bool] = lambda: False
+        """Whether time should stop passing for now, because turns were queued."""
+        self.blind = False
+        """Some capability cannot see its writes: conditions are evaluated whenever they might have come true."""
+        self._version = version
+        self._settled = 0
+        self._last_moment = last_moment
+        self._functions: dict[int, Function] = {}
+        self._tests: dict[int, Function] = {}
+
+    # -- registering ----------------------------------------------------------------------------------------------
+
+    def at(self, number: int, moment: Any) -> None:
+        """Call number `number` back at a moment; one in the past is due at once."""
+        self.schedule.add(number, moment_micros(moment, self.clock.micros))
+
+    def after(self, number: int, span: Span) -> None:
+        """Call number `number` back once a span has passed."""
+        self.schedule.add(number, self.clock.micros + span_micros(span))
+
+    def every(self, number: int, period: Span, until: Any = None, first: Any = None) -> None:
+        """Call number `number` back at every period from now on, or from `first` on, up to and including `until`."""
+        now, step = self.clock.micros, span_micros(period)
+        if step <= 0:
+            raise ConfigError("`every` needs a period above zero")
+        start = now + step if first is None else moment_micros(first, now)
+        end = None if until is None else moment_micros(until, now)
+        self.schedule.add(number, start, step, end)
+
+    def when(self, number: int) -> None:
+        """Call number `number` back once its condition holds; it is looked at when the next step or event has ended."""
+        self.conditions.append(number)
+        self._settled = -1
+
+    def cancel(self, number: int) -> bool:
+        """Forget callback `number`; False where it was not waiting."""
+        if number in self.conditions:
+            self.conditions.remove(number)
+            return True
+        return self.schedule.cancel(number)
+
+    def register(self, number: int, functions: Mapping[str, Function]) -> None:
+        """Keep the functions that call `number` brought.
+
+        `callback` and `condition` are the two of a schedule; any other names are those of an agent's tools, called
+        back as `(tool, arguments)`.
+        """
+        if "callback" in functions:
+            self._functions[number] = functions["callback"]
+            if "condition" in functions:
+                self._tests[number] = functions["condition"]
+        elif functions:
+            tools = dict(functions)
+            self._functions[number] = lambda tool, arguments: tools[tool](**arguments)
+
+    def save(self) -> dict[str, Any]:
+        """Numbers and times as plain data."""
+        return {"schedule": self.schedule.save(), "conditions": list(self.conditions)}
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Continue from what `save` returned; the functions come with the program's replay."""
+        self.schedule.load(saved["schedule"])
+        self.conditions = list(saved["conditions"])
+
+    # -- the passing of time --------------------------------------------------------------------------------------
+
+    async def pass_time(self, span: int, pausing: bool = False) -> None:
+        """Let `span` microseconds pass, firing whatever becomes due. The caller holds the baton.
+
+        Args:
+            span: Microseconds.
+            pausing: Stop early as soon as `interrupted()`.
+
+        Raises:
+            BudgetSpent: The trial's world time is used up.
+        """
+        target = self.clock.micros + span
+        spent = self._last_moment is not None and target > self._last_moment
+        if spent:
+            target = max(self.clock.micros, self._last_moment or 0)
+        while self.failure is None and not (pausing and self.interrupted()):
+            due = self.schedule.due()
+            if due is None or due > target:
+                self.clock.move(target)
+                break
+            await self._serve(lambda: self._run_due(target, pausing))
+        await self.settle()
+        if spent and self.clock.micros >= target:
+            raise BudgetSpent("the trial's world time is used up (limits.world_days)")
+
+    async def settle(self) -> None:
+        """Evaluate the conditions, if anything changed since the last time. The caller holds the baton."""
+        if self._stale():
+            await self._serve(self._run_conditions)
+
+    def _stale(self) -> bool:
+        return bool(self.conditions) and (self.blind or self._version() != self._settled)
+
+    async def _serve(self, job: Callable[[], None]) -> None:
+        if self.program is None:
+            job()
+        else:
+            await self.program.serve(job)
+
+    def _run_due(self, target: int, pausing: bool) -> None:
+        """On the program's thread: fire what is due up to `target`, in order."""
+        while self.failure is None and not (pausing and self.interrupted()):
+            entry = self.schedule.take(target)
+            if entry is None:
+                return
+            self.clock.move(entry.time)
+            self._fire_and_keep(entry.number)
+            if self._stale():
+                self._run_conditions()
+
+    def _run_conditions(self) -> None:
+        """On the program's thread: fire the first condition that holds, and look again, until none does."""
+        while self.failure is None:
+            self._settled = self._version()
+            holding = next((number for number in self.conditions if self._holds(number)), None)
+            if holding is None:
+                return
+            self.conditions.remove(holding)
+            self._fire_and_keep(holding)
+
+    def _holds(self, number: int) -> bool:
+        self.testing = True
+        try:
+            return self.failure is None and bool(self._tests[number]())
+        except Exception as error:
+            self.failure = error
+            return False
+        finally:
+            self.testing = False
+
+    # -- firing ---------------------------------------------------------------------------------------------------
+
+    def _fire_and_keep(self, number: int) -> None:
+        _, error = self.fire(number)
+        self.failure = self.failure or error
+
+    def fire(self, number: int, **payload: Value) -> tuple[Value, Exception | None]:
+        """On the program's thread: run callback `number` between `fire` and `fired`; give its result or its error."""
+        data = {"callback": number, **({"with": payload} if payload else {})}
+        seq = self.journal.append(EventKind.FIRE, "world", data, cause=number).seq
+        outer, self.cause = self.cause, seq
+        result: Value = None
+        failed: Exception | None = None
+        told: dict[str, Value] = {}
+        try:
+            result = self._run(number, payload)
+        except Exception as error:
+            failed = error
+            facts = describe(error)
+            told = {"error": {"type": facts["type"], "message": facts["message"]}}
+        finally:
+            self.cause = outer
+        self.journal.append(EventKind.FIRED, "world", told, cause=seq)
+        return result, failed
+
+    def refire(self, number: int, data: Mapping[str, Any]) -> None:
+        """The same during a replay: nothing is written, and what it raises the program was told already."""
+        try:
+            self._run(number, decode(data.get("with", {}), self.journal.blobs))
+        except (ReplayDiverged, Live):
+            raise
+        except Exception:
+            pass
+
+    def _run(self, number: int, payload: Mapping[str, Value]) -> Value:
+        function = self._functions[number]
+        self.depth += 1
+        try:
+            result = function(**payload)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise ReentrantCall("a callback cannot be an `async def`: it may not wait")
+            return result
+        finally:
+            self.depth -= 1

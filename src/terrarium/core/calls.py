@@ -1,0 +1,269 @@
+"""The calls of a program: executed and written down on a first run, answered from the journal on a replay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from terrarium.core.baton import PROGRAM, Baton
+from terrarium.core.callbacks import Callbacks
+from terrarium.core.errors import (
+    CapabilityFault,
+    JournalFault,
+    ReentrantCall,
+    TerrariumError,
+    WorldClosed,
+    WriteInCondition,
+    WrongThread,
+)
+from terrarium.core.journal import EventKind, Journal
+from terrarium.core.program import AsyncProgram, Program
+from terrarium.core.replay import Call, Cursor, Live, Outcome
+from terrarium.core.values import Value, decode, encode
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What stands behind a path.
+
+    `run` gets the number of the call and its arguments. Where `waits`, it returns a coroutine of the engine's, and the
+    program passes the baton on until that has ended. `snapshot` says that the end of the call is a resume point.
+    """
+
+    run: Callable[..., Any]
+    mode: Literal["read", "write"] = "write"
+    waits: bool = False
+    snapshot: Literal["turn", "always"] | None = None
+
+
+class Calls:
+    """Every use of `env` and `agent` by one program.
+
+    Args:
+        journal: Where calls and their ends are written.
+        callbacks: Whom to tell about functions among the arguments.
+        baton: Passed on while the program waits.
+        resolve: The handler behind a path; raises a `TerrariumError` where there is none.
+        save: Saves the world; awaited after calls that are resume points, while nothing else runs.
+        cursor: The journal of an earlier run, while it still has answers.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        callbacks: Callbacks,
+        baton: Baton,
+        resolve: Callable[[str], Handler],
+        save: Callable[[Literal["turn", "always"]], Coroutine[Any, Any, Any] | None],
+        cursor: Cursor | None,
+    ) -> None:
+        self.cursor = cursor
+        self.program: Program | None = None
+        self.closed = False
+        self.replayed: Callable[[Call], None] = lambda call: None
+        """Told of every call that the journal answered."""
+        self._journal = journal
+        self._callbacks = callbacks
+        self._baton = baton
+        self._resolve = resolve
+        self._save = save
+        self._tasks: dict[Any, int] = {}
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._holds = True
+
+    def attach(self, program: Program) -> None:
+        """Make `program` the one whose thread may call. It begins with the baton."""
+        self.program = self._callbacks.program = program
+        if isinstance(program, AsyncProgram):
+            program.on_idle = self._idle
+
+    def call(self, call: Call) -> Value:
+        """The one way in; see `World.call`."""
+        if self.program is not None and not self.program.owns_this_thread():
+            raise WrongThread("`env` and `agent` belong to the thread of their task program; use them only there")
+        if self.closed:
+            raise WorldClosed(f"the world is closed: {call.path} came after the end of its trial")
+        handler = self._resolve(call.path)
+        if self._callbacks.testing:
+            if handler.mode != "read":
+                raise WriteInCondition(f"{call.path} in a condition: conditions only look")
+            return handler.run(0, **call.args)
+        if handler.waits and self._callbacks.depth:
+            raise ReentrantCall(f"{call.path} inside a callback: it may not wait; agent.post() queues a turn")
+        functions = {name: value for name, value in call.args.items() if callable(value)}
+        named = {name: {"callable": _qualified(value)} for name, value in functions.items()}
+        args = self._encode({**call.args, **named})
+        apart = handler.waits and isinstance(self.program, AsyncProgram)
+        if self.cursor is not None:
+            try:
+                number = self.cursor.enter(call, args)
+            except Live:
+                self.go_live()
+            else:
+                self._callbacks.register(number, functions)
+                self.replayed(call)
+                return self._promise(number) if apart else self._answer(self.cursor, number)
+        number = self._write_call(call, args)
+        self._callbacks.register(number, functions)
+        return self._begin(number, handler, call) if apart else self._execute(number, handler, call)
+
+    def go_live(self) -> None:
+        """The journal has no more answers.
+
+        Raises:
+            JournalFault: It ends inside a call of an async program, where nothing can go on.
+        """
+        if self._pending:
+            raise JournalFault("the journal was cut while several calls were open; start the trial again")
+        self.cursor = None
+
+    def block(self, work: Coroutine[Any, Any, Any]) -> Value:
+        """Have `work` done on the engine's loop while the program keeps the baton.
+
+        Raises:
+            ReentrantCall: There is no program whose thread could wait.
+        """
+        if self.program is None:
+            work.close()
+            raise ReentrantCall("this world has no program that could wait")
+        return self.program.wait(work)
+
+    # -- a first run ----------------------------------------------------------------------------------------------
+
+    def _encode(self, value: Value) -> Any:
+        return encode(value, self._journal.blobs)
+
+    def _write_call(self, call: Call, args: Any) -> int:
+        data: dict[str, Any] = {"path": call.path, "args": args}
+        if isinstance(self.program, AsyncProgram):
+            data["task"] = self._tasks.setdefault(asyncio.current_task(), len(self._tasks) + 1)
+        return self._journal.append_encoded(EventKind.CALL, PROGRAM, data, cause=self._callbacks.cause)
+
+    def _execute(self, number: int, handler: Handler, call: Call) -> Value:
+        outer, self._callbacks.cause = self._callbacks.cause, number
+        try:
+            result = handler.run(number, **call.args)
+            if handler.waits:
+                result = self._wait(result)
+        except Exception as error:
+            told = self._write_raise(number, call, error)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            self._callbacks.cause = outer
+        value = self._write_return(number, result)
+        self._save_after(handler)
+        return value
+
+    def _write_return(self, number: int, result: Value) -> Value:
+        tree = self._encode(result)
+        self._journal.append_encoded(EventKind.RETURN, PROGRAM, {"value": tree}, cause=number)
+        return decode(tree, self._journal.blobs)
+
+    def _write_raise(self, number: int, call: Call, error: Exception) -> Exception:
+        if not isinstance(error, TerrariumError):
+            error = CapabilityFault(f"{call.path}: {type(error).__name__}: {error}")
+        if not isinstance(error, JournalFault):
+            data = {"type": type(error).__name__, "message": str(error), "code": error.code}
+            self._journal.append(EventKind.RAISE, PROGRAM, data, cause=number)
+        return error
+
+    def _wait(self, work: Coroutine[Any, Any, Any]) -> Value:
+        """Pass the baton on while the engine does `work`."""
+
+        async def passing() -> Value:
+            self._baton.drop()
+            try:
+                return await work
+            finally:
+                await self._baton.take(PROGRAM)
+
+        result = self.block(passing())
+        self._raise_failure()
+        return result
+
+    def _raise_failure(self) -> None:
+        if self._callbacks.failure is not None:
+            failure, self._callbacks.failure = self._callbacks.failure, None
+            raise failure
+
+    def _save_after(self, handler: Handler) -> None:
+        if handler.snapshot is not None and not self._pending and not self._callbacks.depth:
+            work = self._save(handler.snapshot)
+            if work is not None:
+                self.block(work)
+
+    # -- a replay -------------------------------------------------------------------------------------------------
+
+    def _answer(self, cursor: Cursor, number: int) -> Value:
+        try:
+            outcome = cursor.proceed(self._callbacks.refire)
+        except Live:
+            raise JournalFault(f"the journal was cut inside call {number}; start the trial again") from None
+        return outcome.of(number)
+
+    # -- async programs -------------------------------------------------------------------------------------------
+
+    def _promise(self, number: int) -> asyncio.Future[Any]:
+        promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending[number] = promise
+        return promise
+
+    def _begin(self, number: int, handler: Handler, call: Call) -> asyncio.Future[Any]:
+        """Start a waiting call of an async program; its promise is kept when the program has nothing else to do."""
+        assert isinstance(self.program, AsyncProgram)
+        promise = self._promise(number)
+        work = handler.run(number, **call.args)
+
+        async def passing() -> Value:
+            try:
+                return await work
+            finally:
+                await self._baton.take(PROGRAM)
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            self._holds = True
+            del self._pending[number]
+            try:
+                result = task.result()
+                self._raise_failure()
+                outcome = Outcome(number, self._write_return(number, result), None)
+            except Exception as error:
+                outcome = Outcome(number, None, self._write_raise(number, call, error))
+            self._save_after(handler)
+            _keep(promise, outcome)
+
+        self.program.begin(passing(), ended)
+        return promise
+
+    def _idle(self) -> bool:
+        """The async program has nothing to do: give the next recorded answer, or pass the baton on."""
+        assert self.program is not None
+        if self.cursor is not None:
+            try:
+                outcome = self.cursor.proceed(self._callbacks.refire)
+            except Live:
+                self.go_live()
+            else:
+                _keep(self._pending.pop(outcome.cause), outcome)
+            return True
+        if self._holds:
+            self._holds = False
+            self.program.loop.call_soon_threadsafe(self._baton.drop)
+        return False
+
+
+def _keep(promise: asyncio.Future[Any], outcome: Outcome) -> None:
+    if promise.cancelled():
+        return
+    if outcome.error is not None:
+        promise.set_exception(outcome.error)
+    else:
+        promise.set_result(outcome.value)
+
+
+def _qualified(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))

@@ -1,0 +1,162 @@
+"""The contract of a capability: one service of a world.
+
+Its admin face, for the task program, is its public methods, each marked `@reads` or `@writes`. Its tools are what
+agents get. Its rows are its state as data, for digests, diffs and checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+from terrarium.core.clock import Clock
+from terrarium.core.rows import Change, Row, Rows
+from terrarium.core.sandbox import Sandbox
+from terrarium.core.seeds import Rng
+from terrarium.core.tool import Tool
+from terrarium.core.values import Value
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What may be claimed of a trial: the weakest of its parts, written in the header."""
+
+    owned: bool = True
+    """The engine holds all its state; False for somebody's real account or server."""
+    deterministic: bool = True
+    """Same calls, same clock, same seed: same rows."""
+    snapshots: bool = True
+    """It can be saved and opened again."""
+    sees_writes: bool = True
+    """It notices every write; False for a workspace, real SQL servers, external services."""
+
+    def __and__(self, other: Traits) -> Traits:
+        return Traits(
+            self.owned and other.owned,
+            self.deterministic and other.deterministic,
+            self.snapshots and other.snapshots,
+            self.sees_writes and other.sees_writes,
+        )
+
+
+@dataclass(frozen=True)
+class Access:
+    """How an admin method touches the state, and whom a write concerns."""
+
+    mode: Literal["read", "write"]
+    notifies: str | None = None
+    waits: bool = False
+
+
+def reads(method: F) -> F:
+    """Mark an admin method that only looks; the agents' view of the world is the same afterwards."""
+    method.__access__ = Access("read")  # type: ignore[attr-defined]
+    return method
+
+
+def writes(*, notifies: str | None = None, silent: bool = False, waits: bool = False) -> Callable[[F], F]:
+    """Mark an admin method that changes state.
+
+    Args:
+        notifies: The name of the argument or result field that says whose world changed, for notices.
+        silent: Nobody is told. Exactly one of `notifies` and `silent` must be given.
+        waits: The method runs commands or statements, during which services and the clock may move.
+
+    Raises:
+        TypeError: Neither or both were given.
+    """
+    if (notifies is None) != silent:
+        raise TypeError("@writes needs either notifies=... or silent=True")
+
+    def mark(method: F) -> F:
+        method.__access__ = Access("write", notifies, waits)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+@dataclass
+class Site:
+    """Where a capability stands: what the world gives it.
+
+    `wait` runs a coroutine of the engine from an admin method and gives its result; `actor` says who is writing.
+    """
+
+    name: str
+    folder: Path
+    config: Mapping[str, Value]
+    clock: Clock
+    rng: Rng
+    agents: Sequence[str]
+    changed: Callable[[Change], None]
+    actor: Callable[[], str]
+    wait: Callable[[Coroutine[Any, Any, Any]], Any]
+    sandbox: Callable[[], Sandbox]
+    command_timeout: float = 120.0
+    stores: list[Rows] = field(default_factory=list)
+
+    def rows(self) -> Rows:
+        """The one store of this capability's state, in its folder."""
+        store = Rows(self.folder, self.changed)
+        self.stores.append(store)
+        return store
+
+
+class Capability(Protocol):
+    """One service of a world.
+
+    Everything but `open`, `save` and `close` is called only by who holds the world's baton.
+    """
+
+    traits: ClassVar[Traits]
+
+    async def open(self, site: Site) -> None:
+        """Begin, or continue with what the site's folder holds; starts no process.
+
+        Raises:
+            ConfigError: `site.config` has an unknown key or a bad value.
+            CapabilityFault: The state cannot be read.
+        """
+        ...
+
+    def tools(self, agent: str) -> Sequence[Tool]:
+        """What the agent of that name may do, each tool named `<capability>_<verb>`."""
+        ...
+
+    def rows(self) -> Iterator[Row]:
+        """The state, ordered by table and key, nothing volatile."""
+        ...
+
+    async def save(self, to: Path) -> None:
+        """Copy the state into the folder `to`; opening a copy of it continues from there.
+
+        Raises:
+            Unsupported: It has no snapshots.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up everything; idempotent."""
+        ...
+
+
+def admin_methods(capability: object) -> dict[str, Access]:
+    """The admin face: every marked public method, faces such as `fs` included as `fs.write_file`."""
+    found: dict[str, Access] = {}
+    for name in sorted(dir(type(capability))):
+        access = getattr(getattr(type(capability), name, None), "__access__", None)
+        if isinstance(access, Access) and not name.startswith("_"):
+            found[name] = access
+    for face in getattr(capability, "faces", ()):
+        for name, access in admin_methods(getattr(capability, face)).items():
+            found[f"{face}.{name}"] = access
+    return found
+
+
+def instance_tool(site_name: str, verb: str) -> str:
+    """The tool name of `verb`: `email` → `email_list`, `postgres:primary` → `postgres_primary_list`."""
+    return f"{site_name.replace(':', '_')}_{verb}"

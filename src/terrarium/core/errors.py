@@ -1,0 +1,224 @@
+"""Every error Terrarium raises, in one tree.
+
+```
+TerrariumError                      what all of them are
+├── UsageError            (2)       the command, configuration or call is wrong; nothing has run
+│   ├── ConfigError                 an unknown key, a bad value; names the nearest known key
+│   ├── NotRegistered               no implementation of that name; lists what there is
+│   ├── TaskBroken                  a task folder that cannot be loaded
+│   ├── WrongThread                 `env` or `agent` used from a thread that is not the program's
+│   └── ReentrantCall               `act`, `wait` or `advance` inside a callback
+├── TaskFault             task      the task program misbehaved (raised, returned the wrong type, ...)
+│   ├── ProgramError                the program raised something of its own
+│   ├── ReplayDiverged              a program run again asked for something else than it did before
+│   ├── WriteInCondition            a condition tried to change the world
+│   ├── ValueNotPlain               a value that cannot be written down
+│   └── WorldClosed                 `env` used after the world was closed
+├── AgentFault            agent     the agent's own code failed
+├── ModelFault            model     the model could not be reached or answered nonsense
+├── SandboxFault          sandbox   a sandbox could not be opened or used
+│   └── CommandTimeout              a command was killed at its time limit
+├── CapabilityFault       capability  a service of the world could not do what was asked
+│   ├── NotFound                    no such message, file, event, ...
+│   ├── Refused                     the service said no: bad argument, no permission, already exists
+│   ├── Unsupported                 this implementation cannot do that at all
+│   └── CapabilityMissing           the task asked for a capability that is not there
+├── VerifierFault         verifier  judging failed; the trial is unscored
+├── BudgetSpent           budget    a limit of the trial was reached
+└── EngineFault           engine    Terrarium's own machinery failed: disk full, worker lost, ...
+    ├── JournalFault                the journal could not be written or is not readable
+    └── WorkerLost                  the process that ran the trial died
+```
+
+The word behind a class is its *boundary*: every exception that leaves a trial is classified once, by
+`boundary_of`, where it crosses into the engine. Only sandbox, capability, model and engine failures are
+retried; `NotFound`, `Refused`, `Unsupported` and `CapabilityMissing` say the caller asked for something impossible,
+so a program they escape from is at fault (boundary `task`).
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import ClassVar, Literal
+
+Boundary = Literal["usage", "task", "agent", "model", "sandbox", "capability", "verifier", "budget", "engine"]
+
+RETRIED: frozenset[Boundary] = frozenset({"sandbox", "capability", "model", "engine"})
+
+
+class TerrariumError(Exception):
+    """Base of every error here.
+
+    Args:
+        message: One sentence that says what happened and, where possible, what to do.
+        code: A code of a foreign system (SQLSTATE, errno name, HTTP status), where there is one.
+    """
+
+    boundary: ClassVar[Boundary] = "engine"
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or type(self).__name__).splitlines()[0])
+        self.code = code
+
+
+class UsageError(TerrariumError):
+    """The command, configuration or call is wrong."""
+
+    boundary = "usage"
+
+
+class ConfigError(UsageError):
+    """A configuration value is unknown or out of range."""
+
+
+class NotRegistered(UsageError):
+    """No implementation is registered under that name."""
+
+
+class TaskBroken(UsageError):
+    """A task folder cannot be loaded."""
+
+
+class WrongThread(UsageError):
+    """`env` and `agent` belong to the thread of their program."""
+
+
+class ReentrantCall(UsageError):
+    """A callback may not wait: use `agent.post(instruction)` to queue a turn."""
+
+
+class TaskFault(TerrariumError):
+    """The task program misbehaved."""
+
+    boundary = "task"
+
+
+class ProgramError(TaskFault):
+    """The task program raised an exception of its own."""
+
+
+class ReplayDiverged(TaskFault):
+    """A program run again did something else than its journal says."""
+
+
+class WriteInCondition(TaskFault):
+    """A condition only looks; it may not change the world."""
+
+
+class ValueNotPlain(TaskFault):
+    """A value that cannot be written down: use plain data or a registered frozen dataclass."""
+
+
+class WorldClosed(TaskFault):
+    """The world is closed."""
+
+
+class AgentFault(TerrariumError):
+    """The agent's own code failed."""
+
+    boundary = "agent"
+
+
+class ModelFault(TerrariumError):
+    """The model could not be reached or gave no usable answer."""
+
+    boundary = "model"
+
+
+class SandboxFault(TerrariumError):
+    """A sandbox could not be opened or used."""
+
+    boundary = "sandbox"
+
+
+class CommandTimeout(SandboxFault):
+    """A command was killed at its time limit."""
+
+
+class CapabilityFault(TerrariumError):
+    """A service of the world failed."""
+
+    boundary = "capability"
+
+
+class NotFound(CapabilityFault):
+    """There is no such thing."""
+
+
+class Refused(CapabilityFault):
+    """The service said no."""
+
+
+class Unsupported(CapabilityFault):
+    """This implementation cannot do that."""
+
+
+class CapabilityMissing(CapabilityFault):
+    """The task uses a capability that it did not declare."""
+
+
+class VerifierFault(TerrariumError):
+    """Judging failed, so the trial is unscored."""
+
+    boundary = "verifier"
+
+
+class BudgetSpent(TerrariumError):
+    """A limit of the trial was reached."""
+
+    boundary = "budget"
+
+
+class EngineFault(TerrariumError):
+    """Terrarium's own machinery failed."""
+
+
+class JournalFault(EngineFault):
+    """The journal could not be written or read."""
+
+
+class WorkerLost(EngineFault):
+    """The process that ran the trial died."""
+
+
+_CALLER_AT_FAULT = (NotFound, Refused, Unsupported, CapabilityMissing, CommandTimeout, UsageError)
+
+
+def boundary_of(error: BaseException) -> Boundary:
+    """The boundary an exception crossed when it left a trial; an unknown exception is the task's own."""
+    if isinstance(error, _CALLER_AT_FAULT):
+        return "task"
+    if isinstance(error, TerrariumError):
+        return error.boundary
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return "engine"
+    return "task"
+
+
+_DISK = frozenset({28, 30, 122})  # ENOSPC, EROFS, EDQUOT: the machine's trouble, not the program's
+
+
+def describe(error: BaseException) -> dict[str, str | None]:
+    """An exception as plain data: type, message, boundary, code and traceback (at most 8,000 characters)."""
+    text = "".join(traceback.format_exception(error))
+    return {
+        "type": type(error).__name__,
+        "message": str(error)[:2000],
+        "boundary": boundary_of(error),
+        "code": getattr(error, "code", None) if isinstance(error, TerrariumError) else None,
+        "traceback": text[-8000:],
+    }
+
+
+_BY_NAME: dict[str, type[TerrariumError]] = {}
+
+
+def revive(name: str, message: str, code: str | None = None) -> TerrariumError:
+    """The error a journal recorded, as an exception again; an unknown name becomes `ProgramError`."""
+    if not _BY_NAME:
+        pending: list[type[TerrariumError]] = [TerrariumError]
+        while pending:
+            kind = pending.pop()
+            _BY_NAME[kind.__name__] = kind
+            pending.extend(kind.__subclasses__())
+    return _BY_NAME.get(name, ProgramError)(message, code=code)

@@ -1,0 +1,289 @@
+"""The journal: everything that happened, one append-only numbered event a line.
+
+A line is one JSON object, ascii, written with one write(2) and no user-space buffer, so what `append` returned is
+in the page cache and survives `kill -9` of the process. A torn last line is skipped by readers and cut by the writer.
+All that may differ between two equal runs (wall time, durations, pids, host paths) lives in the field `wall`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import JournalFault
+from terrarium.core.values import Blobs, Value, decode, encode, from_micros, to_micros
+
+SCHEMA = 1
+
+
+class EventKind(StrEnum):
+    """What an event is. Closed: a new kind is a new schema number."""
+
+    HEADER = "header"
+    """First line: ids, versions, digests, seed, configuration."""
+    CALL = "call"
+    """The program used `env` or `agent`."""
+    RETURN = "return"
+    """What that call gave back; `cause` is the call."""
+    RAISE = "raise"
+    """The error that call raised; `cause` is the call."""
+    FIRE = "fire"
+    """A scheduled callback starts; `cause` is the call that registered it."""
+    FIRED = "fired"
+    """It has ended; `cause` is its `fire`."""
+    TURN = "turn"
+    """An agent's turn: `state` is `begin` or `end`."""
+    STEP = "step"
+    """One model call and the tool calls that follow from it."""
+    MODEL = "model"
+    """What the model answered."""
+    TOOL_CALL = "tool_call"
+    """A tool call as it was asked for."""
+    TOOL_RESULT = "tool_result"
+    """What the agent was shown of it; `cause` is the tool call."""
+    CHANGE = "change"
+    """One row of the world's state before and after."""
+    NOTICE = "notice"
+    """Something an agent was told without asking."""
+    REWARD = "reward"
+    """A reward given during the episode."""
+    CHECK = "check"
+    """One assertion of the task and how it came out."""
+    ATTACK = "attack"
+    """Something an attack did."""
+    SNAPSHOT = "snapshot"
+    """The world was saved under this digest; a resume point."""
+    OPERATOR = "operator"
+    """Somebody outside stepped in."""
+    ERROR = "error"
+    """Something failed; `data` says at which boundary."""
+    STOP = "stop"
+    """Why the episode ended."""
+    VERDICT = "verdict"
+    """Last line: checks, reward, passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    seq: int
+    kind: EventKind
+    actor: str
+    time: datetime
+    cause: int | None
+    seen_by: tuple[str, ...]
+    data: Mapping[str, Value]
+    wall: Mapping[str, Value]
+
+    def equal_part(self) -> str:
+        """The event without `wall`, as text: equal in two runs that went the same way."""
+        return _line(self.seq, self.kind, self.actor, to_micros(self.time), self.cause, self.seen_by, encode(self.data))
+
+
+_dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+
+
+def _line(
+    seq: int,
+    kind: str,
+    actor: str,
+    micros: int,
+    cause: int | None,
+    seen_by: tuple[str, ...],
+    data: Any,
+    wall: Any = None,
+) -> str:
+    body: dict[str, Any] = {"seq": seq, "kind": str(kind), "actor": actor, "time": micros, "cause": cause}
+    if seen_by:
+        body["seen_by"] = list(seen_by)
+    body["data"] = data
+    if wall is not None:
+        body["wall"] = wall
+    return _dumps(body)
+
+
+class Journal:
+    """The journal of one trial, open for writing. One writer per trial.
+
+    Args:
+        path: The file; made with its folder. An existing one is continued behind its last whole line.
+        now: World time in microseconds, asked at every append.
+        blobs: Where values over 64 KiB go; by default `blobs` beside the file.
+
+    Raises:
+        JournalFault: The file cannot be made or read.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], int], blobs: Blobs | None = None) -> None:
+        self.path = path
+        self.blobs = blobs or Blobs(path.parent / "blobs")
+        self.now = now
+        self.seq = 0
+        self._size = 0
+        self._sealed: str | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            if os.fstat(self._fd).st_size:
+                for seq, end in _ends(path):
+                    self.seq, self._size = seq, end
+                os.ftruncate(self._fd, self._size)
+        except OSError as error:
+            raise JournalFault(f"cannot open {path}: {error.strerror}", code=_code(error)) from error
+
+    def append(
+        self,
+        kind: EventKind,
+        actor: str,
+        data: Mapping[str, Value],
+        *,
+        cause: int | None = None,
+        seen_by: tuple[str, ...] = (),
+        wall: Mapping[str, Value] | None = None,
+    ) -> Event:
+        """Write one event; it is in the page cache before this returns.
+
+        Raises:
+            JournalFault: It could not be written (disk full, file closed); nothing of it remains in the file.
+            ValueNotPlain: `data` holds something that cannot be written down; nothing was written.
+        """
+        tree = encode(data, self.blobs)
+        seq = self.append_encoded(kind, actor, tree, cause=cause, seen_by=seen_by, wall=wall)
+        return Event(seq, kind, actor, from_micros(self.now()), cause, seen_by, data, wall or {})
+
+    def append_encoded(
+        self,
+        kind: EventKind,
+        actor: str,
+        tree: Any,
+        *,
+        cause: int | None = None,
+        seen_by: tuple[str, ...] = (),
+        wall: Mapping[str, Value] | None = None,
+    ) -> int:
+        """`append` for data that `encode` has already seen; returns only the number."""
+        if self._sealed is not None:
+            raise JournalFault(f"the journal is closed: {self._sealed}")
+        seq = self.seq + 1
+        aside = {"at": round(time.time(), 6)}
+        if wall:
+            aside.update(encode(wall))
+        line = _line(seq, kind, actor, self.now(), cause, seen_by, tree, aside)
+        data = line.encode("ascii") + b"\n"
+        try:
+            written = os.write(self._fd, data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            # Whatever fails once would leave a hole in the story: no event may follow.
+            self._sealed = f"{error.strerror} ({self.path})"
+            try:
+                os.ftruncate(self._fd, self._size)
+            except OSError:
+                pass
+            raise JournalFault(f"cannot write {self.path}: {error.strerror}", code=_code(error)) from error
+        self._size += len(data)
+        self.seq = seq
+        return seq
+
+    def sync(self) -> None:
+        """Ask the disk to keep what was written (fsync): at a snapshot and at the verdict."""
+        if self._sealed is None:
+            os.fsync(self._fd)
+
+    def read(self, after: int = 0) -> Iterator[Event]:
+        """The events behind number `after`, from the file."""
+        return (event for event in read(self.path, self.blobs) if event.seq > after)
+
+    def cut(self, seq: int) -> Path | None:
+        """Move what follows event `seq` to the next `lost-<n>.jsonl` beside the file, and end the journal there.
+
+        Returns:
+            The file that now holds the tail, or None where there was none.
+        """
+        keep = 0
+        for number, end in _ends(self.path):
+            if number <= seq:
+                keep = end
+        content = self.path.read_bytes()
+        os.ftruncate(self._fd, keep)
+        self.seq, self._size = seq, keep
+        if not content[keep:]:
+            return None
+        n = 1
+        while (lost := self.path.parent / f"lost-{n}.jsonl").exists():
+            n += 1
+        lost.write_bytes(content[keep:])
+        return lost
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        if self._sealed is None:
+            self._sealed = "it was closed"
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _code(error: OSError) -> str | None:
+    return errno.errorcode.get(error.errno or 0)
+
+
+def _ends(path: Path) -> Iterator[tuple[int, int]]:
+    """(number, offset behind it) of every whole line."""
+    offset = 0
+    with path.open("rb") as file:
+        for line in file:
+            offset += len(line)
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield int(json.loads(line)["seq"]), offset
+            except (ValueError, KeyError, TypeError):
+                return
+
+
+def read(path: Path, blobs: Blobs | None = None) -> Iterator[Event]:
+    """The events of a journal, in order; a torn or damaged last line is skipped.
+
+    Args:
+        path: The journal file.
+        blobs: Where large values are; None leaves them as `{"$blob": ...}`.
+
+    Raises:
+        JournalFault: The file cannot be opened, or a line before the last is damaged.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise JournalFault(f"cannot read {path}: {error.strerror}") from error
+    with file:
+        pending: JournalFault | None = None
+        for number, line in enumerate(file, 1):
+            if pending:
+                raise pending
+            try:
+                raw = json.loads(line)
+                event = Event(
+                    seq=raw["seq"],
+                    kind=EventKind(raw["kind"]),
+                    actor=raw["actor"],
+                    time=from_micros(raw["time"]),
+                    cause=raw["cause"],
+                    seen_by=tuple(raw.get("seen_by", ())),
+                    data=decode(raw["data"], blobs),
+                    wall=raw.get("wall", {}),
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                pending = JournalFault(f"{path}:{number} is damaged: {error}")
+                continue
+            yield event

@@ -1,0 +1,60 @@
+"""Names to implementations, imported on demand.
+
+A name is looked up in the family's own table, then among installed entry points (group `terrarium.<family>`);
+`package.module:Name` is taken as it is. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from terrarium.core.errors import ConfigError, NotRegistered
+
+TABLES: dict[str, dict[str, str]] = {
+    "capability": {
+        "email": "terrarium.capability.email:Email",
+        "workspace": "terrarium.capability.workspace:Workspace",
+    },
+    "sandbox": {
+        "memory": "terrarium.sandbox.memory:MemorySandbox",
+    },
+    "agent": {
+        "oracle": "terrarium.agent.oracle:OracleAgent",
+        "null": "terrarium.agent.null:NullAgent",
+        "scripted": "terrarium.agent.scripted:ScriptedAgent",
+        "random": "terrarium.agent.random:RandomAgent",
+    },
+}
+
+
+def names(family: str) -> list[str]:
+    """Every name of a family, its plugins included, sorted."""
+    return sorted({*TABLES[family], *(point.name for point in entry_points(group=f"terrarium.{family}"))})
+
+
+def find(family: str, name: str) -> Any:
+    """The implementation called `name`, or at `package.module:Name`.
+
+    Raises:
+        NotRegistered: There is none; the message lists what there is.
+        ConfigError: It is there but cannot be imported.
+    """
+    target = TABLES[family].get(name) or (name if ":" in name else None)
+    if target is None:
+        for point in entry_points(group=f"terrarium.{family}", name=name):
+            target = point.value
+    if target is None:
+        near = difflib.get_close_matches(name, names(family), n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise NotRegistered(f"there is no {family} called {name!r}{hint}; there are: {', '.join(names(family))}")
+    module, _, attribute = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{family} {name!r} ({target}) cannot be imported: {error}") from error
+    return found

@@ -1,0 +1,203 @@
+"""The one store of emulated state: rows of plain fields in one SQLite file, large content in blobs beside it.
+
+A capability that we emulate keeps its state here and nowhere else. Every write passes `change`, the one point that
+stamps world time, writes the journal's `change` event, bumps the version and wakes conditions and notices.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from terrarium.core.errors import CapabilityFault, NotFound, Refused
+from terrarium.core.values import Blobs, Value, decode, encode
+
+Fields = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a world's state: a table, a key unique in it, and plain fields. Nothing volatile."""
+
+    table: str
+    key: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write: the row before (None: it is new) and after (None: it is gone)."""
+
+    actor: str
+    table: str
+    key: str
+    before: Fields | None
+    after: Fields | None
+
+
+class Rows:
+    """The state of one capability.
+
+    Rows are held in memory as a cache of the file; the file is written at every change and read at the first use.
+    Not thread-safe: whoever holds the world's baton may use it.
+
+    Args:
+        folder: The capability's folder; the file `rows.sqlite` appears in it at the first write.
+        changed: Called with every change, before it is stored.
+    """
+
+    def __init__(self, folder: Path, changed: Callable[[Change], None] = lambda _: None) -> None:
+        self.folder = folder
+        self.blobs = Blobs(folder / "blobs")
+        self.version = 0
+        self.reads = 0
+        self._changed = changed
+        self._file: sqlite3.Connection | None = None
+        self._tables: dict[str, dict[str, Fields]] = {}
+        self._keys: dict[str, list[str]] = {}
+        if self._path.exists():
+            self._load()
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "rows.sqlite"
+
+    def get(self, table: str, key: str) -> Fields | None:
+        """The fields of one row, or None. They are shared: copy before changing."""
+        self.reads += 1
+        return self._tables.get(table, {}).get(key)
+
+    def table(self, table: str, prefix: str = "") -> Iterator[Row]:
+        """The rows of a table whose keys start with `prefix`, in order of their keys."""
+        self.reads += 1
+        rows = self._tables.get(table, {})
+        keys = self._keys.get(table, [])
+        start = bisect.bisect_left(keys, prefix) if prefix else 0
+        for key in keys[start:]:
+            if not key.startswith(prefix):
+                return
+            yield Row(table, key, rows[key])
+
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        return len(self._tables.get(table, ()))
+
+    def all(self) -> Iterator[Row]:
+        """Every row, ordered by table and key."""
+        for table in sorted(self._tables):
+            yield from self.table(table)
+
+    def insert(self, actor: str, table: str, key: str, fields: Fields) -> None:
+        """Add a row.
+
+        Raises:
+            Refused: The key is taken.
+        """
+        if self.get(table, key) is not None:
+            raise Refused(f"{table} {key!r} already exists")
+        self.change(actor, table, key, None, fields)
+
+    def update(self, actor: str, table: str, key: str, **fields: Value) -> Fields:
+        """Set some fields of a row and return all of them; nothing is written where nothing differs.
+
+        Raises:
+            NotFound: There is no such row.
+        """
+        before = self.get(table, key)
+        if before is None:
+            raise NotFound(f"there is no {table} {key!r}")
+        after = {**before, **fields}
+        if after != before:
+            self.change(actor, table, key, before, after)
+        return after
+
+    def delete(self, actor: str, table: str, key: str) -> None:
+        """Remove a row.
+
+        Raises:
+            NotFound: There is no such row.
+        """
+        before = self.get(table, key)
+        if before is None:
+            raise NotFound(f"there is no {table} {key!r}")
+        self.change(actor, table, key, before, None)
+
+    def change(self, actor: str, table: str, key: str, before: Fields | None, after: Fields | None) -> None:
+        """The one way to write.
+
+        Raises:
+            CapabilityFault: The file cannot be written.
+            ValueNotPlain: `after` holds something that cannot be written down.
+        """
+        text = None if after is None else json.dumps(encode(after), separators=(",", ":"))
+        self._changed(Change(actor, table, key, before, after))
+        try:
+            file = self._file or self._open()
+            if text is None:
+                file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, key))
+            else:
+                file.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (table, key, text))
+        except sqlite3.Error as error:
+            raise CapabilityFault(f"cannot write {self._path}: {error}") from error
+        self.version += 1
+        rows = self._tables.setdefault(table, {})
+        keys = self._keys.setdefault(table, [])
+        if after is None:
+            del rows[key]
+            del keys[bisect.bisect_left(keys, key)]
+        else:
+            if key not in rows:
+                bisect.insort(keys, key)
+            rows[key] = after
+
+    def save(self, to: Path) -> None:
+        """Copy the state into the folder `to`, blobs as hard links where the file system allows it."""
+        if self._path.exists():
+            to.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._path, to / self._path.name)
+        if self.blobs.folder.exists():
+            (to / "blobs").mkdir(parents=True, exist_ok=True)
+            for blob in sorted(self.blobs.folder.iterdir()):
+                link_or_copy(blob, to / "blobs" / blob.name)
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> sqlite3.Connection:
+        fresh = not self._path.exists()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        # A crash is mended from the last snapshot, never from this file: it needs no journal or sync of its own.
+        file.execute("PRAGMA journal_mode = MEMORY")
+        file.execute("PRAGMA synchronous = OFF")
+        if fresh:
+            file.execute("CREATE TABLE rows (tbl TEXT, key TEXT, fields TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID")
+        self._file = file
+        return file
+
+    def _load(self) -> None:
+        try:
+            for table, key, fields in self._open().execute("SELECT tbl, key, fields FROM rows ORDER BY tbl, key"):
+                self._tables.setdefault(table, {})[key] = decode(json.loads(fields))
+        except (sqlite3.Error, ValueError) as error:
+            raise CapabilityFault(f"{self._path} is not a state file of this version: {error}") from error
+        self._keys = {table: sorted(rows) for table, rows in self._tables.items()}
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A hard link to a file that never changes again, or a copy where links are not possible."""
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,124 @@
+"""The contract of a sandbox: an isolated place with files where commands run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
+
+from terrarium.core.values import record
+
+Feature = Literal[
+    "network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "relay", "shell"
+]
+
+SHOWN_LIMIT = 1024 * 1024  # bytes of each output stream in a result
+FILE_LIMIT = 100 * 1024 * 1024  # bytes of one file read or written
+
+
+@record
+@dataclass(frozen=True)
+class ExecResult:
+    """How a command ended. Streams are cut at 1 MiB each; `truncated` says that one was."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    truncated: bool = False
+
+
+class Sandbox(Protocol):
+    """An isolated place. Paths are absolute inside it; nothing reaches outside.
+
+    What an implementation does not offer is missing from `supports` and raises `Unsupported`.
+    """
+
+    supports: ClassVar[frozenset[Feature]]
+    deterministic: ClassVar[bool]
+
+    async def open(self, folder: Path) -> None:
+        """Begin with the state in `folder`, which may be empty; starts no process.
+
+        Raises:
+            SandboxFault: It cannot be opened.
+        """
+        ...
+
+    async def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 120.0,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> ExecResult:
+        """Run one command: text through the shell, a list without one.
+
+        Raises:
+            CommandTimeout: It ran longer than `timeout` seconds of wall time; its whole process tree is gone.
+            SandboxFault: It could not be started.
+        """
+        ...
+
+    async def read(self, path: str) -> bytes:
+        """The content of a file, at most 100 MiB.
+
+        Raises:
+            NotFound: No such file.
+            Refused: It is a folder, or larger.
+        """
+        ...
+
+    async def write(self, path: str, content: bytes) -> None:
+        """Write a file; missing parents are made, its time is world time.
+
+        Raises:
+            Refused: The path is a folder, the content is over 100 MiB or the disk cap is reached.
+        """
+        ...
+
+    async def list(self, path: str) -> list[str]:
+        """The names in a folder, sorted, folders with a trailing slash.
+
+        Raises:
+            NotFound: No such folder.
+        """
+        ...
+
+    async def remove(self, path: str) -> None:
+        """Remove a file or a whole folder.
+
+        Raises:
+            NotFound: No such path.
+        """
+        ...
+
+    async def save(self, to: Path) -> None:
+        """Copy all state into the folder `to`; called only while the world is quiet.
+
+        Raises:
+            Unsupported: This sandbox has no snapshots.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End everything in it; idempotent."""
+        ...
+
+
+class AgentSandbox(Protocol):
+    """The part of a sandbox that an agent may use."""
+
+    async def exec(self, command: str | Sequence[str], *, timeout: float = 120.0) -> ExecResult:
+        """Run one command, as `Sandbox.exec`."""
+        ...
+
+    async def read(self, path: str) -> bytes:
+        """The content of a file."""
+        ...
+
+    async def write(self, path: str, content: bytes) -> None:
+        """Write a file."""
+        ...

@@ -1,0 +1,77 @@
+"""Snapshots: a whole world as a folder, named by the digest of what it holds, stored once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import EngineFault
+from terrarium.core.values import digest, encode
+
+STATE_FILE = "world.json"
+
+
+class Snapshots:
+    """The snapshots of a run.
+
+    Args:
+        folder: Where they are; made at the first one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        """The folder of a snapshot.
+
+        Raises:
+            EngineFault: It is not here.
+        """
+        path = self.folder / name
+        if not path.is_dir():
+            raise EngineFault(f"snapshot {name[:12]} is missing from {self.folder}")
+        return path
+
+    def state(self, name: str) -> dict[str, Any]:
+        """What the world itself carried: clock, schedule, random streams, capabilities."""
+        state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_text("ascii"))
+        return state
+
+    async def put(
+        self, state: Mapping[str, Any], rows: Mapping[str, str], save: Callable[[Path], Awaitable[None]]
+    ) -> str:
+        """Store a world and return its name.
+
+        Args:
+            state: Plain data of the world itself.
+            rows: Digest of each capability's canonical rows.
+            save: Writes the capabilities' files into a folder; not called where the snapshot exists already.
+
+        Raises:
+            EngineFault: It cannot be written.
+        """
+        name = digest({"state": state, "rows": rows})
+        target = self.folder / name
+        if target.exists():
+            return name
+        staging = self.folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
+        try:
+            staging.mkdir(parents=True)
+            await save(staging)
+            (staging / STATE_FILE).write_text(json.dumps(encode(dict(state))), "ascii")
+            try:
+                staging.rename(target)
+            except OSError:
+                if not target.exists():  # another trial may have stored the same world meanwhile
+                    raise
+        except OSError as error:
+            raise EngineFault(f"cannot write snapshot {target}: {error.strerror}") from error
+        finally:
+            if staging.exists():
+                shutil.rmtree(staging, ignore_errors=True)
+        return name

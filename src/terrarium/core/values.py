@@ -1,0 +1,216 @@
+"""The plain values of calls, events and rows, and the one codec that writes them down as JSON.
+
+JSON's own types stand for themselves. Everything else is an object with one key that starts with `$`:
+
+    {"$bytes": base64}   {"$datetime": iso}   {"$date": iso}   {"$timedelta": microseconds}   {"$decimal": text}
+    {"$uuid": text}      {"$float": "nan" | "inf" | "-inf"}    {"$int": hex}     {"$dict": [[key, value], ...]}
+    {"$record": name, "fields": {...}}     {"$blob": sha256, "of": "str" | "bytes", "size": n}
+
+`$dict` is used only where a key starts with `$`. `$int` is used above 256 bits, where JSON readers differ.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from terrarium.core.errors import JournalFault, ValueNotPlain
+
+Value = (
+    Any  # None | bool | int | float | str | bytes | datetime | date | timedelta | Decimal | UUID | list | dict | record
+)
+
+INLINE_LIMIT = 64 * 1024  # longer strings and bytes go to blobs
+_DEPTH_LIMIT = 200
+
+_records: dict[str, type] = {}
+T = TypeVar("T")
+
+
+def record(kind: type[T]) -> type[T]:
+    """Class decorator: a frozen dataclass that may stand in calls and events.
+
+    Raises:
+        TypeError: The class is not a frozen dataclass, or another class has its name.
+    """
+    if not dataclasses.is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise TypeError(f"{kind.__qualname__} must be a frozen dataclass to be a record")
+    known = _records.get(kind.__name__)
+    if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise TypeError(f"two records are called {kind.__name__}: {known.__module__} and {kind.__module__}")
+    _records[kind.__name__] = kind
+    return kind
+
+
+class Blobs:
+    """Large values, one file each, named by the sha256 of their bytes. Made at the first write."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Store `data` and return its digest; storing it again costs one look-up."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.folder / digest
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh = self.folder / f".{digest}.{id(data):x}"
+            fresh.write_bytes(data)
+            fresh.rename(path)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes behind `digest`.
+
+        Raises:
+            JournalFault: They are not here.
+        """
+        try:
+            return (self.folder / digest).read_bytes()
+        except FileNotFoundError:
+            raise JournalFault(f"blob {digest[:12]} is missing from {self.folder}") from None
+
+
+def encode(value: Value, blobs: Blobs | None = None, _depth: int = 0) -> Any:
+    """`value` as a tree that `json.dumps` writes without loss.
+
+    Args:
+        value: Any plain value.
+        blobs: Where strings and bytes over 64 KiB go; None keeps them inline.
+
+    Raises:
+        ValueNotPlain: It holds something that is not plain, or is nested more than 200 deep.
+    """
+    kind = type(value)
+    if kind is str:
+        if len(value) > INLINE_LIMIT and blobs is not None:
+            data = value.encode("utf-8", "surrogatepass")
+            return {"$blob": blobs.put(data), "of": "str", "size": len(data)}
+        return value
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return value if value.bit_length() <= 256 else {"$int": hex(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": str(value)}
+    if _depth >= _DEPTH_LIMIT:
+        raise ValueNotPlain("a value is nested more than 200 deep, or contains itself")
+    if isinstance(value, Mapping):
+        tree = {}
+        tagged = False
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
+            tagged = tagged or key.startswith("$")
+            tree[key] = encode(item, blobs, _depth + 1)
+        return {"$dict": [[key, item] for key, item in tree.items()]} if tagged else tree
+    if kind is list or kind is tuple:
+        return [encode(item, blobs, _depth + 1) for item in value]
+    return _encode_rare(value, blobs, _depth)
+
+
+def _encode_rare(value: Value, blobs: Blobs | None, depth: int) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        if len(data) > INLINE_LIMIT and blobs is not None:
+            return {"$blob": blobs.put(data), "of": "bytes", "size": len(data)}
+        return {"$bytes": base64.b64encode(data).decode()}
+    if isinstance(value, datetime):
+        return {"$datetime": value.isoformat()}
+    if isinstance(value, date):
+        return {"$date": value.isoformat()}
+    if isinstance(value, timedelta):
+        return {"$timedelta": value // timedelta(microseconds=1)}
+    if isinstance(value, Decimal):
+        return {"$decimal": str(value)}
+    if isinstance(value, UUID):
+        return {"$uuid": str(value)}
+    if isinstance(value, Enum):
+        return encode(value.value, blobs, depth)
+    if dataclasses.is_dataclass(value) and _records.get(type(value).__name__) is type(value):
+        fields = {f.name: encode(getattr(value, f.name), blobs, depth + 1) for f in dataclasses.fields(value)}
+        return {"$record": type(value).__name__, "fields": fields}
+    if isinstance(value, (str, int, float)):  # a subclass such as str-enum members of other libraries
+        for plain in (str, int, float):
+            if isinstance(value, plain):
+                return encode(plain(value), blobs, depth)
+    if isinstance(value, (list, tuple)):
+        return [encode(item, blobs, depth + 1) for item in value]
+    raise ValueNotPlain(f"{type(value).__module__}.{type(value).__qualname__} cannot be written to the journal")
+
+
+_DECODERS: dict[str, Callable[[Any], Value]] = {
+    "$bytes": base64.b64decode,
+    "$datetime": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$timedelta": lambda n: timedelta(microseconds=n),
+    "$decimal": Decimal,
+    "$uuid": UUID,
+    "$float": float,
+    "$int": lambda text: int(text, 16),
+}
+
+
+def decode(tree: Any, blobs: Blobs | None = None) -> Value:
+    """The value that `encode` was given (tuples come back as lists), always a fresh copy.
+
+    Raises:
+        JournalFault: An unknown tag, an unknown record, or a blob that is missing.
+    """
+    kind = type(tree)
+    if kind is list:
+        return [decode(item, blobs) for item in tree]
+    if kind is not dict:
+        return tree
+    tag = next(iter(tree), "")
+    if not tag.startswith("$"):
+        return {key: decode(item, blobs) for key, item in tree.items()}
+    if tag in _DECODERS:
+        return _DECODERS[tag](tree[tag])
+    if tag == "$dict":
+        return {key: decode(item, blobs) for key, item in tree["$dict"]}
+    if tag == "$blob":
+        if blobs is None:
+            return tree
+        data = blobs.get(tree["$blob"])
+        return data.decode("utf-8", "surrogatepass") if tree["of"] == "str" else data
+    if tag == "$record":
+        known = _records.get(tree["$record"])
+        if known is None:
+            raise JournalFault(f"the journal holds a {tree['$record']!r} that this version does not know")
+        return known(**{name: decode(item, blobs) for name, item in tree["fields"].items()})
+    raise JournalFault(f"unknown tag {tag!r} in a journal")
+
+
+def canonical(value: Value) -> str:
+    """One text for equal values: sorted keys, no spaces, ascii. Used for digests."""
+    return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(value: Value) -> str:
+    """sha256 of `canonical(value)`, in hexadecimal."""
+    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Whole microseconds since 1970; a naive time is taken as UTC."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The inverse of `to_micros`, in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,308 @@
+"""A world: capabilities on one clock, one journal, one baton; and the one way in for its program."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from terrarium.core.baton import PROGRAM, Baton
+from terrarium.core.callbacks import Callbacks
+from terrarium.core.calls import Calls, Handler
+from terrarium.core.capability import Capability, Site, Traits, admin_methods
+from terrarium.core.clock import Clock
+from terrarium.core.errors import CapabilityFault, CapabilityMissing, Refused, WriteInCondition
+from terrarium.core.journal import EventKind, Journal
+from terrarium.core.program import Program
+from terrarium.core.replay import Call, Cursor
+from terrarium.core.rows import Change, Row
+from terrarium.core.sandbox import Sandbox
+from terrarium.core.seeds import Rng
+from terrarium.core.snapshot import Snapshots
+from terrarium.core.values import Value, decode, encode
+
+SnapshotMode = Literal["auto", "every-turn", "never"]
+
+
+class World:
+    """The live state of one trial. `env` in a task program is a view of it.
+
+    Args:
+        folder: Where the capabilities keep their state, a folder each.
+        clock: World time.
+        rng: Random streams, one for each capability.
+        journal: Where everything is written down.
+        opener: Makes the capability of a type, not yet open.
+        sandbox: Makes a sandbox for a capability that needs one, not yet open.
+        agents: Names of the agents.
+        snapshots: Where the world is saved; None: nowhere.
+        mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
+        cursor: The journal of an earlier run, while it still has answers.
+        last_moment: World time at which the trial's world time is used up, in microseconds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        rng: Rng,
+        journal: Journal,
+        opener: Callable[[str, Mapping[str, Value]], Capability],
+        sandbox: Callable[[str], Sandbox],
+        agents: Sequence[str] = ("agent",),
+        snapshots: Snapshots | None = None,
+        mode: SnapshotMode = "auto",
+        cursor: Cursor | None = None,
+        last_moment: int | None = None,
+    ) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.rng = rng
+        self.journal = journal
+        self.agents = tuple(agents)
+        self.version = 0
+        self.carry: dict[str, Any] = {}
+        """Plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
+        self.capabilities: dict[str, Capability] = {}
+        self.baton = Baton()
+        self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
+        self.calls = Calls(journal, self.callbacks, self.baton, self._resolve, self._save, cursor)
+        self.calls.replayed = self._replayed
+        self._snapshots = snapshots
+        self._mode = mode
+        self._opener = opener
+        self._sandbox = sandbox
+        self._configs: dict[str, Mapping[str, Value]] = {}
+        self._handlers: dict[str, Handler] = {}
+        self._shadows: dict[str, Capability] = {}
+        self._saved_cost = 0.0
+        self._saved_at = time.monotonic()
+
+    # -- capabilities ---------------------------------------------------------------------------------------------
+
+    @property
+    def traits(self) -> Traits:
+        """The weakest of its capabilities' traits."""
+        joined = Traits()
+        for capability in self.capabilities.values():
+            joined = joined & capability.traits
+        return joined
+
+    async def acquire(self, spec: str, config: Mapping[str, Value] | None = None) -> None:
+        """Open the capability `type` or `type:instance`, or continue it where its folder holds state.
+
+        Raises:
+            Refused: There is one of that name.
+            NotRegistered: There is no such type.
+            CapabilityFault, ConfigError: It cannot be opened.
+        """
+        if spec in self.capabilities:
+            raise Refused(f"the world already has {spec!r}")
+        config = config or {}
+        capability = self._opener(spec, config)
+        site = Site(
+            name=spec,
+            folder=self.folder / spec,
+            config={key: value for key, value in config.items() if key != "import_path"},
+            clock=self.clock,
+            rng=self.rng,
+            agents=self.agents,
+            changed=lambda change: self._changed(spec, change),
+            actor=self.actor,
+            wait=self.calls.block,
+            sandbox=lambda: self._sandbox(spec),
+        )
+        await capability.open(site)
+        self.capabilities[spec] = capability
+        self._configs[spec] = config
+        self.callbacks.blind = not self.traits.sees_writes
+
+    async def release(self, spec: str) -> None:
+        """Close a capability and forget its state.
+
+        Raises:
+            CapabilityMissing: There is none of that name.
+        """
+        await self.capability(spec).close()
+        del self.capabilities[spec], self._configs[spec]
+        self._handlers = {path: h for path, h in self._handlers.items() if not path.startswith(f"env.{spec}.")}
+        self.callbacks.blind = not self.traits.sees_writes
+        shutil.rmtree(self.folder / spec, ignore_errors=True)
+
+    def capability(self, spec: str) -> Capability:
+        """The capability of that name.
+
+        Raises:
+            CapabilityMissing: There is none; the message lists what there is.
+        """
+        found = self.capabilities.get(spec) or self._shadows.get(spec)
+        if found is None:
+            there = ", ".join(sorted(self.capabilities)) or "none"
+            raise CapabilityMissing(f"this world has no {spec!r}; its capabilities are: {there}")
+        return found
+
+    def specs(self) -> list[str]:
+        """Names of the capabilities, those included that only a replay still knows."""
+        return sorted({*self.capabilities, *self._shadows})
+
+    async def close(self) -> None:
+        """Close every capability and refuse further calls; idempotent.
+
+        Raises:
+            CapabilityFault: One could not be closed; the others were.
+        """
+        self.calls.closed = True
+        closing, self.capabilities = self.capabilities, {}
+        first: Exception | None = None
+        for spec in reversed(closing):
+            try:
+                await closing[spec].close()
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise CapabilityFault(f"a capability could not be closed: {first}") from first
+
+    # -- calls ----------------------------------------------------------------------------------------------------
+
+    def call(self, call: Call) -> Value:
+        """The one way in from program, callback and registered tool.
+
+        Returns:
+            A copy of the result; in an `async def` program, an awaitable for calls that wait.
+
+        Raises:
+            WrongThread: Not on the program's thread.
+            ReentrantCall: A waiting call inside a callback.
+            WriteInCondition: A writing call inside a condition.
+            WorldClosed: The world is closed.
+            ReplayDiverged: The program did something else before.
+            TerrariumError: What the call itself raised.
+        """
+        return self.calls.call(call)
+
+    def handle(self, path: str, handler: Handler) -> None:
+        """Put `handler` behind `path`."""
+        self._handlers[path] = handler
+
+    def attach(self, program: Program) -> None:
+        """Make `program` the one whose thread may use this world; it begins with the baton."""
+        self.calls.attach(program)
+
+    def _resolve(self, path: str) -> Handler:
+        found = self._handlers.get(path)
+        if found is None:
+            _, spec, method = path.split(".", 2)
+            capability = self.capability(spec)
+            access = admin_methods(capability)[method]
+            function: Any = capability
+            for part in method.split("."):
+                function = getattr(function, part)
+            found = self._handlers[path] = Handler(lambda _number, **args: function(**args), access.mode)
+        return found
+
+    def _replayed(self, call: Call) -> None:
+        # The signatures of a capability that came and went are needed while its calls are answered.
+        if call.path == "env.acquire" and call.args["spec"] not in self.capabilities:
+            self._shadows[call.args["spec"]] = self._opener(call.args["spec"], call.args["config"])
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """World time in microseconds; during a replay, that of the event last used."""
+        cursor = self.calls.cursor
+        if cursor is None:
+            return self.clock.micros
+        return self.clock.start if cursor.micros is None else cursor.micros
+
+    def actor(self) -> str:
+        """Who is acting: the holder of the baton, or the program where one of its callbacks runs."""
+        return PROGRAM if self.callbacks.depth or self.baton.holder is None else self.baton.holder
+
+    def rows(self) -> dict[str, list[Row]]:
+        """The canonical rows of every capability."""
+        return {spec: list(self.capabilities[spec].rows()) for spec in sorted(self.capabilities)}
+
+    def digests(self) -> dict[str, str]:
+        """The digest of every capability's canonical rows."""
+        found = {}
+        for spec, rows in self.rows().items():
+            total = hashlib.sha256()
+            for row in rows:
+                total.update(json.dumps([row.table, row.key, encode(row.fields)], sort_keys=True).encode("ascii"))
+            found[spec] = total.hexdigest()
+        return found
+
+    def _changed(self, spec: str, change: Change) -> None:
+        if self.callbacks.testing:
+            raise WriteInCondition(f"a condition wrote to {spec} ({change.table} {change.key!r}); conditions only look")
+        blobs = self.journal.blobs
+        tree = {
+            "capability": spec,
+            "table": change.table,
+            "key": change.key,
+            "before": encode(change.before, blobs),
+            "after": encode(change.after, blobs),
+        }
+        self.journal.append_encoded(EventKind.CHANGE, change.actor, tree, cause=self.callbacks.cause)
+        self.version += 1
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    async def snapshot(self) -> str | None:
+        """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved."""
+        if self._snapshots is None or not self.traits.snapshots:
+            return None
+        started = time.monotonic()
+        state = {
+            "clock": self.clock.micros,
+            "rng": self.rng.save(),
+            "callbacks": self.callbacks.save(),
+            "carry": encode(self.carry),
+            "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
+            "version": self.version,
+        }
+
+        async def save(to: Path) -> None:
+            for spec, capability in self.capabilities.items():
+                await capability.save(to / spec)
+
+        digests = self.digests()
+        name = await self._snapshots.put(state, digests, save)
+        self.journal.append(EventKind.SNAPSHOT, "world", {"digest": name, "rows": digests})
+        self.journal.sync()
+        self._saved_at = time.monotonic()
+        self._saved_cost = self._saved_at - started
+        return name
+
+    async def load(self, name: str) -> None:
+        """Continue from a snapshot: copy its files here and open its capabilities on them.
+
+        Raises:
+            EngineFault: The snapshot is not there.
+            CapabilityFault, ConfigError: A capability cannot be opened on it.
+        """
+        assert self._snapshots is not None
+        source, state = self._snapshots.path(name), self._snapshots.state(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for part in sorted(source.iterdir()):
+            if part.is_dir():
+                shutil.copytree(part, self.folder / part.name)
+        self.clock.micros = state["clock"]
+        self.rng.load(state["rng"])
+        self.callbacks.load(state["callbacks"])
+        self.carry.update(decode(state["carry"]))
+        for spec, config in state["capabilities"]:
+            await self.acquire(spec, decode(config))
+        self.version = state["version"]
+
+    def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
+        """A snapshot where one is due: at a turn's end when 20 times the cost of the last one has passed."""
+        if self._mode == "never":
+            return None
+        rested = time.monotonic() - self._saved_at >= 20 * self._saved_cost
+        return self.snapshot() if when == "always" or self._mode == "every-turn" or rested else None

@@ -1,0 +1,1 @@
+"""Views of what happened: statistics and transcripts."""

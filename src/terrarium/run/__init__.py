@@ -1,0 +1,1 @@
+"""Composes worlds and agents, and runs them."""
