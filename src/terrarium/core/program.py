@@ -197,10 +197,10 @@ class _ProgramLoop(asyncio.SelectorEventLoop):
     def __init__(self, program: AsyncProgram) -> None:
         super().__init__(_IdleSelector(program.idle))
 
-    def call_at(self, *_args: Any, **_context: Any) -> Any:
+    def call_at(self, *_args: Any, **_context: Any) -> Any:  # type: ignore[override]
         raise TaskFault("a task program has no wall clock: use `await env.clock.advance(...)` instead of sleeping")
 
-    def call_later(self, *_args: Any, **_context: Any) -> Any:
+    def call_later(self, *_args: Any, **_context: Any) -> Any:  # type: ignore[override]
         self.call_at()
 
 
