@@ -96,6 +96,7 @@ class Seat(Protocol):
     name: str
     tools: Sequence[Tool]
     sandbox: AgentSandbox | None
+    system_prompt: str | None
     budget: Budget
 
     async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:

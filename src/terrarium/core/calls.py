@@ -36,6 +36,8 @@ class Handler:
     mode: Literal["read", "write"] = "write"
     waits: bool = False
     snapshot: Literal["turn", "always"] | None = None
+    again: Callable[..., None] | None = None
+    """What must be done on a replay too, with the same arguments: functions offered, signatures made known."""
 
 
 class Calls:
@@ -62,8 +64,6 @@ class Calls:
         self.cursor = cursor
         self.program: Program | None = None
         self.closed = False
-        self.replayed: Callable[[Call], None] = lambda call: None
-        """Told of every call that the journal answered."""
         self._journal = journal
         self._callbacks = callbacks
         self._baton = baton
@@ -103,7 +103,8 @@ class Calls:
                 self.go_live()
             else:
                 self._callbacks.register(number, functions)
-                self.replayed(call)
+                if handler.again is not None:
+                    handler.again(number, **call.args)
                 return self._promise(number) if apart else self._answer(self.cursor, number)
         number = self._write_call(call, args)
         self._callbacks.register(number, functions)

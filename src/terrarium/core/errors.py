@@ -38,7 +38,9 @@ so a program they escape from is at fault (boundary `task`).
 
 from __future__ import annotations
 
+import difflib
 import traceback
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 Boundary = Literal["usage", "task", "agent", "model", "sandbox", "capability", "verifier", "budget", "engine"]
@@ -208,6 +210,14 @@ def describe(error: BaseException) -> dict[str, str | None]:
         "code": getattr(error, "code", None) if isinstance(error, TerrariumError) else None,
         "traceback": text[-8000:],
     }
+
+
+def unknown_key(where: str, key: str, known: Iterable[str]) -> ConfigError:
+    """The error for a key that nobody knows; it names the nearest known one."""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
+    return ConfigError(f"{where}: unknown key {key!r}; {hint}")
 
 
 _BY_NAME: dict[str, type[TerrariumError]] = {}

@@ -59,7 +59,7 @@ class Program:
             else:
                 _tell(self.loop, done, result, None)
 
-        self._thread = threading.Thread(target=body, name=self.name, daemon=True)
+        self._thread = threading.Thread(target=body, name=f"terrarium {self.name}", daemon=True)
         self._thread.start()
         return done
 

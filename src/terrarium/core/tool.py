@@ -60,6 +60,8 @@ class Tool:
     parameters: Mapping[str, Any]
     function: Callable[..., Value | Awaitable[Value]]
     writes: bool = True
+    signature: Callable[..., Any] | None = None
+    """Whose signature the arguments must fit, where it is not that of `function`."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], name: str | None = None, *, writes: bool = True) -> Tool:
@@ -89,7 +91,8 @@ class Tool:
             arguments = {}
         if not isinstance(arguments, Mapping):
             raise Refused(f"the arguments must be an object, not {type(arguments).__name__}")
-        model = _described(getattr(self.function, "__func__", self.function))[2]
+        signature = self.signature or self.function
+        model = _described(getattr(signature, "__func__", signature))[2]
         if model is None:
             return dict(arguments)
         from pydantic import ValidationError

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,13 +66,14 @@ class World:
         self.journal = journal
         self.agents = tuple(agents)
         self.version = 0
-        self.carry: dict[str, Any] = {}
-        """Plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
+        self.carry: Callable[[], dict[str, Value]] = dict
+        """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
+        self.run_queued: Callable[[], Awaitable[None]] = _nothing
+        """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.baton = Baton()
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
         self.calls = Calls(journal, self.callbacks, self.baton, self._resolve, self._save, cursor)
-        self.calls.replayed = self._replayed
         self._snapshots = snapshots
         self._mode = mode
         self._opener = opener
@@ -112,7 +113,7 @@ class World:
             clock=self.clock,
             rng=self.rng,
             agents=self.agents,
-            changed=lambda change: self._changed(spec, change),
+            changed=lambda change: self.changed(spec, change),
             actor=self.actor,
             wait=self.calls.block,
             sandbox=lambda: self._sandbox(spec),
@@ -205,10 +206,19 @@ class World:
             found = self._handlers[path] = Handler(lambda _number, **args: function(**args), access.mode)
         return found
 
-    def _replayed(self, call: Call) -> None:
-        # The signatures of a capability that came and went are needed while its calls are answered.
-        if call.path == "env.acquire" and call.args["spec"] not in self.capabilities:
-            self._shadows[call.args["spec"]] = self._opener(call.args["spec"], call.args["config"])
+    def remember(self, spec: str, config: Mapping[str, Value]) -> None:
+        """On a replay: know the signatures of a capability that came, and maybe went, before the snapshot."""
+        if spec not in self.capabilities:
+            self._shadows[spec] = self._opener(spec, config)
+
+    async def pass_time_and_turns(self, target: int) -> None:
+        """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued."""
+        while True:
+            async with self.baton.hold("world"):
+                await self.callbacks.pass_time(max(0, target - self.clock.micros), pausing=True)
+            if self.callbacks.failure is not None or not self.callbacks.interrupted():
+                return
+            await self.run_queued()
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -237,7 +247,12 @@ class World:
             found[spec] = total.hexdigest()
         return found
 
-    def _changed(self, spec: str, change: Change) -> None:
+    def changed(self, spec: str, change: Change) -> None:
+        """One write of a capability: into the journal, and the version grows.
+
+        Raises:
+            WriteInCondition: While a condition is evaluated.
+        """
         if self.callbacks.testing:
             raise WriteInCondition(f"a condition wrote to {spec} ({change.table} {change.key!r}); conditions only look")
         blobs = self.journal.blobs
@@ -262,7 +277,7 @@ class World:
             "clock": self.clock.micros,
             "rng": self.rng.save(),
             "callbacks": self.callbacks.save(),
-            "carry": encode(self.carry),
+            "carry": encode(self.carry()),
             "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
             "version": self.version,
         }
@@ -279,8 +294,8 @@ class World:
         self._saved_cost = self._saved_at - started
         return name
 
-    async def load(self, name: str) -> None:
-        """Continue from a snapshot: copy its files here and open its capabilities on them.
+    async def load(self, name: str) -> dict[str, Value]:
+        """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
 
         Raises:
             EngineFault: The snapshot is not there.
@@ -295,10 +310,11 @@ class World:
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
         self.callbacks.load(state["callbacks"])
-        self.carry.update(decode(state["carry"]))
         for spec, config in state["capabilities"]:
             await self.acquire(spec, decode(config))
         self.version = state["version"]
+        carried: dict[str, Value] = decode(state["carry"])
+        return carried
 
     def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
         """A snapshot where one is due: at a turn's end when 20 times the cost of the last one has passed."""
@@ -306,3 +322,7 @@ class World:
             return None
         rested = time.monotonic() - self._saved_at >= 20 * self._saved_cost
         return self.snapshot() if when == "always" or self._mode == "every-turn" or rested else None
+
+
+async def _nothing() -> None:
+    pass

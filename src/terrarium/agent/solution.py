@@ -1,0 +1,117 @@
+"""Plays a generator over the seat: reference solutions and scripts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from terrarium.agent.thread import AgentThread
+from terrarium.core.agent import Reply, Seat
+from terrarium.core.errors import Refused
+from terrarium.core.message import Message, TextBlock, ToolUseBlock
+from terrarium.core.model import Completion
+from terrarium.core.tool import ToolCall, ToolResult
+from terrarium.core.values import Value
+
+Solution = Callable[..., Any]
+
+
+class SolverSeat:
+    """The seat as a synchronous solution sees it: what it was told, and its tools."""
+
+    _seat: Seat
+
+    def __init__(self, thread: AgentThread, model: str) -> None:
+        self._thread = thread
+        self._model = model
+        self._calls = 0
+        self.instruction = ""
+        """What the present turn is about."""
+
+    def sit(self, seat: Seat, instruction: str) -> None:
+        """Take a seat for the next turn."""
+        self._seat = seat
+        self.instruction = instruction
+
+    @property
+    def name(self) -> str:
+        """The agent's name."""
+        return self._seat.name
+
+    @property
+    def tools(self) -> Sequence[str]:
+        """Names of the tools on offer."""
+        return [tool.name for tool in self._seat.tools]
+
+    def call(self, tool: str, /, **arguments: Value) -> Value:
+        """Use a tool, as one step, and return its value.
+
+        Raises:
+            Refused: The tool said no; the message is what the agent is shown.
+        """
+        result = self.result(tool, **arguments)
+        if result.error is not None:
+            raise Refused(result.content)
+        return result.value
+
+    def result(self, tool: str, /, **arguments: Value) -> ToolResult:
+        """Use a tool, as one step, and return its result, refused or not."""
+        self._calls += 1
+        return self._thread.ask(self._step(ToolCall(tool, arguments, f"call_{self._calls}")))
+
+    async def _step(self, call: ToolCall) -> ToolResult:
+        await think(self._seat, self._model, ToolUseBlock(call.id, call.name, dict(call.arguments)))
+        return await self._seat.call(call)
+
+
+async def think(seat: Seat, model: str, *blocks: TextBlock | ToolUseBlock) -> None:
+    """One step whose model is not a model: its answer is known beforehand."""
+
+    async def request() -> Completion:
+        stop = "tool_use" if any(isinstance(block, ToolUseBlock) for block in blocks) else "end"
+        return Completion(Message("assistant", list(blocks)), stop, model=model)
+
+    await seat.think(request)
+
+
+class Player:
+    """Plays one solution, turn by turn, on a thread of its own."""
+
+    def __init__(self, solution: Solution, params: dict[str, Value], model: str) -> None:
+        self._solution = solution
+        self._params = params
+        self._model = model
+        self._thread = AgentThread(f"{model} solution")
+        self._face: SolverSeat | None = None
+        self._generator: Generator[Any, str, Any] | None = None
+        self._ended = False
+
+    async def act(self, instruction: Message, seat: Seat) -> Reply:
+        """Play one turn; after the solution's end, turns are answered with silence."""
+        if self._face is None:
+            self._face = SolverSeat(self._thread, self._model)
+        self._face.sit(seat, instruction.text)
+        if self._ended:
+            return Reply.say("")
+        said = await self._thread.run(lambda: self._advance(instruction.text))
+        text = said.text if isinstance(said, Reply) else str(said or "")
+        await think(seat, self._model, TextBlock(text))
+        return said if isinstance(said, Reply) else Reply.say(text)
+
+    def _advance(self, instruction: str) -> Any:
+        try:
+            if self._generator is None:
+                made = self._solution(self._face, **self._params)
+                if not isinstance(made, Generator):
+                    self._ended = True
+                    return made
+                self._generator = made
+                return next(made)
+            return self._generator.send(instruction)
+        except StopIteration as end:
+            self._ended = True
+            return end.value
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.stop()

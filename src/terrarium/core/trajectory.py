@@ -1,0 +1,101 @@
+"""A trial read back: header, events and verdict as data, with turns and steps as views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import JournalFault
+from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.message import Message, Usage
+from terrarium.core.values import Blobs, record
+from terrarium.core.verdict import Verdict
+
+
+@record
+@dataclass(frozen=True)
+class Conversation:
+    """Everything said to and by one agent, with totals."""
+
+    messages: list[Message] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    steps: int = 0
+    tool_calls: int = 0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One act of an agent: its events, from `begin` to `end` or to where the journal stops."""
+
+    agent: str
+    number: int
+    instruction: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One try of a trial.
+
+    `verdict` is None where the try did not come to its end; `error` is None where nothing failed.
+    """
+
+    header: Mapping[str, Any]
+    events: tuple[Event, ...]
+    verdict: Verdict | None
+    stop: str | None
+    error: Mapping[str, Any] | None
+
+    def of(self, *kinds: EventKind) -> Iterator[Event]:
+        """The events of these kinds, in order."""
+        return (event for event in self.events if event.kind in kinds)
+
+    def turns(self) -> list[Turn]:
+        """The turns, in the order they began."""
+        open_turns: dict[str, tuple[Event, list[Event]]] = {}
+        found: list[tuple[int, Turn]] = []
+
+        def end(agent: str) -> None:
+            first, events = open_turns.pop(agent)
+            found.append((first.seq, Turn(agent, first.data["number"], first.data["instruction"], tuple(events))))
+
+        for event in self.events:
+            if event.kind is EventKind.TURN and event.data["state"] == "begin":
+                open_turns[event.actor] = (event, [])
+            for agent in [agent for agent in open_turns if agent == event.actor or len(open_turns) == 1]:
+                open_turns[agent][1].append(event)
+            if event.kind is EventKind.TURN and event.data["state"] == "end":
+                end(event.actor)
+        for agent in list(open_turns):
+            end(agent)
+        return [turn for _, turn in sorted(found, key=lambda pair: pair[0])]
+
+
+def load(journal: Path, blobs: Blobs | None = None) -> Trajectory:
+    """Read a trajectory.
+
+    Args:
+        journal: The journal file of one try.
+        blobs: Where large values are; by default those of the run the file stands in.
+
+    Raises:
+        JournalFault: The file cannot be read, or does not begin with a header.
+    """
+    if blobs is None:
+        blobs = Blobs(journal.parents[3] / "blobs") if len(journal.parents) > 3 else None
+    events = tuple(read(journal, blobs))
+    if not events or events[0].kind is not EventKind.HEADER:
+        raise JournalFault(f"{journal} does not begin with a header")
+    verdict: Verdict | None = None
+    stop: str | None = None
+    error: Mapping[str, Any] | None = None
+    for event in events:
+        if event.kind is EventKind.VERDICT:
+            verdict = event.data["verdict"]
+        elif event.kind is EventKind.STOP:
+            stop = event.data["reason"]
+        elif event.kind is EventKind.ERROR:
+            error = event.data
+    return Trajectory(events[0].data, events, verdict, stop, error)

@@ -1,0 +1,141 @@
+"""What a run is made of: one frozen tree from flags, file and defaults. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from terrarium.core.errors import ConfigError
+from terrarium.core.values import digest
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AgentConfig(Record):
+    """Who acts. `import_path` (`package.module:Class`) names an agent of your own."""
+
+    name: str = "oracle"
+    import_path: str | None = None
+    model_name: str | None = None
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How it is called in tables: name, and model where it has one."""
+        return f"{self.name}/{self.model_name}" if self.model_name else self.name
+
+
+class TaskConfig(Record):
+    """One place where tasks are: a file, a task folder or a taskset."""
+
+    path: str
+    name: str | None = None
+    """Only the task of that name."""
+    source: str | None = None
+    """The taskset it is counted under; by default the folder's own name, or `adhoc`."""
+
+
+class RetryConfig(Record):
+    """How often a trial is tried again after a failure of the machinery; never after a bad result."""
+
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 2
+    min_wait_sec: Annotated[float, Field(ge=0)] = 1.0
+    max_wait_sec: Annotated[float, Field(ge=0)] = 60.0
+    wait_multiplier: Annotated[float, Field(ge=1)] = 2.0
+
+    def wait(self, tries: int) -> float:
+        """Seconds before the next try, after `tries` of them."""
+        return float(min(self.max_wait_sec, self.min_wait_sec * self.wait_multiplier ** (tries - 1)))
+
+
+class JobConfig(Record):
+    """A whole job: agents × tasks × seeds × attempts."""
+
+    agents: tuple[AgentConfig, ...] = (AgentConfig(),)
+    tasks: tuple[TaskConfig, ...] = ()
+    datasets: tuple[TaskConfig, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    n_attempts: Annotated[int, Field(ge=1)] = 1
+    n_concurrent_trials: Annotated[int, Field(ge=1)] | None = None
+    """Trials at the same time; by default four for each worker."""
+    n_workers: Annotated[int, Field(ge=1)] | None = None
+    """Worker processes; by default one for each core."""
+    retry: RetryConfig = RetryConfig()
+    limits: dict[str, Any] = Field(default_factory=dict)
+    """Changes to the limits of every task."""
+    snapshot: Literal["auto", "every-turn", "never"] = "auto"
+    baseline: bool = True
+    """Run the null agent once on each task too, so that its score can stand beside every result."""
+    job_name: str | None = None
+    job_dir: str | None = None
+    resume: bool = True
+    agent_exec_timeout_sec: Annotated[float, Field(gt=0)] | None = None
+    """Wall time of one turn; the same as `limits.turn_seconds`."""
+
+    def changed_limits(self) -> dict[str, Any]:
+        """The changes to every task's limits, under their own names."""
+        changes = dict(self.limits)
+        if self.agent_exec_timeout_sec is not None:
+            changes.setdefault("turn_seconds", self.agent_exec_timeout_sec)
+        return changes
+
+    def identity(self) -> str:
+        """Digest of what decides which trials there are and how they run; not of where or how fast."""
+        body = self.model_dump(
+            mode="json",
+            exclude={"n_concurrent_trials", "n_workers", "retry", "job_name", "job_dir", "resume"},
+        )
+        return digest(body)
+
+
+def parse(raw: Mapping[str, Any], where: str = "configuration") -> JobConfig:
+    """A job from plain data.
+
+    Raises:
+        ConfigError: A key is unknown (the nearest known one is named) or a value is wrong.
+    """
+    try:
+        return JobConfig.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ConfigError("; ".join(_told(where, problem) for problem in error.errors()[:5])) from None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The plain data of a `job.toml`.
+
+    Raises:
+        ConfigError: It cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+_MODELS: dict[str, type[BaseModel]] = {
+    "agents": AgentConfig,
+    "tasks": TaskConfig,
+    "datasets": TaskConfig,
+    "retry": RetryConfig,
+}
+
+
+def _told(where: str, problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {'.'.join(location)}: {problem['msg']}"
+    owner = _MODELS.get(location[0], JobConfig) if len(location) > 1 else JobConfig
+    near = difflib.get_close_matches(location[-1], list(owner.model_fields), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(owner.model_fields)}"
+    return f"{where}: unknown key {'.'.join(location)!r}; {hint}"

@@ -1,0 +1,278 @@
+"""An episode: a task program drives agents through a world, from its first call to its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from terrarium.core.agent import Agent, Reply, StopReason, TurnOver
+from terrarium.core.baton import PROGRAM
+from terrarium.core.calls import Handler
+from terrarium.core.env import AgentView, Env, current, install
+from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError
+from terrarium.core.journal import Event, EventKind
+from terrarium.core.message import Message
+from terrarium.core.program import AsyncProgram, Program, ProgramStopped
+from terrarium.core.task import Limits, Task
+from terrarium.core.trajectory import Conversation
+from terrarium.core.values import Value
+from terrarium.core.verdict import Verdict
+from terrarium.core.world import World
+from terrarium.run.seat import ReplaySeat, Totals, TrialSeat
+from terrarium.task.checking import CheckerResults
+
+_PATIENCE = 1000  # acts of a program after its trial's limit, before it is told that this leads nowhere
+
+Progress = Callable[[str, int, str], None]
+
+
+class Episode:
+    """One run of a task program.
+
+    Args:
+        task: What is run.
+        world: Where; open.
+        agents: Who acts, by name.
+        limits: What may be used.
+        seed: Of the trial; the program's randomness comes from it.
+        deadline: When the trial's wall time is used up, by `time.monotonic`.
+        progress: Told of every turn: phase, number, agent.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        world: World,
+        agents: Mapping[str, Agent],
+        limits: Limits,
+        seed: int,
+        deadline: float,
+        progress: Progress = lambda phase, turn, agent: None,
+    ) -> None:
+        self.task = task
+        self.world = world
+        self.agents = agents
+        self.limits = limits
+        self.totals = Totals()
+        self.stuck = False
+        """The program did not end though it was told to; only its process can be ended."""
+        self._seed = seed
+        self._deadline = deadline
+        self._progress = progress
+        self._seats = {name: TrialSeat(name, world, limits, self.totals) for name in agents}
+        self._opened: set[str] = set()
+        self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
+        self._queue: list[tuple[str, str]] = []
+        self._past: list[Event] = []
+        self._memories: dict[str, bytes | None] = {}
+        self._refused = 0
+        world.callbacks.interrupted = lambda: bool(self._queue)
+        world.run_queued = self._run_queued
+        world.carry = self._carry
+        install(world)
+        for name in agents:
+            self._install(name)
+
+    # -- the program ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> Verdict:
+        """Run the program to its end and return its verdict.
+
+        Raises:
+            ProgramError: It raised, or returned something else than `CheckerResults`.
+            BudgetSpent: It did not end within the trial's wall time.
+            TerrariumError: What else left it.
+        """
+        loop = asyncio.get_running_loop()
+        function = self.task.entry.function
+        kind = AsyncProgram if inspect.iscoroutinefunction(function) else Program
+        program = kind(loop, f"program {self.task.name}")
+        self.world.attach(program)
+        await self.world.baton.take(PROGRAM)
+        result = await self._until_deadline(program, program.start(self._body))
+        cursor = self.world.calls.cursor
+        if cursor is not None:
+            cursor.finish()
+            self.world.calls.go_live()
+        if not isinstance(result, CheckerResults):
+            raise ProgramError(
+                f"the program returned {type(result).__name__}, not the CheckerResults of run_checkers(...)"
+            )
+        await self.world.snapshot()
+        return result.verdict(list(self.agents))
+
+    def _body(self) -> Any:
+        env = Env(self.world, self._seed)
+        current.set(env)
+        names = list(self.agents)
+        if len(names) == 1:
+            return self.task.entry.function(env, AgentView(self.world, names[0], "agent"), **self.task.params)
+        views = {name: AgentView(self.world, name, f"agents.{name}") for name in names}
+        return self.task.entry.function(env, views, **self.task.params)
+
+    async def _until_deadline(self, program: Program, done: asyncio.Future[Any]) -> Any:
+        limit = max(0.0, self._deadline - time.monotonic()) + self.limits.grace_seconds
+        ended, _ = await asyncio.wait([done], timeout=limit)
+        if not ended:
+            program.stop()
+            ended, _ = await asyncio.wait([done], timeout=1.0)
+            self.stuck = not ended
+        if done.done() and not done.cancelled() and not isinstance(done.exception(), ProgramStopped):
+            try:
+                return done.result()
+            except TerrariumError:
+                raise
+            except Exception as error:
+                raise ProgramError(f"{type(error).__name__}: {error}") from error
+        raise BudgetSpent(
+            f"the program did not end within {self.limits.trial_seconds:g} s of wall time "
+            f"and {self.limits.grace_seconds:g} s of grace (limits.trial_seconds)"
+        )
+
+    # -- what `agent` offers --------------------------------------------------------------------------------------
+
+    def _install(self, name: str) -> None:
+        path = "agent" if len(self.agents) == 1 else f"agents.{name}"
+        seat, world = self._seats[name], self.world
+
+        async def act(_number: int, instruction: str) -> Reply:
+            reply = await self._turn(name, instruction)
+            await self._run_queued()
+            return reply
+
+        def register(number: int, **functions: Callable[..., Any]) -> None:
+            seat.register(number, functions)
+
+        def prompt(_number: int, text: str | None) -> None:
+            seat.system_prompt = text
+
+        world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn"))
+        world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
+        world.handle(f"{path}.register_tools", Handler(register, again=register))
+        world.handle(f"{path}.replies", Handler(lambda _n: list(self._replies[name]), "read"))
+        world.handle(f"{path}.messages", Handler(lambda _n: list(seat.messages), "read"))
+        world.handle(f"{path}.get_trajectory", Handler(lambda _n: self._conversation(name), "read"))
+        world.handle(f"{path}.system_prompt", Handler(lambda _n: seat.system_prompt, "read"))
+        world.handle(f"{path}.set_system_prompt", Handler(prompt))
+
+    def _conversation(self, name: str) -> Conversation:
+        seat = self._seats[name]
+        return Conversation(list(seat.messages), seat.usage, seat.steps, seat.tool_calls)
+
+    async def _run_queued(self) -> None:
+        while self._queue and self.world.callbacks.failure is None:
+            name, instruction = self._queue.pop(0)
+            await self._turn(name, instruction)
+
+    # -- turns ----------------------------------------------------------------------------------------------------
+
+    async def _turn(self, name: str, instruction: str) -> Reply:
+        if not isinstance(instruction, str):
+            raise ProgramError(f"an instruction is text, not {type(instruction).__name__}")
+        if self.totals.over is None and self.totals.turns >= self.limits.turns:
+            self.totals.over = StopReason.TURN_LIMIT.value
+        if self.totals.over is not None:
+            self._refused += 1
+            if self._refused > _PATIENCE:
+                raise BudgetSpent(f"the trial is over ({self.totals.over}), but its program acts on and on")
+            return Reply.say("", StopReason(self.totals.over))
+        self.totals.turns += 1
+        number, seat, baton = self.totals.turns, self._seats[name], self.world.baton
+        self._progress("turn", number, name)
+        seat.begin(number, instruction)
+        async with baton.hold(name):
+            self._note(name, number, "begin", instruction=instruction)
+        try:
+            await self._ready(name, number)
+            reply = seat.end(await self._act(name, instruction))
+        except Exception as error:
+            async with baton.hold(name):
+                self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
+            if isinstance(error, TerrariumError):
+                raise
+            raise AgentFault(f"agent {name!r}: {type(error).__name__}: {error}") from error
+        async with baton.hold(name):
+            self._note(name, number, "end", stop=reply.stop, text=reply.text)
+            if self.world.callbacks.failure is None:
+                await self.world.callbacks.settle()
+        self._replies[name].append(reply)
+        return reply
+
+    def _note(self, name: str, number: int, state: str, **more: Value) -> None:
+        data = {"state": state, "number": number, **more}
+        self.world.journal.append(EventKind.TURN, name, data, seen_by=(name,))
+
+    async def _act(self, name: str, instruction: str) -> Reply:
+        left = self._deadline - time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, min(self.limits.turn_seconds, left))):
+                reply = await self.agents[name].act(Message("user", instruction), self._seats[name])
+        except TurnOver as over:
+            return Reply.say("", over.stop)
+        except TimeoutError:
+            if left > self.limits.turn_seconds:
+                return Reply.say("", StopReason.TURN_TIME_LIMIT)
+            self.totals.over = StopReason.TIME_LIMIT.value
+            return Reply.say("", StopReason.TIME_LIMIT)
+        if not isinstance(reply, Reply):
+            raise AgentFault(f"agent {name!r} replied with {type(reply).__name__}, not a Reply")
+        return reply
+
+    async def _ready(self, name: str, number: int) -> None:
+        """Open the agent before its first turn; after a resume, give it back its memory."""
+        if name in self._opened:
+            return
+        self._opened.add(name)
+        seat, agent = self._seats[name], self.agents[name]
+        await agent.open(seat)
+        memory = self._memories.get(name)
+        if memory is not None:
+            agent.load(memory)
+            return
+        past = ReplaySeat(seat, self._past)
+        for event in self._past:
+            if event.kind is EventKind.TURN and event.actor == name and event.data["state"] == "begin":
+                try:
+                    await agent.act(Message("user", event.data["instruction"]), past)
+                except TurnOver:
+                    pass
+
+    # -- resuming -------------------------------------------------------------------------------------------------
+
+    def _carry(self) -> dict[str, Value]:
+        seats = {
+            name: {
+                "messages": seat.messages,
+                "usage": seat.usage,
+                "steps": seat.steps,
+                "tool_calls": seat.tool_calls,
+                "system_prompt": seat.system_prompt,
+                "replies": self._replies[name],
+                "memory": self.agents[name].save() if name in self._opened else None,
+            }
+            for name, seat in self._seats.items()
+        }
+        return {"totals": asdict(self.totals), "queue": [list(entry) for entry in self._queue], "seats": seats}
+
+    def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
+        """Continue from a snapshot: what it carried, and the events up to it."""
+        for key, value in carried["totals"].items():
+            setattr(self.totals, key, value)
+        self._queue[:] = [(name, text) for name, text in carried["queue"]]
+        self._past = list(past)
+        for name, saved in carried["seats"].items():
+            seat = self._seats[name]
+            seat.messages, seat.usage = saved["messages"], saved["usage"]
+            seat.steps, seat.tool_calls = saved["steps"], saved["tool_calls"]
+            seat.system_prompt = saved["system_prompt"]
+            self._replies[name] = saved["replies"]
+            self._memories[name] = saved["memory"]
+
+    async def close(self) -> None:
+        """Close the agents that were opened."""
+        for name in sorted(self.agents):
+            await self.agents[name].close()

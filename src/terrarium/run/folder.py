@@ -1,0 +1,50 @@
+"""The folder of a run: what is where."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from terrarium.core.errors import EngineFault, TerrariumError
+from terrarium.core.snapshot import Snapshots
+from terrarium.core.values import Blobs
+from terrarium.run.spec import TrialResult
+
+
+class RunFolder:
+    """Where a run is written: `trials/<id>/try-<n>/`, `verdicts/`, `blobs/`, `snapshots/`, `job.json`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.blobs = Blobs(path / "blobs")
+        self.snapshots = Snapshots(path / "snapshots")
+
+    def tries(self, trial_id: str) -> list[Path]:
+        """The folders of a trial's tries, first to last."""
+        folder = self.path / "trials" / trial_id
+        if not folder.is_dir():
+            return []
+        return sorted(folder.glob("try-*"), key=lambda path: int(path.name.partition("-")[2]))
+
+    def result(self, trial_id: str) -> TrialResult | None:
+        """The recorded result of a trial, or None. A damaged record counts as none."""
+        try:
+            return TrialResult.of_json(json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, TerrariumError):
+            return None
+
+    def record(self, result: TrialResult) -> None:
+        """Write a result, whole or not at all.
+
+        Raises:
+            EngineFault: It cannot be written.
+        """
+        target = self.path / "verdicts" / f"{result.trial.id}.json"
+        fresh = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps(result.to_json()), "ascii")
+            fresh.replace(target)
+        except OSError as error:
+            raise EngineFault(f"cannot write {target}: {error.strerror}") from error

@@ -1,0 +1,276 @@
+"""The seat of an agent in a trial: its tools, its budget, and the one path by which it acts on the world."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
+from terrarium.core.errors import (
+    BudgetSpent,
+    CapabilityFault,
+    CommandTimeout,
+    Refused,
+    TerrariumError,
+    ValueNotPlain,
+    boundary_of,
+)
+from terrarium.core.journal import Event, EventKind
+from terrarium.core.message import Block, Message, ToolResultBlock, Usage
+from terrarium.core.model import Completion
+from terrarium.core.sandbox import AgentSandbox
+from terrarium.core.task import Limits
+from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
+from terrarium.core.values import Value
+from terrarium.core.world import World
+
+
+@dataclass
+class Totals:
+    """What the agents of a trial have used so far, and whether that was too much."""
+
+    turns: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    steps: int = 0
+    tool_calls: int = 0
+    over: str | None = None
+    """The `StopReason` of the trial's limit that was reached."""
+
+
+class TrialSeat:
+    """The seat of one agent; see `terrarium.core.agent.Seat`."""
+
+    def __init__(self, name: str, world: World, limits: Limits, totals: Totals) -> None:
+        self.name = name
+        self.tools: Sequence[Tool] = ()
+        self.sandbox: AgentSandbox | None = None
+        self.system_prompt: str | None = None
+        self.budget = Budget(limits.steps, limits.tool_calls)
+        self.messages: list[Message] = []
+        self.usage = Usage()
+        self.steps = 0
+        self.tool_calls = 0
+        self._world = world
+        self._limits = limits
+        self._totals = totals
+        self._turn = 0
+        self._step: int | None = None
+        self._registered: dict[str, Tool] = {}
+        self._turn_began = (0, Usage(), 0, 0)
+
+    # -- turns ----------------------------------------------------------------------------------------------------
+
+    def begin(self, number: int, instruction: str) -> None:
+        """Get ready for a turn: a fresh budget, and the tools that there are now."""
+        self._turn, self._step = number, None
+        self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
+        self.messages.append(Message("user", instruction))
+        tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
+        self.tools = [*tools, *self._registered.values()]
+        tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
+        cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
+        self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
+
+    def end(self, reply: Reply) -> Reply:
+        """The reply with everything the turn said and used."""
+        messages, usage, steps, tool_calls = self._turn_began
+        if len(self.messages) == messages + 1:
+            self.messages.extend(reply.messages)
+        spent = Usage(
+            self.usage.input_tokens - usage.input_tokens,
+            self.usage.output_tokens - usage.output_tokens,
+            self.usage.cached_tokens - usage.cached_tokens,
+            self.usage.reasoning_tokens - usage.reasoning_tokens,
+        )
+        return replace(
+            reply,
+            messages=self.messages[messages + 1 :],
+            usage=spent,
+            steps=self.steps - steps,
+            tool_calls=self.tool_calls - tool_calls,
+        )
+
+    def register(self, number: int, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """Offer functions of the program as tools; they are called back by the number of their registration."""
+        for name, function in functions.items():
+            tool = Tool.of(function, name)
+            self._registered[name] = replace(tool, function=self._call_back(number, name), signature=function)
+
+    def _call_back(self, number: int, name: str) -> Callable[..., Awaitable[Value]]:
+        async def call(**arguments: Value) -> Value:
+            program = self._world.calls.program
+            assert program is not None
+            value, error = await program.serve(
+                lambda: self._world.callbacks.fire(number, tool=name, arguments=arguments)
+            )
+            if error is not None:
+                raise Refused(str(error)) if boundary_of(error) == "task" else error
+            return value
+
+        return call
+
+    # -- acting ---------------------------------------------------------------------------------------------------
+
+    def notices(self) -> Sequence[Notice]:
+        """What the agent is to be told; nothing is until a world has a policy for it."""
+        return ()
+
+    async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
+        """One step; see `Seat.think`."""
+        self._may_go_on()
+        if self.budget.steps <= 0:
+            raise TurnOver(StopReason.STEP_LIMIT)
+        self.budget.steps -= 1
+        began = time.monotonic()
+        completion = await request()
+        seconds = round(time.monotonic() - began, 6)
+        async with self._world.baton.hold(self.name):
+            self.steps += 1
+            self._totals.steps += 1
+            step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps})
+            self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
+            self._step = step.seq
+            self.messages.append(completion.message)
+            self._spend(completion)
+            await self._pass(self._world.clock.costs.model)
+        self._may_go_on()
+        return completion
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """Use a tool; see `Seat.call`."""
+        self._may_go_on()
+        if self.budget.tool_calls <= 0:
+            raise TurnOver(StopReason.TOOL_CALL_LIMIT)
+        self.budget.tool_calls -= 1
+        async with self._world.baton.hold(self.name):
+            self.tool_calls += 1
+            self._totals.tool_calls += 1
+            asked = self._ask(call)
+            self._world.callbacks.cause = asked.seq
+            try:
+                result = replace(await self._use(call), call_id=call.id)
+            finally:
+                self._world.callbacks.cause = None
+            await self._pass(self._world.clock.costs.tool)
+            self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result}, asked.seq, seen=True)
+        self._remember(call, result)
+        self._may_go_on()
+        return result
+
+    def _ask(self, call: ToolCall) -> Event:
+        data = {"tool": str(call.name), "arguments": call.arguments, "id": str(call.id)}
+        try:
+            return self._append(EventKind.TOOL_CALL, data, self._step, seen=True)
+        except ValueNotPlain:
+            return self._append(EventKind.TOOL_CALL, {**data, "arguments": repr(call.arguments)}, self._step, seen=True)
+
+    async def _use(self, call: ToolCall) -> ToolResult:
+        tool = next((tool for tool in self.tools if tool.name == call.name), None)
+        if tool is None:
+            known = ", ".join(tool.name for tool in self.tools) or "none"
+            return ToolResult(f"error: there is no tool {call.name!r}; there are: {known}", error="unknown_tool")
+        try:
+            arguments = tool.bind(call.arguments)
+        except Refused as error:
+            return ToolResult(f"error: bad arguments for {tool.name}: {error}", error="bad_arguments")
+        try:
+            value = tool.function(**arguments)
+            if inspect.isawaitable(value):
+                value = await value
+            return ToolResult(show(value), value)
+        except CommandTimeout as error:
+            return failure(error)
+        except TerrariumError as error:
+            if boundary_of(error) == "task":
+                return failure(error)
+            self._break(error)
+        except Exception as error:
+            self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
+        raise TurnOver(StopReason.ERROR)
+
+    def _break(self, error: TerrariumError, cause: Exception | None = None) -> None:
+        """The machinery failed under the agent: the turn ends, and the program gets the error."""
+        error.__cause__ = cause
+        self._world.callbacks.failure = self._world.callbacks.failure or error
+
+    def _remember(self, call: ToolCall, result: ToolResult) -> None:
+        block = ToolResultBlock(call.id, result.content, result.error is not None)
+        last = self.messages[-1] if self.messages else None
+        if last is not None and last.role == "tool" and isinstance(last.content, list):
+            blocks: list[Block] = [*last.content, block]
+            self.messages[-1] = Message("tool", blocks)
+        else:
+            self.messages.append(Message("tool", [block]))
+
+    def _append(
+        self,
+        kind: EventKind,
+        data: Mapping[str, Value],
+        cause: int | None = None,
+        *,
+        seen: bool = False,
+        wall: Mapping[str, Value] | None = None,
+    ) -> Event:
+        shown = (self.name,) if seen else ()
+        return self._world.journal.append(kind, self.name, data, cause=cause, seen_by=shown, wall=wall)
+
+    async def _pass(self, span: int) -> None:
+        try:
+            await self._world.callbacks.pass_time(span)
+        except BudgetSpent:
+            self._totals.over = StopReason.WORLD_TIME_LIMIT.value
+
+    def _spend(self, completion: Completion) -> None:
+        self.usage += completion.usage
+        self._totals.tokens += completion.usage.input_tokens + completion.usage.output_tokens
+        self._totals.cost += completion.cost or 0.0
+        if self._limits.tokens is not None and self._totals.tokens >= self._limits.tokens:
+            self._totals.over = StopReason.TOKEN_LIMIT.value
+        if self._limits.cost is not None and self._totals.cost >= self._limits.cost:
+            self._totals.over = StopReason.COST_LIMIT.value
+
+    def _may_go_on(self) -> None:
+        if self._world.callbacks.failure is not None:
+            raise TurnOver(StopReason.ERROR)
+        if self._totals.over is not None:
+            raise TurnOver(StopReason(self._totals.over))
+
+
+class ReplaySeat:
+    """A seat that answers from the journal: an agent without saved memory lives through its past turns again."""
+
+    def __init__(self, seat: TrialSeat, events: Iterable[Event]) -> None:
+        self.name = seat.name
+        self.tools = seat.tools
+        self.sandbox: AgentSandbox | None = None
+        self.system_prompt = seat.system_prompt
+        self.budget = seat.budget
+        self._answers: Iterator[Event] = iter(
+            [e for e in events if e.actor == seat.name and e.kind in (EventKind.MODEL, EventKind.TOOL_RESULT)]
+        )
+
+    def notices(self) -> Sequence[Notice]:
+        """None: what it was told is in the journal."""
+        return ()
+
+    async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
+        """The recorded answer; the model is not asked."""
+        await asyncio.sleep(0)
+        completion: Completion = self._next(EventKind.MODEL).data["completion"]
+        return completion
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """The recorded result; nothing is done."""
+        result: ToolResult = self._next(EventKind.TOOL_RESULT).data["result"]
+        return result
+
+    def _next(self, kind: EventKind) -> Event:
+        event = next(self._answers, None)
+        if event is None or event.kind is not kind:
+            raise TurnOver(StopReason.ERROR)
+        return event

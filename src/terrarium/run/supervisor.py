@@ -1,0 +1,340 @@
+"""The supervisor: starts workers, hands out trials, and sees to it that every one of them ends with a record.
+
+It never imports task code. A worker that dies takes only its own trials down: if it had one, that one is to blame;
+if it had several, each is tried again alone, from its last snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from terrarium.core.errors import EngineFault, TerrariumError
+from terrarium.core.journal import EventKind, Journal, read
+from terrarium.core.values import to_micros
+from terrarium.core.verdict import Verdict
+from terrarium.run.config import RetryConfig
+from terrarium.run.folder import RunFolder
+from terrarium.run.spec import TrialResult, TrialSpec
+
+SILENCE = 5.0  # seconds without a sign of life before a worker is killed
+START = 60.0  # seconds for a worker to get ready
+LISTING = 300.0  # seconds for loading every task
+_LINE_LIMIT = 64 * 1024 * 1024
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass
+class Order:
+    """A trial on its way: how often it was tried, and whether it needs a worker of its own."""
+
+    spec: TrialSpec
+    tries: int = 0
+    alone: bool = False
+    not_before: float = 0.0
+
+
+@dataclass
+class Hand:
+    """A worker process and what it is doing."""
+
+    process: asyncio.subprocess.Process
+    capacity: int
+    heard: float
+    ready: bool = False
+    retiring: bool = False
+    reason: str = ""
+    orders: dict[str, Order] = field(default_factory=dict)
+
+    def takes(self, order: Order) -> bool:
+        """Whether it may be given this order."""
+        if self.retiring or any(held.alone for held in self.orders.values()):
+            return False
+        return not self.orders if order.alone else len(self.orders) < self.capacity
+
+    def give(self, **order: Any) -> None:
+        """Write an order."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self.process.stdin.write((json.dumps(order) + "\n").encode("ascii"))
+
+    def kill(self, reason: str) -> None:
+        """End the process and everything it started."""
+        self.reason = self.reason or reason
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+class Supervisor:
+    """Runs trials in worker processes.
+
+    Args:
+        run: The folder of the run.
+        workers: How many processes; by default one for each core.
+        concurrent: How many trials at a time; by default four for each worker.
+        retry: What to do about failures of the machinery.
+        listener: Told of `started`, `progress`, `finished`, `retry` and `lost`, each with its data.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        workers: int | None = None,
+        concurrent: int | None = None,
+        retry: RetryConfig | None = None,
+        listener: Listener = lambda event, data: None,
+    ) -> None:
+        self._run = run
+        self._workers = workers or len(os.sched_getaffinity(0))
+        self._concurrent = concurrent or 4 * self._workers
+        self._workers = min(self._workers, self._concurrent)
+        self._retry = retry or RetryConfig()
+        self._listener = listener
+        self._hands: list[Hand] = []
+        self._queue: deque[Order] = deque()
+        self._results: dict[str, TrialResult] = {}
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[dict[str, Any]] | None = None
+
+    # -- what can be asked of it ----------------------------------------------------------------------------------
+
+    async def tasks(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        """The tasksets at `paths`, as a worker sees them.
+
+        Raises:
+            EngineFault: No worker could list them.
+        """
+        self._tasks = None
+        hand = await self._hire()
+        hand.give(do="list", paths=list(paths))
+        deadline = time.monotonic() + LISTING
+        while self._tasks is None:
+            if hand not in self._hands:
+                raise EngineFault(f"loading the tasks ended the process: {hand.reason}; see {self._log_path()}")
+            if time.monotonic() > deadline:
+                hand.kill(f"loading the tasks took more than {LISTING:g} s")
+            await self._wait(0.5)
+        return self._tasks
+
+    async def run(self, specs: Sequence[TrialSpec]) -> list[TrialResult]:
+        """Run trials; the results come in the order of `specs`, without those that `stop` left undone.
+
+        Raises:
+            EngineFault: Workers cannot be started.
+        """
+        self._queue.extend(Order(spec, tries=len(self._run.tries(spec.id))) for spec in specs)
+        while (self._queue and not self._stopping) or any(hand.orders for hand in self._hands):
+            self._watch()
+            await self._hand_out()
+            await self._wait(0.2)
+        return [self._results[spec.id] for spec in specs if spec.id in self._results]
+
+    def stop(self, at_once: bool = False) -> None:
+        """Give out no more trials; `at_once`, end those that run too. They can be resumed."""
+        self._stopping = True
+        if at_once:
+            self._queue.clear()
+            for hand in self._hands:
+                hand.orders.clear()
+                hand.kill("the run was stopped")
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Let the workers go; idempotent."""
+        for hand in list(self._hands):
+            assert hand.process.stdin is not None
+            hand.process.stdin.close()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*[hand.process.wait() for hand in self._hands]), 5.0)
+        for hand in list(self._hands):
+            hand.kill("it did not leave")
+            await hand.process.wait()
+        while self._hands:
+            await self._wait(0.1)
+        log = self._log_path()
+        if log.exists() and log.stat().st_size == 0:
+            log.unlink()
+
+    # -- workers --------------------------------------------------------------------------------------------------
+
+    def _log_path(self) -> Any:
+        return self._run.path / "workers.log"
+
+    async def _hire(self) -> Hand:
+        try:
+            self._run.path.mkdir(parents=True, exist_ok=True)
+            with self._log_path().open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "terrarium.run.worker",
+                    str(self._run.path),
+                    str(os.getpid()),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,
+                    limit=_LINE_LIMIT,
+                )
+        except OSError as error:
+            raise EngineFault(f"cannot start a worker for {self._run.path}: {error.strerror}") from error
+        share = -(-self._concurrent // self._workers)
+        hand = Hand(process, share, time.monotonic())
+        self._hands.append(hand)
+        hand_task = asyncio.create_task(self._listen(hand))
+        hand_task.add_done_callback(lambda task: task.exception())
+        return hand
+
+    async def _listen(self, hand: Hand) -> None:
+        assert hand.process.stdout is not None
+        while line := await hand.process.stdout.readline():
+            hand.heard = time.monotonic()
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue
+            self._hear(hand, told)
+        await hand.process.wait()
+        self._hands.remove(hand)
+        await self._lost(hand)
+        self._changed.set()
+
+    def _hear(self, hand: Hand, told: Mapping[str, Any]) -> None:
+        what = told["tell"]
+        if what == "ready":
+            hand.ready = True
+        elif what == "tasks":
+            self._tasks = told["sets"]
+        elif what == "progress":
+            self._listener("progress", told)
+        elif what in ("done", "failed"):
+            order = hand.orders.pop(told["trial"], None)
+            if order is not None:
+                result = self._run.result(order.spec.id) if what == "done" else None
+                error = told.get("error") or _fault("EngineFault", "its record cannot be read", "engine")
+                self._finished(order, result or _failed(order, error))
+        elif what == "stuck":
+            hand.retiring = True
+            hand.kill("a program did not end at its limit")
+        elif what == "retire":
+            hand.retiring = True
+        self._changed.set()
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        for hand in self._hands:
+            if now - hand.heard > (SILENCE if hand.ready else START):
+                hand.kill(f"it gave no sign of life for {SILENCE if hand.ready else START:g} s")
+            elif hand.retiring and not hand.orders and hand.process.stdin is not None:
+                hand.process.stdin.close()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        self._changed.clear()
+
+    # -- orders ---------------------------------------------------------------------------------------------------
+
+    async def _hand_out(self) -> None:
+        if self._stopping:
+            return
+        useful = [hand for hand in self._hands if not hand.retiring]
+        wanted = min(self._workers, len(self._queue) + sum(len(hand.orders) for hand in useful))
+        for _ in range(wanted - len(useful)):
+            await self._hire()
+        now = time.monotonic()
+        for _ in range(len(self._queue)):
+            order = self._queue.popleft()
+            free = [hand for hand in self._hands if hand.takes(order)] if order.not_before <= now else []
+            if not free:
+                self._queue.append(order)
+                if order.not_before <= now and not order.alone:
+                    self._queue.rotate(1)  # nobody is free: keep the order of the rest
+                    break
+                continue
+            hand = min(free, key=lambda hand: len(hand.orders))
+            hand.orders[order.spec.id] = order
+            hand.give(do="trial", trial=order.spec.to_json())
+            self._listener("started", {"trial": order.spec.id, "spec": order.spec})
+
+    def _finished(self, order: Order, result: TrialResult) -> None:
+        order.tries += 1
+        if result.retried and order.tries <= self._retry.max_retries and not self._stopping:
+            wait = self._retry.wait(order.tries)
+            order.not_before = time.monotonic() + wait
+            self._queue.append(order)
+            self._listener("retry", {"trial": order.spec.id, "error": result.error, "wait": wait})
+            return
+        self._results[order.spec.id] = result
+        self._listener("finished", {"trial": order.spec.id, "result": result})
+
+    async def _lost(self, hand: Hand) -> None:
+        """A worker is gone: its only trial is to blame; several are tried again, each alone."""
+        orders = list(hand.orders.values())
+        hand.orders.clear()
+        if not orders:
+            return
+        code = hand.process.returncode
+        how = hand.reason or f"it ended by itself ({_ending(code)})"
+        self._listener("lost", {"trials": [order.spec.id for order in orders], "how": how})
+        to_blame = len(orders) == 1 and (orders[0].alone or self._concurrent == 1 or bool(hand.reason))
+        for order in orders:
+            if not to_blame:
+                order.alone = True
+                self._queue.append(order)
+                continue
+            if hand.reason:
+                message = f"the trial's process was killed: {how}. Does the program block in C code?"
+                error = _fault("TaskFault", message, "task")
+            else:
+                error = _fault("WorkerLost", f"the process that ran the trial is gone: {how}", "engine")
+            result = _failed(order, error)
+            self._conclude(order.spec, result)
+            self._finished(order, result)
+
+    def _conclude(self, spec: TrialSpec, result: TrialResult) -> None:
+        """End the journal of a trial whose worker is gone, and write its record."""
+        assert result.error is not None
+        tries = self._run.tries(spec.id)
+        with contextlib.suppress(TerrariumError, OSError):
+            if tries:
+                path = tries[-1] / "journal.jsonl"
+                last = 0
+                for event in read(path):
+                    last = to_micros(event.time)
+                journal = Journal(path, lambda: last, self._run.blobs)
+                told = {key: result.error[key] for key in ("type", "message", "boundary", "code")}
+                journal.append(EventKind.ERROR, "world", told)
+                journal.append(EventKind.STOP, "world", {"reason": "error"})
+                journal.append(EventKind.VERDICT, "world", {"verdict": Verdict()})
+                journal.close()
+                shutil.rmtree(tries[-1] / "world", ignore_errors=True)
+            self._run.record(result)
+
+
+def _fault(kind: str, message: str, boundary: str) -> dict[str, Any]:
+    return {"type": kind, "message": message, "boundary": boundary, "code": None, "traceback": None}
+
+
+def _failed(order: Order, error: Mapping[str, Any]) -> TrialResult:
+    return TrialResult(order.spec, Verdict(), "error", error, order.tries + 1, 0.0)
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

@@ -1,0 +1,288 @@
+"""One trial in this process: run, recorded, and resumed where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from terrarium import __version__
+from terrarium.core.agent import StopReason
+from terrarium.core.clock import Clock
+from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
+from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
+from terrarium.core.replay import Cursor
+from terrarium.core.seeds import Rng, child_seed
+from terrarium.core.task import Task
+from terrarium.core.values import to_micros
+from terrarium.core.verdict import Verdict
+from terrarium.core.world import World
+from terrarium.run import compose
+from terrarium.run.config import AgentConfig, TaskConfig
+from terrarium.run.episode import Episode, Progress
+from terrarium.run.folder import RunFolder
+from terrarium.run.runtime import runtime
+from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.task import module
+from terrarium.task.taskset import find, reload
+
+DAY = 86_400_000_000  # microseconds
+LOAD_SECONDS = 60.0  # for executing a task file
+
+Point = tuple[int, str, list[Event]]
+"""Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""
+
+
+class TrialRun:
+    """One try of a trial, in this process.
+
+    Args:
+        trial: What to run.
+        run: Where to write.
+        progress: Told of every turn.
+    """
+
+    def __init__(self, trial: TrialSpec, run: RunFolder, progress: Progress = lambda phase, turn, agent: None) -> None:
+        self.trial = trial
+        self.run_folder = run
+        self.progress = progress
+        self.stuck = False
+        """The program did not end; this process must."""
+
+    async def run(self) -> TrialResult:
+        """Run it, or resume it where an earlier try stopped, and record how it ended. Never raises for a bad trial.
+
+        Raises:
+            EngineFault: Its record cannot be written.
+        """
+        began = time.monotonic()
+        tries = self.run_folder.tries(self.trial.id)
+        resumed = self._resumable(tries[-1]) if tries else None
+        number = len(tries) if resumed else len(tries) + 1
+        folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
+        try:
+            verdict, stop, error, totals = await self._try(folder, resumed)
+        except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
+            verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, describe(failure), {}
+        result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
+        self.run_folder.record(result)
+        return result
+
+    def _resumable(self, folder: Path) -> Point | None:
+        """(number, name) of the last snapshot of an unfinished try, and the events up to it."""
+        try:
+            events = list(read(folder / "journal.jsonl", self.run_folder.blobs))
+        except TerrariumError:
+            return None
+        if any(event.kind is EventKind.VERDICT for event in events):
+            return None
+        points = [event for event in events if event.kind is EventKind.SNAPSHOT]
+        if not points or not (self.run_folder.snapshots.folder / points[-1].data["digest"]).is_dir():
+            return None
+        last = points[-1]
+        return last.seq, last.data["digest"], [event for event in events if event.seq <= last.seq]
+
+    async def _try(
+        self, folder: Path, resumed: Point | None
+    ) -> tuple[Verdict, str, dict[str, Any] | None, dict[str, Any]]:
+        clock = Clock()
+        journal = Journal(folder / "journal.jsonl", lambda: clock.micros, self.run_folder.blobs)
+        loaded: str | None = None
+        episode: Episode | None = None
+        world: World | None = None
+        verdict, stop, failure = Verdict(), StopReason.ERROR.value, None
+        try:
+            if resumed:
+                journal.cut(resumed[0])
+            task, loaded = await self._load()
+            clock.micros = clock.start = to_micros(task.start)
+            clock.costs = task.limits.costs()
+            if resumed is None:
+                self._header(task, journal)
+            world = self._world(task, journal, clock, folder, resumed)
+            episode = await self._episode(task, world, resumed)
+            self.progress("run", 0, "")
+            verdict = await episode.run()
+            stop = episode.totals.over or StopReason.COMPLETED.value
+        except Exception as error:
+            failure = describe(error)
+            if journal.seq == 0:  # a journal begins with a header even where the task could not be loaded
+                self._header(None, journal)
+        finally:
+            failure = await self._close(episode, world, folder, failure)
+            if loaded is not None:
+                module.unload(loaded)
+        self._conclude(journal, verdict if failure is None else Verdict(), stop, failure)
+        totals = asdict(episode.totals) if episode else {}
+        totals["world_seconds"] = (clock.micros - clock.start) / 1e6
+        return (verdict if failure is None else Verdict()), stop, failure, totals
+
+    async def _load(self) -> tuple[Task, str]:
+        """The task from a module of its own, executed on a thread: it may block."""
+        trial = self.trial
+        loading = asyncio.ensure_future(asyncio.to_thread(reload, Path(trial.path), trial.task))
+        done, _ = await asyncio.wait([loading], timeout=LOAD_SECONDS)
+        if not done:
+            self.stuck = True
+            raise TaskBroken(f"{trial.path} was still being executed after {LOAD_SECONDS:g} s")
+        task, loaded = loading.result()
+        limits = task.limits.with_(trial.limits)
+        return replace(task, limits=limits, digest=trial.task_digest), loaded
+
+    def _header(self, task: Task | None, journal: Journal) -> None:
+        trial = self.trial
+        data: dict[str, Any] = {
+            "schema": SCHEMA,
+            "trial": trial.id,
+            "task": {"name": trial.task, "digest": trial.task_digest},
+            "taskset": trial.taskset,
+            "agent": trial.agent.model_dump(mode="json"),
+            "seed": trial.seed,
+            "attempt": trial.attempt,
+            "versions": {"terrarium": __version__, "python": platform.python_version()},
+        }
+        if task is not None:
+            traits = compose.traits(task)
+            data["task"].update(version=task.version, split=task.split)
+            data.update(
+                params=dict(task.params),
+                agents=list(task.agents),
+                limits=asdict(task.limits),
+                capabilities=[[spec, dict(config)] for spec, config in compose.specs(task)],
+                traits=asdict(traits),
+                deterministic=traits.deterministic,
+                expects=dict(task.baselines),
+            )
+        aside = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
+        journal.append(EventKind.HEADER, "world", data, wall=aside)
+
+    def _world(self, task: Task, journal: Journal, clock: Clock, folder: Path, resumed: Point | None) -> World:
+        cursor = None
+        if resumed:
+            lines = [json.loads(line) for line in journal.path.read_bytes().splitlines()]
+            cursor = Cursor(lines, journal.blobs)
+        made: list[World] = []
+        world = World(
+            folder / "world",
+            clock=clock,
+            rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
+            journal=journal,
+            opener=compose.open_capability,
+            sandbox=compose.sandboxes(lambda: made[0], clock),
+            agents=task.agents,
+            snapshots=self.run_folder.snapshots,
+            mode=self.trial.snapshot,  # type: ignore[arg-type]
+            cursor=cursor,
+            last_moment=clock.start + round(task.limits.world_days * DAY),
+        )
+        made.append(world)
+        return world
+
+    async def _episode(self, task: Task, world: World, resumed: Point | None) -> Episode:
+        seed = child_seed(self.trial.seed, "program", self.trial.attempt)
+        agents = {name: compose.make_agent(self.trial.agent, task, name, seed) for name in task.agents}
+        deadline = time.monotonic() + task.limits.trial_seconds
+        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress)
+        if resumed:
+            episode.carry_on(await world.load(resumed[1]), resumed[2])
+        else:
+            for spec, config in compose.specs(task):
+                await world.acquire(spec, config)
+        return episode
+
+    async def _close(
+        self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """Close everything; what fails here fails the trial only where nothing did before."""
+        closing: list[Callable[[], Awaitable[None]]] = []
+        if episode is not None:
+            self.stuck = self.stuck or episode.stuck
+            closing.append(episode.close)
+        if world is not None:
+            closing.append(world.close)
+        for close in closing:
+            try:
+                await close()
+            except Exception as error:
+                failure = failure or describe(error)
+        shutil.rmtree(folder / "world", ignore_errors=True)
+        return failure
+
+    def _conclude(self, journal: Journal, verdict: Verdict, stop: str, failure: dict[str, Any] | None) -> None:
+        try:
+            if failure is not None:
+                aside = {"traceback": failure["traceback"]}
+                told = {key: failure[key] for key in ("type", "message", "boundary", "code")}
+                journal.append(EventKind.ERROR, "world", told, wall=aside)
+            journal.append(EventKind.STOP, "world", {"reason": stop})
+            journal.append(EventKind.VERDICT, "world", {"verdict": verdict})
+            journal.sync()
+        except TerrariumError as error:
+            if failure is None:
+                raise
+            failure["message"] = f"{failure['message']} (and its journal ends early: {error})"
+        finally:
+            journal.close()
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One trial, for code that runs trials by itself."""
+
+    task: TaskConfig
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    seed: int = 0
+    attempt: int = 1
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    trial_dir: str | None = None
+    snapshot: str = "auto"
+
+
+class Trial:
+    """One trial in the process that calls it: `result = await Trial(config).run()`, or `.run_sync()`.
+
+    Raises:
+        ConfigError: There is no such task, or the path holds several and no name was given.
+        TaskBroken: It cannot be loaded.
+    """
+
+    def __init__(self, config: TrialConfig) -> None:
+        taskset = find(Path(config.task.path))
+        if taskset.broken:
+            raise TaskBroken(taskset.broken[0].message)
+        tasks = [task for task in taskset.tasks if config.task.name in (None, task.name)]
+        if len(tasks) != 1:
+            names = ", ".join(task.name for task in taskset.tasks)
+            raise ConfigError(f"{config.task.path} holds {len(tasks)} tasks of that name; name one of: {names}")
+        self.spec = TrialSpec(
+            task=tasks[0].name,
+            path=str(Path(tasks[0].path).resolve()),
+            task_digest=tasks[0].digest,
+            agent=config.agent,
+            seed=config.seed,
+            attempt=config.attempt,
+            taskset=config.task.source or taskset.name,
+            limits=config.limits,
+            snapshot=config.snapshot,
+        )
+        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
+
+    async def run(self) -> TrialResult:
+        """Run it on this process's engine. Never raises for a bad trial: its result says what went wrong.
+
+        Raises:
+            EngineFault: Its record cannot be written.
+        """
+        return await asyncio.wrap_future(runtime().submit(TrialRun(self.spec, self.folder).run()))
+
+    def run_sync(self) -> TrialResult:
+        """`run`, for code without an event loop."""
+        return runtime().submit(TrialRun(self.spec, self.folder).run()).result()

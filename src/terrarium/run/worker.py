@@ -1,0 +1,175 @@
+"""A worker: one process that runs trials.
+
+It takes orders as JSON lines on its standard input and gives back files and status lines; it needs nothing else from
+whoever started it, so a process on another machine with the same folder is the same worker.
+
+    orders   {"do": "list", "paths": [...]}   {"do": "trial", "trial": {...}}
+    status   {"tell": "ready"}  {"tell": "tick"}  {"tell": "tasks", ...}  {"tell": "progress", ...}
+             {"tell": "done", "trial": id}  {"tell": "failed", "trial": id, "error": {...}}
+             {"tell": "stuck"}  (kill me: a program does not end)   {"tell": "retire"}  (give me no more)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import TerrariumError, describe
+from terrarium.run.folder import RunFolder
+from terrarium.run.spec import TrialSpec
+from terrarium.run.trial import TrialRun
+from terrarium.task.taskset import find
+
+TICK = 1.0  # seconds between two signs of life
+_LINE_LIMIT = 64 * 1024 * 1024
+_OWN_THREADS = ("MainThread", "terrarium ", "asyncio_")
+
+
+class Worker:
+    """Runs what it is told to, many trials at a time on one event loop.
+
+    Args:
+        run: The folder of the run.
+        out: Where status lines go.
+    """
+
+    def __init__(self, run: RunFolder, out: int) -> None:
+        self._run = run
+        self._out = out
+        self._busy: set[asyncio.Task[None]] = set()
+        self._retiring = False
+
+    def tell(self, what: str, **more: Any) -> None:
+        """Write one status line."""
+        line = json.dumps({"tell": what, **more}) + "\n"
+        with contextlib.suppress(BrokenPipeError):
+            data = line.encode("ascii")
+            while data:
+                data = data[os.write(self._out, data) :]
+
+    async def serve(self, orders: asyncio.StreamReader) -> None:
+        """Take orders until there are no more, then finish what was begun."""
+        ticking = asyncio.create_task(self._tick())
+        self.tell("ready", pid=os.getpid())
+        while line := await orders.readline():
+            order = json.loads(line)
+            job = self._list(order) if order["do"] == "list" else self._trial(order)
+            task = asyncio.create_task(job)
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+        while self._busy:
+            await asyncio.wait(self._busy)
+        ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.tell("tick")
+
+    async def _list(self, order: Mapping[str, Any]) -> None:
+        answers = [await asyncio.to_thread(_found, path) for path in order["paths"]]
+        self.tell("tasks", sets=answers)
+
+    async def _trial(self, order: Mapping[str, Any]) -> None:
+        spec = TrialSpec.of_json(order["trial"])
+        trial = TrialRun(
+            spec,
+            self._run,
+            lambda phase, turn, agent: self.tell("progress", trial=spec.id, phase=phase, turn=turn, agent=agent),
+        )
+        try:
+            await trial.run()
+        except Exception as error:
+            self.tell("failed", trial=spec.id, error=describe(error))
+        else:
+            self.tell("done", trial=spec.id)
+        if trial.stuck:
+            self.tell("stuck")
+        elif not self._retiring and _foreign_threads():
+            self._retiring = True
+            self.tell("retire", threads=_foreign_threads())
+
+
+def _foreign_threads() -> list[str]:
+    """Threads that a task started and left running."""
+    return [thread.name for thread in threading.enumerate() if not thread.name.startswith(_OWN_THREADS)]
+
+
+def _found(path: str) -> dict[str, Any]:
+    """A taskset as plain data."""
+    try:
+        taskset = find(Path(path))
+    except TerrariumError as error:
+        return {"path": path, "error": str(error), "tasks": [], "broken": []}
+    return {
+        "path": path,
+        "error": None,
+        "name": taskset.name,
+        "version": taskset.version,
+        "metrics": list(taskset.metrics),
+        "broken": [{"path": entry.path, "message": entry.message} for entry in taskset.broken],
+        "tasks": [
+            {
+                "name": task.name,
+                "path": str(Path(task.path).resolve()),
+                "digest": task.digest,
+                "version": task.version,
+                "split": task.split,
+                "tags": list(task.tags),
+                "description": str(task.metadata.get("description") or (task.entry.__doc__ or "").split("\n")[0]),
+                "difficulty": str(task.metadata.get("difficulty", "")),
+                "capabilities": list(task.capabilities),
+                "agents": list(task.agents),
+                "baselines": {agent: task.expects(agent) for agent in ("null", "random")},
+                "solved": sorted(task.entry.solutions),
+            }
+            for task in taskset.tasks
+        ],
+    }
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when the one that started it ends (Linux: PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _main(folder: str, out: int) -> None:
+    loop = asyncio.get_running_loop()
+    orders = asyncio.StreamReader(limit=_LINE_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    await Worker(RunFolder(Path(folder)), out).serve(orders)
+
+
+def main() -> None:
+    """`python -m terrarium.run.worker RUN_FOLDER PARENT_PID`."""
+    die_with_parent(int(sys.argv[2]))
+    raise_file_limit()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whatever a task prints goes to the log, never among the status lines.
+    out = os.dup(1)
+    os.set_inheritable(out, False)
+    os.dup2(2, 1)
+    asyncio.run(_main(sys.argv[1], out))
+    os._exit(0)  # a program that was told to stop and did not must not keep the process
+
+
+if __name__ == "__main__":
+    main()

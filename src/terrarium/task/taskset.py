@@ -1,0 +1,236 @@
+"""Tasks on disk: folders with a `task.py`, and tasksets, which are folders of them with a `dataset.toml`."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, unknown_key
+from terrarium.core.task import Entry, Task
+from terrarium.core.values import canonical
+from terrarium.task import module
+
+METRICS = ("mean", "max", "min", "sum")
+_METADATA = ("name", "author", "difficulty", "category", "tags", "description", "version", "split")
+_SKIPPED = ("__pycache__", ".git", ".venv", "node_modules")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A task that could not be loaded, and why."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Taskset:
+    """A named collection of tasks.
+
+    `broken` lists what was found but could not be loaded; nothing is ever dropped silently.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    broken: tuple[Broken, ...] = ()
+    metrics: tuple[str, ...] = ("mean",)
+    version: str = ""
+
+
+def find(path: Path) -> Taskset:
+    """The tasks at a path: a `task.py` or any Python file with entries, a task folder, or a folder of such folders.
+
+    Raises:
+        ConfigError: There is no such path, no task in it, or its `dataset.toml` is wrong.
+    """
+    if not path.exists():
+        raise ConfigError(f"there is no task or taskset at {path}")
+    name = path.stem if path.is_file() else path.resolve().name
+    metrics: tuple[str, ...] = ("mean",)
+    version = ""
+    about = path / "dataset.toml"
+    if path.is_dir() and about.exists():
+        name, metrics, version = _dataset(about, name)
+    tasks: list[Task] = []
+    broken: list[Broken] = []
+    for file in _task_files(path):
+        try:
+            tasks.extend(tasks_of(file))
+        except TerrariumError as error:
+            broken.append(Broken(str(file), str(error)))
+    seen: dict[str, str] = {}
+    for task in tasks:
+        if task.name in seen:
+            broken.append(Broken(task.path, f"two tasks are called {task.name!r}: {seen[task.name]} and {task.path}"))
+        seen[task.name] = task.path
+    if not tasks and not broken and not _parameterized(path):
+        raise ConfigError(f"there is no task in {path}: no task.py was found there")
+    return Taskset(name, tuple(tasks), tuple(broken), metrics, version)
+
+
+def _parameterized(path: Path) -> bool:
+    # A generator may yield nothing, which is no error: a task.py was there.
+    return any(True for _ in _task_files(path))
+
+
+def _task_files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif (path / "task.py").exists():
+        yield path / "task.py"
+    else:
+        for child in sorted(path.iterdir()):
+            if child.is_dir() and child.name not in _SKIPPED and not child.name.startswith("."):
+                yield from _task_files(child)
+
+
+def tasks_of(file: Path) -> list[Task]:
+    """Every task of one file, parameterized ones expanded.
+
+    Raises:
+        TaskBroken: It cannot be loaded or holds no entry.
+        ConfigError: Its `task.toml` or a variant is wrong.
+    """
+    loaded = module.load(file)
+    try:
+        return list(_tasks(loaded, file, _digest(file)))
+    finally:
+        module.unload(loaded.__name__)
+
+
+def reload(file: Path, name: str) -> tuple[Task, str]:
+    """One task again, from a module of its own, for one trial. Returns it and the module to `unload` after.
+
+    Raises:
+        TaskBroken: It is not there any more, or cannot be loaded.
+    """
+    loaded = module.load(file)
+    try:
+        for task in _tasks(loaded, file, ""):
+            if task.name == name:
+                return task, loaded.__name__
+        raise TaskBroken(f"{file} has no task {name!r} any more")
+    except BaseException:
+        module.unload(loaded.__name__)
+        raise
+
+
+def _tasks(loaded: ModuleType, file: Path, digest: str) -> Iterator[Task]:
+    found = module.entries(loaded)
+    if not found:
+        raise TaskBroken(f"{file} has no task: decorate its program with @entry")
+    about = _about(file.parent / "task.toml") if file.name == "task.py" else {}
+    folder = file.parent.resolve().name if file.name == "task.py" else file.stem
+    base = str(about.get("metadata", {}).get("name") or folder)
+    for entry in found:
+        yield from _expand(entry, base if len(found) == 1 else f"{base}/{entry.__name__}", about, file, digest)
+
+
+def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, digest: str) -> Iterator[Task]:
+    metadata = dict(about.get("metadata", {}))
+    task = Task(
+        name=name,
+        entry=entry,
+        capabilities=entry.capabilities,
+        capabilities_config=entry.capabilities_config,
+        limits=entry.limits.with_(about.get("limits", {}), f"{file.parent / 'task.toml'} [limits]"),
+        version=str(metadata.get("version", "1")),
+        split=str(metadata.get("split", "test")),
+        tags=tuple(metadata.get("tags", ())),
+        metadata=metadata,
+        baselines={**entry.baselines, **about.get("check", {})},
+        path=str(file),
+    )
+    if entry.variants is None:
+        yield replace(task, digest=_with(digest, name, {}))
+        return
+    for variant in _variants(entry, file):
+        known = ("name", "params", "capabilities", "capabilities_config", "config", "metadata", "limits")
+        for key in variant:
+            if key not in known:
+                raise unknown_key(f"{file}: a variant of {entry.__name__}", key, known)
+        if not isinstance(variant.get("name"), str) or not variant["name"]:
+            raise ConfigError(f"{file}: a variant of {entry.__name__} has no name")
+        extra = dict(variant.get("metadata", {}))
+        settings = variant.get("capabilities_config", variant.get("config", task.capabilities_config))
+        params = dict(variant.get("params", {}))
+        yield replace(
+            task,
+            name=variant["name"],
+            params=params,
+            capabilities=tuple(variant.get("capabilities", task.capabilities)),
+            capabilities_config=settings,
+            limits=task.limits.with_(variant.get("limits", {}), f"{file}: limits of {variant['name']}"),
+            metadata={**metadata, **extra},
+            tags=tuple(extra.get("tags", task.tags)),
+            digest=_with(digest, variant["name"], {"params": params, "config": settings}),
+        )
+
+
+def _variants(entry: Entry, file: Path) -> Iterator[Mapping[str, Any]]:
+    assert entry.variants is not None
+    try:
+        yield from entry.variants() or ()
+    except Exception as error:
+        raise TaskBroken(f"{file}: the variants of {entry.__name__}: {type(error).__name__}: {error}") from error
+
+
+def _with(digest: str, name: str, more: Mapping[str, Any]) -> str:
+    return hashlib.sha256(f"{digest}\n{name}\n{canonical(dict(more))}".encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    """sha256 over what a task is made of: every file of its folder, or the one file."""
+    total = hashlib.sha256()
+    files = [file] if file.name != "task.py" else sorted(p for p in file.parent.rglob("*") if p.is_file())
+    for path in files:
+        inside = path.relative_to(file.parent)
+        if any(part in _SKIPPED for part in inside.parts) or path.suffix == ".pyc":
+            continue
+        content = path.read_bytes()
+        total.update(f"{inside.as_posix()}\n{len(content)}\n".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def _about(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    raw = _toml(path)
+    for key in raw:
+        if key not in ("metadata", "limits", "check"):
+            raise unknown_key(str(path), key, ("metadata", "limits", "check"))
+    for key in raw.get("metadata", {}):
+        if key not in _METADATA:
+            raise unknown_key(f"{path} [metadata]", key, _METADATA)
+    for key, value in raw.get("check", {}).items():
+        if key not in ("null", "random"):
+            raise unknown_key(f"{path} [check]", key, ("null", "random"))
+        if value not in ("fail", "pass", "any"):
+            raise ConfigError(f"{path} [check]: {key} must be 'fail', 'pass' or 'any', not {value!r}")
+    return raw
+
+
+def _dataset(path: Path, name: str) -> tuple[str, tuple[str, ...], str]:
+    raw = _toml(path)
+    for key in raw:
+        if key not in ("metadata", "metrics"):
+            raise unknown_key(str(path), key, ("metadata", "metrics"))
+    metadata = raw.get("metadata", {})
+    for key in metadata:
+        if key not in ("name", "version", "description", "author"):
+            raise unknown_key(f"{path} [metadata]", key, ("name", "version", "description", "author"))
+    metrics = raw.get("metrics", {}).get("types", ["mean"])
+    return str(metadata.get("name", name)), tuple(metrics), str(metadata.get("version", ""))
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
