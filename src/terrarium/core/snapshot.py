@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import EngineFault
-from terrarium.core.values import digest, encode
+from terrarium.core.values import digest
 
 STATE_FILE = "world.json"
 
@@ -48,7 +48,7 @@ class Snapshots:
         """Store a world and return its name.
 
         Args:
-            state: Plain data of the world itself.
+            state: The world itself, as JSON data.
             rows: Digest of each capability's canonical rows.
             save: Writes the capabilities' files into a folder; not called where the snapshot exists already.
 
@@ -63,7 +63,7 @@ class Snapshots:
         try:
             staging.mkdir(parents=True)
             await save(staging)
-            (staging / STATE_FILE).write_text(json.dumps(encode(dict(state))), "ascii")
+            (staging / STATE_FILE).write_text(json.dumps(dict(state)), "ascii")
             try:
                 staging.rename(target)
             except OSError:

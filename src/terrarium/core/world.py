@@ -268,10 +268,23 @@ class World:
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 
-    async def snapshot(self) -> str | None:
-        """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved."""
-        if self._snapshots is None or not self.traits.snapshots:
+    async def snapshot(self, final: bool = False) -> str | None:
+        """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved.
+
+        Args:
+            final: The program has ended; nothing follows but the verdict.
+        """
+        if not self._saves():
             return None
+        name, digests = await self._store()
+        self._mark(name, {"rows": digests, **({"final": True} if final else {})})
+        return name
+
+    def _saves(self) -> bool:
+        return self._snapshots is not None and self._mode != "never" and self.traits.snapshots
+
+    async def _store(self) -> tuple[str, dict[str, str]]:
+        assert self._snapshots is not None
         started = time.monotonic()
         state = {
             "clock": self.clock.micros,
@@ -288,11 +301,31 @@ class World:
 
         digests = self.digests()
         name = await self._snapshots.put(state, digests, save)
-        self.journal.append(EventKind.SNAPSHOT, "world", {"digest": name, "rows": digests})
-        self.journal.sync()
         self._saved_at = time.monotonic()
         self._saved_cost = self._saved_at - started
-        return name
+        return name, digests
+
+    def _mark(self, name: str | None, data: Mapping[str, Value]) -> None:
+        # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
+        # equal runs write equal events.
+        self.journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
+        if name:
+            self.journal.sync()
+
+    def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
+        """The snapshot of a resume point: at a turn's end stored when 20 times the cost of the last has passed."""
+        if not self._saves():
+            return None
+        if when == "always":
+            return self.snapshot()
+        if self._mode == "every-turn" or time.monotonic() - self._saved_at >= 20 * self._saved_cost:
+            return self._snapshot_turn()
+        self._mark(None, {})
+        return None
+
+    async def _snapshot_turn(self) -> None:
+        name, _ = await self._store()
+        self._mark(name, {})
 
     async def load(self, name: str) -> dict[str, Value]:
         """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
@@ -315,13 +348,6 @@ class World:
         self.version = state["version"]
         carried: dict[str, Value] = decode(state["carry"])
         return carried
-
-    def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
-        """A snapshot where one is due: at a turn's end when 20 times the cost of the last one has passed."""
-        if self._mode == "never":
-            return None
-        rested = time.monotonic() - self._saved_at >= 20 * self._saved_cost
-        return self.snapshot() if when == "always" or self._mode == "every-turn" or rested else None
 
 
 async def _nothing() -> None:

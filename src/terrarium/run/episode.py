@@ -102,7 +102,8 @@ class Episode:
             raise ProgramError(
                 f"the program returned {type(result).__name__}, not the CheckerResults of run_checkers(...)"
             )
-        await self.world.snapshot()
+        if not (self._past and self._past[-1].data.get("final")):
+            await self.world.snapshot(final=True)
         return result.verdict(list(self.agents))
 
     def _body(self) -> Any:

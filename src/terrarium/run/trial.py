@@ -84,11 +84,12 @@ class TrialRun:
             return None
         if any(event.kind is EventKind.VERDICT for event in events):
             return None
-        points = [event for event in events if event.kind is EventKind.SNAPSHOT]
-        if not points or not (self.run_folder.snapshots.folder / points[-1].data["digest"]).is_dir():
-            return None
-        last = points[-1]
-        return last.seq, last.data["digest"], [event for event in events if event.seq <= last.seq]
+        stored = self.run_folder.snapshots.folder
+        for point in reversed([event for event in events if event.kind is EventKind.SNAPSHOT]):
+            name = point.wall.get("digest")
+            if name and (stored / name).is_dir():
+                return point.seq, name, [event for event in events if event.seq <= point.seq]
+        return None
 
     async def _try(
         self, folder: Path, resumed: Point | None
