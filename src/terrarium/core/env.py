@@ -9,7 +9,6 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -306,7 +305,7 @@ def install(world: World) -> None:
 
     def note(kind: EventKind) -> Callable[..., None]:
         def run(_number: int, **args: Any) -> None:
-            data = asdict(args["check"]) if kind is EventKind.CHECK else args
+            data = dict(vars(args["check"])) if kind is EventKind.CHECK else args
             journal.append(kind, "task", data, cause=callbacks.cause)
 
         return run

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import struct
 import uuid
+from typing import Any
 
 
 def child_seed(seed: int, *path: str | int) -> int:
@@ -38,15 +40,22 @@ class Rng:
         """A version-4 UUID from the stream called `name`."""
         return uuid.UUID(int=self.stream(name).getrandbits(128), version=4)
 
-    def save(self) -> dict[str, list[object]]:
-        """The state of every stream that was used, as plain data."""
+    def save(self) -> dict[str, str]:
+        """The state of every stream that was used, as text."""
         states = {name: self._streams[name].getstate() for name in sorted(self._streams)}
-        return {name: [state[0], list(state[1]), state[2]] for name, state in states.items()}
+        return {name: _packed(state) for name, state in states.items()}
 
-    def load(self, saved: dict[str, list[object]]) -> None:
+    def load(self, saved: dict[str, str]) -> None:
         """Continue from what `save` returned."""
         self._streams.clear()
-        for name, (version, internal, gauss) in saved.items():
+        for name, text in saved.items():
+            version, gauss, words = text.split(" ")
             stream = self._streams[name] = random.Random()
-            assert isinstance(internal, list)
-            stream.setstate((version, tuple(internal), gauss))
+            internal = struct.unpack(f"<{len(words) // 8}I", bytes.fromhex(words))
+            stream.setstate((int(version), internal, None if gauss == "-" else float.fromhex(gauss)))
+
+
+def _packed(state: tuple[Any, ...]) -> str:
+    version, internal, gauss = state
+    words = struct.pack(f"<{len(internal)}I", *internal).hex()
+    return f"{version} {'-' if gauss is None else float(gauss).hex()} {words}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import EngineFault
-from terrarium.core.values import digest
 
 STATE_FILE = "world.json"
 
@@ -55,7 +55,8 @@ class Snapshots:
         Raises:
             EngineFault: It cannot be written.
         """
-        name = digest({"state": state, "rows": rows})
+        text = json.dumps({"state": state, "rows": rows}, sort_keys=True, ensure_ascii=True)
+        name = hashlib.sha256(text.encode("ascii")).hexdigest()
         target = self.folder / name
         if target.exists():
             return name

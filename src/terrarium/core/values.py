@@ -34,6 +34,7 @@ INLINE_LIMIT = 64 * 1024  # longer strings and bytes go to blobs
 _DEPTH_LIMIT = 200
 
 _records: dict[str, type] = {}
+_fields: dict[type, tuple[str, ...]] = {}
 T = TypeVar("T")
 
 
@@ -48,7 +49,10 @@ def record(kind: type[T]) -> type[T]:
     known = _records.get(kind.__name__)
     if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
         raise TypeError(f"two records are called {kind.__name__}: {known.__module__} and {kind.__module__}")
+    if known is not None:
+        _fields.pop(known, None)
     _records[kind.__name__] = kind
+    _fields[kind] = tuple(field.name for field in dataclasses.fields(kind))
     return kind
 
 
@@ -105,18 +109,26 @@ def encode(value: Value, blobs: Blobs | None = None, _depth: int = 0) -> Any:
         return value if math.isfinite(value) else {"$float": str(value)}
     if _depth >= _DEPTH_LIMIT:
         raise ValueNotPlain("a value is nested more than 200 deep, or contains itself")
-    if isinstance(value, Mapping):
-        tree = {}
-        tagged = False
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
-            tagged = tagged or key.startswith("$")
-            tree[key] = encode(item, blobs, _depth + 1)
-        return {"$dict": [[key, item] for key, item in tree.items()]} if tagged else tree
+    if kind is dict:
+        return _encode_mapping(value, blobs, _depth)
     if kind is list or kind is tuple:
         return [encode(item, blobs, _depth + 1) for item in value]
+    names = _fields.get(kind)
+    if names is not None:
+        fields = {name: encode(getattr(value, name), blobs, _depth + 1) for name in names}
+        return {"$record": kind.__name__, "fields": fields}
     return _encode_rare(value, blobs, _depth)
+
+
+def _encode_mapping(value: Mapping[str, Value], blobs: Blobs | None, depth: int) -> Any:
+    tree = {}
+    tagged = False
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
+        tagged = tagged or key.startswith("$")
+        tree[key] = encode(item, blobs, depth + 1)
+    return {"$dict": [[key, item] for key, item in tree.items()]} if tagged else tree
 
 
 def _encode_rare(value: Value, blobs: Blobs | None, depth: int) -> Any:
@@ -137,9 +149,8 @@ def _encode_rare(value: Value, blobs: Blobs | None, depth: int) -> Any:
         return {"$uuid": str(value)}
     if isinstance(value, Enum):
         return encode(value.value, blobs, depth)
-    if dataclasses.is_dataclass(value) and _records.get(type(value).__name__) is type(value):
-        fields = {f.name: encode(getattr(value, f.name), blobs, depth + 1) for f in dataclasses.fields(value)}
-        return {"$record": type(value).__name__, "fields": fields}
+    if isinstance(value, Mapping):
+        return _encode_mapping(value, blobs, depth)
     if isinstance(value, (str, int, float)):  # a subclass such as str-enum members of other libraries
         for plain in (str, int, float):
             if isinstance(value, plain):

@@ -25,6 +25,8 @@ from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import Snapshots
 from terrarium.core.values import Value, decode, encode
 
+_FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
+
 SnapshotMode = Literal["auto", "every-turn", "never"]
 
 
@@ -81,7 +83,7 @@ class World:
         self._configs: dict[str, Mapping[str, Value]] = {}
         self._handlers: dict[str, Handler] = {}
         self._shadows: dict[str, Capability] = {}
-        self._saved_cost = 0.0
+        self._saved_cost = _FIRST_COST
         self._saved_at = time.monotonic()
 
     # -- capabilities ---------------------------------------------------------------------------------------------
@@ -277,7 +279,7 @@ class World:
         if not self._saves():
             return None
         name, digests = await self._store()
-        self._mark(name, {"rows": digests, **({"final": True} if final else {})})
+        self._mark(name, {"rows": digests, **({"final": True} if final else {})}, sync=not final)
         return name
 
     def _saves(self) -> bool:
@@ -305,11 +307,11 @@ class World:
         self._saved_cost = self._saved_at - started
         return name, digests
 
-    def _mark(self, name: str | None, data: Mapping[str, Value]) -> None:
+    def _mark(self, name: str | None, data: Mapping[str, Value], sync: bool = True) -> None:
         # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
         # equal runs write equal events.
         self.journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
-        if name:
+        if name and sync:
             self.journal.sync()
 
     def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from terrarium.core.agent import Agent, Reply, StopReason, TurnOver
@@ -257,7 +256,7 @@ class Episode:
             }
             for name, seat in self._seats.items()
         }
-        return {"totals": asdict(self.totals), "queue": [list(entry) for entry in self._queue], "seats": seats}
+        return {"totals": dict(vars(self.totals)), "queue": [list(entry) for entry in self._queue], "seats": seats}
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
         """Continue from a snapshot: what it carried, and the events up to it."""

@@ -10,7 +10,7 @@ import shutil
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class TrialRun:
             if loaded is not None:
                 module.unload(loaded)
         self._conclude(journal, verdict if failure is None else Verdict(), stop, failure)
-        totals = asdict(episode.totals) if episode else {}
+        totals = dict(vars(episode.totals)) if episode else {}
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
 
@@ -156,9 +156,9 @@ class TrialRun:
             data.update(
                 params=dict(task.params),
                 agents=list(task.agents),
-                limits=asdict(task.limits),
+                limits=dict(vars(task.limits)),
                 capabilities=[[spec, dict(config)] for spec, config in compose.specs(task)],
-                traits=asdict(traits),
+                traits=dict(vars(traits)),
                 deterministic=traits.deterministic,
                 expects=dict(task.baselines),
             )
