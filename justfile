@@ -1,0 +1,44 @@
+# The one default target does everything; the others are its parts.
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+
+# format, then check everything
+default: fmt check
+
+# everything a change must pass
+check: lint types layers size test docs
+
+fmt:
+    ruff format
+    ruff check --fix
+
+lint:
+    ruff format --check
+    ruff check
+
+types:
+    mypy
+
+# rooms point downward only
+layers:
+    lint-imports
+
+# no file over 400 lines
+size:
+    python scripts/sizes.py
+
+test *args:
+    pytest -m "not bench and not soak" {{args}}
+
+# the manual, without warnings
+docs:
+    python scripts/cli_reference.py --check
+    mkdocs build --quiet --strict
+
+# measurements, with ratios in the same run; writes bench/results.md
+bench *args:
+    python -m bench {{args}}
+
+# tests that take minutes on purpose
+soak:
+    pytest -m soak --timeout 1800
