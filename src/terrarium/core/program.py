@@ -50,6 +50,7 @@ class Program:
     def start(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Run `function` on a new thread; the future gets its result. Called on the engine's loop."""
         done: asyncio.Future[T] = self.loop.create_future()
+        done.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may be left to ask
 
         def body() -> None:
             try:

@@ -126,7 +126,7 @@ def _encode_mapping(value: Mapping[str, Value], blobs: Blobs | None, depth: int)
     for key, item in value.items():
         if not isinstance(key, str):
             raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
-        tagged = tagged or key.startswith("$")
+        tagged = tagged or key[:1] == "$"
         tree[key] = encode(item, blobs, depth + 1)
     return {"$dict": [[key, item] for key, item in tree.items()]} if tagged else tree
 
@@ -184,7 +184,7 @@ def decode(tree: Any, blobs: Blobs | None = None) -> Value:
     if kind is not dict:
         return tree
     tag = next(iter(tree), "")
-    if not tag.startswith("$"):
+    if tag[:1] != "$":
         return {key: decode(item, blobs) for key, item in tree.items()}
     if tag in _DECODERS:
         return _DECODERS[tag](tree[tag])

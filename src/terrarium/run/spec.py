@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from terrarium.core.errors import RETRIED
@@ -32,7 +33,7 @@ class TrialSpec:
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Its name in a run: 64 hexadecimal characters."""
         return digest(

@@ -53,7 +53,13 @@ def load(file: Path) -> ModuleType:
 
 def unload(name: str) -> None:
     """Forget a module that `load` made, and its neighbours."""
-    for known in [known for known in sys.modules if known == name or known.startswith(name + ".")]:
+    mine = []
+    for known in reversed(list(sys.modules)):  # neighbours were imported after the module itself
+        if known.startswith(name) and (known == name or known.startswith(name + ".")):
+            mine.append(known)
+        if known == name:
+            break
+    for known in mine:
         sys.modules.pop(known, None)
 
 

@@ -1,0 +1,373 @@
+"""Mail for a world: every address is a mailbox, agents write from their own, the task program sees them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from terrarium.capability.address import Address, header_text, parse_address
+from terrarium.capability.letter import attachment, compose
+from terrarium.capability.mail_account import accounts_of
+from terrarium.capability.mail_tools import MailTools
+from terrarium.capability.mailbox import Copy
+from terrarium.capability.post_office import PostOffice
+from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.errors import NotFound, Refused
+from terrarium.core.rows import Row
+from terrarium.core.tool import Tool
+from terrarium.core.values import Value
+
+Addresses = str | list[str]
+
+
+class Email:
+    """The capability `email`.
+
+    Configuration:
+        accounts: Which address each agent uses, `{"agent": "Ann <ann@corp.example>"}`; two agents may share one.
+        domain: Where the address of every other agent is, `<agent>@<domain>`; default `world.example`.
+
+    Reading through this face never changes what an agent sees: no flag is set.
+    """
+
+    traits: ClassVar[Traits] = Traits()
+
+    async def open(self, site: Site) -> None:
+        """Begin, or continue with what the site's folder holds.
+
+        Raises:
+            ConfigError: An unknown key, an agent that is not there, or an account that is not an address.
+            CapabilityFault: The state cannot be read.
+        """
+        self._accounts = accounts_of(site.config, site.agents)
+        self._site = site
+        self._office = PostOffice(site, site.rows())
+        self._mailboxes = self._office.mailboxes
+
+    def tools(self, agent: str) -> Sequence[Tool]:
+        """What the agent may do with the mailbox of its account, and with no other.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        return MailTools(self._office, self._account(agent)).tools(self._site.name)
+
+    def rows(self) -> Iterator[Row]:
+        """The state: tables `copy`, `mailbox` and `message`."""
+        return self._office.store.all()
+
+    async def save(self, to: Path) -> None:
+        """Copy the state into the folder `to`."""
+        self._office.store.save(to)
+
+    async def close(self) -> None:
+        """Close the file; idempotent."""
+        self._office.store.close()
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    @writes(notifies="agents")
+    def send(
+        self,
+        from_addr: str,
+        to: Addresses,
+        subject: str,
+        body: str,
+        html: str | None = None,
+        cc: Addresses | None = None,
+        bcc: Addresses | None = None,
+        attachments: list[tuple[str, bytes]] | None = None,
+        date: datetime | None = None,
+        in_reply_to: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Value]:
+        """Send a mail: into the INBOX of every recipient, once each, and the sender's Sent folder.
+
+        Args:
+            from_addr: The sender, `ann@corp.example` or `Ann <ann@corp.example>`.
+            to: One text of addresses separated by commas, or a list.
+            subject: One line.
+            body: The text; line ends become LF.
+            html: The same as HTML.
+            cc: Further recipients.
+            bcc: Recipients whom the others do not see.
+            attachments: Pairs of filename and bytes.
+            date: What the Date header says; default: now. The time of arrival is always now.
+            in_reply_to: The message id that this answers; `References` follow from it.
+            headers: Further headers. A `Reply-To` is where answers go.
+
+        Returns:
+            `message_id`, `recipients` (addresses) and `agents`, the names of the agents among them.
+
+        Raises:
+            Refused: A bad address, a line break in a header, no recipient, over 25 MB, or an argument of a wrong type.
+        """
+        letter = compose(
+            parse_address(from_addr),
+            to,
+            subject,
+            body,
+            html=html,
+            cc=cc,
+            bcc=bcc,
+            attachments=attachments,
+            date=date,
+            in_reply_to=in_reply_to,
+            headers=headers,
+        )
+        posted = self._office.post(letter)
+        agents = sorted(agent for agent, account in self._accounts.items() if account.key in posted.recipients)
+        return {"message_id": posted.message_id, "recipients": list(posted.recipients), "agents": agents}
+
+    @writes(silent=True)
+    def create_mailbox(self, address: str, name: str | None = None) -> str:
+        """Make a mailbox before its first mail, or name the owner of one that is there; gives its address.
+
+        An agent's mail says `name` in its From header, unless its account in the configuration has a name.
+
+        Raises:
+            Refused: A bad address, or a line break in the name.
+        """
+        parsed = parse_address(address)
+        named = parsed.name or None if name is None else header_text("the name", name).strip()
+        self._mailboxes.ensure(parsed.key, named)
+        return parsed.key
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    @reads
+    def address(self, agent: str = "agent") -> str:
+        """The address that an agent uses.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        return self._account(agent).spec
+
+    @reads
+    def mailboxes(self) -> list[str]:
+        """The addresses that have a mailbox, sorted."""
+        return self._mailboxes.addresses()
+
+    @reads
+    def count_inbox(self, address: str) -> int:
+        """How many mails are in the INBOX of `address`; 0 where it has no mailbox.
+
+        Raises:
+            Refused: `address` is not one.
+        """
+        return self._mailboxes.count(_key(address), "INBOX")
+
+    @reads
+    def list_inbox(self, address: str) -> list[dict[str, Value]]:
+        """The mails in the INBOX of `address`, oldest first.
+
+        Raises:
+            Refused: `address` is not one.
+        """
+        return self._views(self._mailboxes.copies(_key(address), "INBOX"))
+
+    @reads
+    def get_message(self, address: str, index: int) -> dict[str, Value]:
+        """The mail at `index` of `list_inbox(address)`, counted from 0.
+
+        Raises:
+            NotFound: `index` is negative or past the end.
+            Refused: `address` is not one, or `index` not a whole number.
+        """
+        return self._view(self._at(address, index))
+
+    @reads
+    def list_folder(self, address: str, folder: str) -> list[dict[str, Value]]:
+        """The mails in a folder of `address`, in the order in which they came there.
+
+        Raises:
+            NotFound: There is no such folder.
+            Refused: `address` is not one.
+        """
+        key = _key(address)
+        return self._views(self._mailboxes.copies(key, self._mailboxes.folder(key, folder)))
+
+    @reads
+    def folders(self, address: str) -> list[str]:
+        """The names of the folders of `address`; none where it has no mailbox.
+
+        Raises:
+            Refused: `address` is not one.
+        """
+        key = _key(address)
+        return self._mailboxes.folders(key) if self._mailboxes.exists(key) else []
+
+    @reads
+    def sent(self, address: str) -> list[dict[str, Value]]:
+        """The mails in the Sent folder of `address`, oldest first.
+
+        Raises:
+            Refused: `address` is not one.
+        """
+        return self.list_folder(address, "Sent")
+
+    @reads
+    def search(
+        self,
+        address: str,
+        query: str | None = None,
+        from_addr: str | None = None,
+        subject: str | None = None,
+        unread: bool | None = None,
+        since: Value = None,
+        before: Value = None,
+        has_attachment: bool | None = None,
+        folder: str | None = None,
+    ) -> list[dict[str, Value]]:
+        """The mails of `address` that fit every argument given, oldest first.
+
+        Args:
+            address: Whose mailbox.
+            query: Words that must all occur in addresses, subject, texts or names of attachments; case is ignored.
+            from_addr: Part of the From header.
+            subject: Part of the subject.
+            unread: True: only unread ones; False: only read ones.
+            since: Date header at or after this datetime, date or ISO text.
+            before: Date header before this.
+            has_attachment: Whether it has any.
+            folder: Only there; default: in all folders.
+
+        Raises:
+            NotFound: There is no such folder.
+            Refused: `address` is not one, or a moment is not understood.
+        """
+        wanted = self._office.wanted(query, from_addr, subject, unread, since, before, has_attachment)
+        return self._views(self._office.by_arrival(self._office.search(_key(address), wanted, folder)))
+
+    @reads
+    def thread(self, address: str, message_id: str) -> list[dict[str, Value]]:
+        """The conversation around a mail, as far as `address` has it in any folder, in order of arrival.
+
+        Raises:
+            NotFound: `address` has no such mail.
+            Refused: `address` or `message_id` is not one.
+        """
+        return self._views(self._office.thread(_key(address), message_id))
+
+    @reads
+    def attachment(self, address: str, message_id: str, filename: str) -> bytes:
+        """The bytes of an attachment; of the first one where several have that name.
+
+        Raises:
+            NotFound: There is no such mail or attachment.
+            Refused: `address` or `message_id` is not one.
+        """
+        copy = self._office.find(_key(address), message_id)
+        return attachment(self._office.letter(copy), filename, self._office.store.blobs)
+
+    @reads
+    def flags(self, address: str, message_id: str, folder: str | None = None) -> list[str]:
+        r"""The flags of a mail (`\Seen`, `\Answered`, `\Flagged`, `\Deleted`, `\Draft`, keywords), sorted.
+
+        Where the mail lies in several folders and none is named, it is the one in the INBOX.
+
+        Raises:
+            NotFound: There is no such mail or folder.
+            Refused: `address` or `message_id` is not one.
+        """
+        return list(self._office.find(_key(address), message_id, folder).flags)
+
+    # -- arranging ------------------------------------------------------------------------------------------------
+
+    @writes(silent=True)
+    def set_flags(
+        self,
+        address: str,
+        message_id: str,
+        add: list[str] | None = None,
+        remove: list[str] | None = None,
+        folder: str | None = None,
+    ) -> list[str]:
+        """Set and clear flags of a mail and return all that are set.
+
+        Raises:
+            NotFound: There is no such mail or folder.
+            Refused: `address` or `message_id` is not one, or a flag cannot be one.
+        """
+        copy = self._office.find(_key(address), message_id, folder)
+        return list(self._mailboxes.flag(copy, _listed(add), _listed(remove)).flags)
+
+    @writes(silent=True)
+    def create_folder(self, address: str, folder: str) -> str:
+        """Make a folder in the mailbox of `address` and return its name; `a/b` is a folder in a folder.
+
+        Raises:
+            Refused: `address` is not one, or the name is taken or cannot be one.
+        """
+        return self._mailboxes.create_folder(_key(address), folder)
+
+    @writes(silent=True)
+    def move(self, address: str, message_id: str, folder: str) -> dict[str, Value]:
+        """Move a mail into another folder; gives its `folder` and new `uid`.
+
+        Raises:
+            NotFound: There is no such mail or folder.
+            Refused: `address` or `message_id` is not one.
+        """
+        copy = self._office.find(_key(address), message_id)
+        moved = self._mailboxes.move(copy, self._mailboxes.folder(copy.address, folder))
+        return {"folder": moved.folder, "uid": moved.uid}
+
+    @writes(silent=True)
+    def delete_message(self, address: str, index: int) -> None:
+        """Remove the mail at `index` of `list_inbox(address)` for good.
+
+        Raises:
+            NotFound: `index` is negative or past the end.
+            Refused: `address` is not one, or `index` not a whole number.
+        """
+        self._mailboxes.remove(self._at(address, index))
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _account(self, agent: str) -> Address:
+        try:
+            return self._accounts[agent]
+        except (KeyError, TypeError):
+            raise NotFound(f"there is no agent {agent!r}; the agents are: {', '.join(self._accounts)}") from None
+
+    def _at(self, address: str, index: int) -> Copy:
+        if type(index) is not int:
+            raise Refused(f"the index must be a whole number, not {index!r}")
+        count = self.count_inbox(address)
+        if not 0 <= index < count:
+            raise NotFound(f"the INBOX of {address} has {count} mails; there is none at {index}")
+        return next(islice(self._mailboxes.copies(_key(address), "INBOX"), index, None))
+
+    def _views(self, copies: Iterable[Copy]) -> list[dict[str, Value]]:
+        return [self._view(copy) for copy in copies]
+
+    def _view(self, copy: Copy) -> dict[str, Value]:
+        letter = self._office.letter(copy)
+        return self._office.content(copy) | {
+            "message_id": copy.message,
+            "in_reply_to": letter["in_reply_to"],
+            "references": list(letter["references"]),
+            "folder": copy.folder,
+            "uid": copy.uid,
+            "flags": list(copy.flags),
+            "received": copy.received,
+            "size": letter["size"],
+            "by": letter["by"],
+        }
+
+
+def _key(address: object) -> str:
+    return parse_address(address).key
+
+
+def _listed(flags: object) -> list[str]:
+    if flags is None:
+        return []
+    if not isinstance(flags, (list, tuple)):
+        raise Refused("flags must be a list, such as ['\\\\Seen']")
+    return list(flags)

@@ -1,0 +1,222 @@
+"""The workspace: files and a shell, in a sandbox that the task program and agents share."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+from terrarium.capability.workspace_faces import Files, Place, Shell, as_bytes
+from terrarium.core.capability import Site, Traits, instance_tool
+from terrarium.core.errors import ConfigError, Refused, SandboxFault
+from terrarium.core.rows import Change, Row
+from terrarium.core.sandbox import ExecResult
+from terrarium.core.tool import Tool
+from terrarium.core.values import Value
+
+_KEYS = ("agents", "command", "env", "files", "image", "resources", "workdir")
+
+
+@runtime_checkable
+class Visible(Protocol):
+    """What a sandbox that the engine emulates offers beyond `Sandbox`: its state as rows, its writes as changes."""
+
+    def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
+        """Report every change to `changed`, made by whom `actor` says."""
+        ...
+
+    def rows(self) -> Iterator[Row]:
+        """The files, ordered, nothing volatile."""
+        ...
+
+
+class Workspace:
+    """The capability `workspace`: one sandbox, shared by the program and the agents that get its tools.
+
+    Configuration keys: `files` ({path: text or bytes}, written when the world begins), `workdir` (default `/root`),
+    `env` ({name: text}), `agents` (names of those who get tools; default: all). `image`, `resources` and `command` are
+    for sandboxes that have use for them.
+    """
+
+    traits: ClassVar[Traits] = Traits()
+    faces: ClassVar[tuple[str, ...]] = ("fs", "shell")
+
+    def __init__(self) -> None:
+        self.fs = Files(self._opened)
+        self.shell = Shell(self._opened)
+        self._name = "workspace"
+        self._place: Place | None = None
+        self._served: frozenset[str] | None = None
+
+    async def open(self, site: Site) -> None:
+        """Open the sandbox; where its folder is empty, make the working directory and the initial files.
+
+        Raises:
+            ConfigError: An unknown key or a bad value.
+            SandboxFault: The sandbox cannot be opened.
+        """
+        workdir, env, files, self._served = _checked(site)
+        fresh = not site.folder.exists() or not any(site.folder.iterdir())
+        sandbox = site.sandbox()
+        # What may be claimed depends on the sandbox, which only the instance knows.
+        self.traits = Traits(  # type: ignore[misc]
+            deterministic=sandbox.deterministic,
+            snapshots="snapshot" in sandbox.supports,
+            sees_writes=isinstance(sandbox, Visible),
+        )
+        if isinstance(sandbox, Visible):
+            sandbox.watch(site.changed, site.actor)
+        await sandbox.open(site.folder)
+        self._name, self._place = site.name, Place(site, sandbox, workdir, env)
+        if fresh:
+            try:
+                await self._place.make_dir(workdir)
+                for path, content in sorted(files.items()):
+                    await sandbox.write(self._place.at(path), as_bytes(content))
+            except Refused as error:
+                await self.close()
+                raise ConfigError(f"{site.name}: the initial files cannot be written: {error}") from error
+
+    def tools(self, agent: str) -> Sequence[Tool]:
+        """Read, write, edit, list and exec, for the agents that are served."""
+        if self._served is not None and agent not in self._served:
+            return []
+        name = self._name
+        return [
+            Tool.of(self._read, instance_tool(name, "read"), writes=False),
+            Tool.of(self._write, instance_tool(name, "write")),
+            Tool.of(self._edit, instance_tool(name, "edit")),
+            Tool.of(self._list, instance_tool(name, "list"), writes=False),
+            Tool.of(self._exec, instance_tool(name, "exec")),
+        ]
+
+    def rows(self) -> Iterator[Row]:
+        """The files, where the sandbox can tell; none where `traits.sees_writes` is False."""
+        sandbox = self._opened().sandbox
+        if isinstance(sandbox, Visible):
+            yield from sandbox.rows()
+
+    async def save(self, to: Path) -> None:
+        """Copy the sandbox's state into the folder `to`.
+
+        Raises:
+            Unsupported: The sandbox has no snapshots.
+        """
+        await self._opened().sandbox.save(to)
+
+    async def close(self) -> None:
+        """Close the sandbox; idempotent."""
+        place, self._place = self._place, None
+        if place is not None:
+            await place.sandbox.close()
+
+    def _opened(self) -> Place:
+        if self._place is None:
+            raise SandboxFault("the workspace is not open")
+        return self._place
+
+    # -- tools ----------------------------------------------------------------------------------------------------
+
+    async def _read(self, path: str, encoding: Literal["text", "base64"] = "text") -> str:
+        """Read a file.
+
+        Args:
+            path: Absolute, or relative to the working directory.
+            encoding: base64 for files that are not text.
+        """
+        content = await self._opened().sandbox.read(self._opened().at(path))
+        if encoding == "base64":
+            return base64.b64encode(content).decode()
+        text = _as_text(content)
+        return f"{path} is binary ({len(content)} bytes); ask for it as base64" if text is None else text
+
+    async def _write(self, path: str, content: str) -> str:
+        """Write a text file, in place of what was there; missing folders are made.
+
+        Args:
+            path: Absolute, or relative to the working directory.
+            content: All of the new content.
+        """
+        data = as_bytes(content)
+        await self._opened().sandbox.write(self._opened().at(path), data)
+        return f"wrote {len(data)} bytes to {path}"
+
+    async def _edit(self, path: str, old: str, new: str) -> str:
+        """Replace a piece of a text file that occurs in it exactly once.
+
+        Args:
+            path: Absolute, or relative to the working directory.
+            old: The text to replace, exactly as it stands.
+            new: What to put there.
+        """
+        text = _as_text(await self._opened().sandbox.read(self._opened().at(path)))
+        if text is None:
+            raise Refused(f"{path} is binary and cannot be edited as text")
+        found = text.count(old) if old else 0
+        if found != 1:
+            raise Refused(f"the old text occurs {found} times in {path}; it must occur exactly once")
+        await self._opened().sandbox.write(self._opened().at(path), as_bytes(text.replace(old, new)))
+        return f"edited {path}"
+
+    async def _list(self, path: str = ".") -> list[str]:
+        """List the names in a folder; folders end with a slash.
+
+        Args:
+            path: Absolute, or relative to the working directory.
+        """
+        return await self._opened().sandbox.list(self._opened().at(path))
+
+    async def _exec(self, command: str) -> ExecResult:
+        """Run a shell command in the working directory.
+
+        Args:
+            command: The command line.
+        """
+        return await self._opened().run(command)
+
+
+def _checked(site: Site) -> tuple[str, dict[str, str], Mapping[str, str | bytes], frozenset[str] | None]:
+    """(workdir, env, files, agents) of the configuration.
+
+    Raises:
+        ConfigError: An unknown key or a bad value.
+    """
+    config = site.config
+    for key in config:
+        if key not in _KEYS:
+            raise ConfigError(f"{site.name}: unknown key {key!r}{_near(key, _KEYS)}; there are: {', '.join(_KEYS)}")
+    workdir = config.get("workdir", "/root")
+    if not isinstance(workdir, str) or not workdir.startswith("/"):
+        raise ConfigError(f"{site.name}: workdir must be an absolute path, not {workdir!r}")
+    agents = config.get("agents")
+    if agents is not None:
+        if not isinstance(agents, (list, tuple)):
+            raise ConfigError(f"{site.name}: agents must be a list of names, not {agents!r}")
+        for name in agents:
+            if name not in site.agents:
+                there = ", ".join(site.agents)
+                raise ConfigError(f"{site.name}: no agent {name!r}{_near(name, site.agents)}; there are: {there}")
+    env = dict(_mapping(site, "env", str))
+    return workdir, env, _mapping(site, "files", (str, bytes)), None if agents is None else frozenset(agents)
+
+
+def _as_text(content: bytes) -> str | None:
+    """The content as text, or None where it is binary: not UTF-8, or with NUL in it."""
+    try:
+        return None if b"\0" in content else content.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _mapping(site: Site, key: str, kinds: type | tuple[type, ...]) -> Mapping[str, Any]:
+    found: Value = site.config.get(key) or {}
+    if not isinstance(found, Mapping) or not all(isinstance(k, str) and isinstance(v, kinds) for k, v in found.items()):
+        raise ConfigError(f"{site.name}: {key} must map text to text, not {str(found)[:200]!r}")
+    return found
+
+
+def _near(name: object, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

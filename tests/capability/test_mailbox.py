@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+from mail_site import MailSite
+
+from terrarium.capability.mailbox import STANDARD, Copy, FolderState, Mailboxes, flag_named
+from terrarium.core.errors import NotFound, Refused
+
+ANN = "ann@corp.example"
+
+
+@pytest.fixture
+def mailboxes(tmp_path: Path) -> Mailboxes:
+    site = MailSite(tmp_path).site
+    return Mailboxes(site, site.rows())
+
+
+def test_uids_rise_and_are_never_used_again(mailboxes: Mailboxes) -> None:
+    first, second = mailboxes.put(ANN, "INBOX", "<1@x>"), mailboxes.put(ANN, "INBOX", "<2@x>")
+    mailboxes.remove(second)
+    third = mailboxes.put(ANN, "INBOX", "<3@x>")
+    assert [first.uid, second.uid, third.uid] == [1, 2, 3]
+    assert [copy.uid for copy in mailboxes.copies(ANN, "INBOX")] == [1, 3]
+    assert mailboxes.state(ANN, "INBOX").uidnext == 4
+
+
+def test_a_standard_folder_keeps_its_uidvalidity_when_it_fills(mailboxes: Mailboxes) -> None:
+    mailboxes.ensure(ANN)
+    empty = mailboxes.state(ANN, "Trash")
+    mailboxes.create_folder(ANN, "Clients")
+    mailboxes.put(ANN, "Trash", "<1@x>")
+    assert mailboxes.state(ANN, "Trash") == FolderState(empty.uidvalidity, 2)
+    assert mailboxes.state(ANN, "Clients") == FolderState(empty.uidvalidity + 1, 1)
+    assert 0 < empty.uidvalidity < 2**32 - 1000
+    with pytest.raises(NotFound):
+        mailboxes.state("bob@x", "INBOX")
+
+
+def test_a_move_keeps_flags_and_arrival(mailboxes: Mailboxes) -> None:
+    mailboxes.put(ANN, "Archive", "<0@x>")
+    copy = mailboxes.flag(mailboxes.put(ANN, "INBOX", "<1@x>"), add=["\\flagged", "$Work"])
+    moved = mailboxes.move(copy, "Archive")
+    assert moved == Copy(ANN, "Archive", 2, "<1@x>", ("$Work", "\\Flagged"), copy.received)
+    assert list(mailboxes.copies(ANN, "INBOX")) == []
+    assert mailboxes.move(moved, "Archive") == moved
+
+
+def test_folders_in_folders_do_not_mix(mailboxes: Mailboxes) -> None:
+    mailboxes.create_folder(ANN, "Clients")
+    mailboxes.create_folder(ANN, "Clients/Acme")
+    mailboxes.create_folder(ANN, "INBOX/Später")
+    copies = [mailboxes.put(ANN, folder, "<1@x>") for folder in ("Clients", "Clients/Acme", "INBOX/Später", "INBOX")]
+    for copy in copies:
+        assert list(mailboxes.copies(ANN, copy.folder)) == [copy]
+        assert mailboxes.get(ANN, copy.folder, 1) == copy
+    assert mailboxes.folders(ANN) == [*STANDARD, "Clients", "Clients/Acme", "INBOX/Später"]
+    assert mailboxes.folder(ANN, "clients/ACME") == "Clients/Acme"
+
+
+def test_addresses_that_begin_alike_do_not_mix(mailboxes: Mailboxes) -> None:
+    for address in ("a@x", "a@x.example", "a/b@x", "ba@x"):
+        mailboxes.put(address, "INBOX", f"<{len(address)}@x>")
+        mailboxes.create_folder(address, f"of {address}".replace("/", "-"))
+    assert [copy.address for copy in mailboxes.copies("a@x")] == ["a@x"]
+    assert mailboxes.folders("a@x")[-1] == "of a@x"
+    assert mailboxes.addresses() == ["a/b@x", "a@x", "a@x.example", "ba@x"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a//b", "/a", "a/", "50%", "*", 'a"b', "a\\b", "a\nb", "x" * 201, "inbox"])
+def test_names_that_cannot_be_folders(mailboxes: Mailboxes, name: str) -> None:
+    with pytest.raises(Refused):
+        mailboxes.create_folder(ANN, name)
+    assert mailboxes.addresses() == []
+
+
+def test_an_unknown_folder_names_the_known_ones(mailboxes: Mailboxes) -> None:
+    with pytest.raises(NotFound, match="INBOX, Archive"):
+        mailboxes.folder(ANN, "Spam")
+
+
+def test_flags() -> None:
+    assert flag_named("\\SEEN") == "\\Seen"
+    assert flag_named("$Forwarded") == "$Forwarded"
+    for flag in ("\\Recent", "\\Bogus", "", "two words", "a\n", 5):
+        with pytest.raises(Refused):
+            flag_named(flag)
+
+
+def test_a_flag_that_is_set_already_is_no_change(tmp_path: Path) -> None:
+    here = MailSite(tmp_path)
+    mailboxes = Mailboxes(here.site, here.site.rows())
+    copy = mailboxes.flag(mailboxes.put(ANN, "INBOX", "<1@x>"), add=["\\Seen"])
+    count = len(here.changes)
+    mailboxes.flag(copy, add=["\\Seen"], remove=["\\Flagged"])
+    assert len(here.changes) == count
