@@ -212,7 +212,7 @@ class Shell:
     def __init__(self, place: Callable[[], Place]) -> None:
         self._place = place
 
-    @writes(silent=True, waits=True)
+    @writes(silent=True)
     def exec(
         self, command: str | list[str], timeout: float | None = None, env: dict[str, str] | None = None
     ) -> ExecResult:
@@ -269,7 +269,7 @@ def _local_files(root: Path) -> tuple[list[tuple[str, Path]], list[str]]:
             folders.append("" if name == "." else name)
             links = [link for link in below if Path(folder, link).is_symlink()]
             for path in (Path(folder, name) for name in sorted(names + links)):
-                if path.is_symlink() and not path.resolve().is_relative_to(root):
+                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                     raise Refused(f"{path} is a link that leads outside {root}")
                 _check_local(path)
                 files.append((path.relative_to(root).as_posix(), path))

@@ -147,7 +147,7 @@ class Calls:
         try:
             result = handler.run(number, **call.args)
             if handler.waits:
-                result = self._wait(result)
+                result = self.wait(result)
         except Exception as error:
             told = self._write_raise(number, call, error)
             if told is error:
@@ -172,8 +172,14 @@ class Calls:
             self._journal.append(EventKind.RAISE, PROGRAM, data, cause=number)
         return error
 
-    def _wait(self, work: Coroutine[Any, Any, Any]) -> Value:
-        """Pass the baton on while the engine does `work`."""
+    def wait(self, work: Coroutine[Any, Any, Any]) -> Value:
+        """Pass the baton on while the engine does `work`; inside a callback somebody else's step holds it: keep it.
+
+        Raises:
+            ReentrantCall: There is no program whose thread could wait.
+        """
+        if self._callbacks.depth:
+            return self.block(work)
 
         async def passing() -> Value:
             self._baton.drop()

@@ -49,7 +49,6 @@ class Access:
 
     mode: Literal["read", "write"]
     notifies: str | None = None
-    waits: bool = False
 
 
 def reads(method: F) -> F:
@@ -58,13 +57,12 @@ def reads(method: F) -> F:
     return method
 
 
-def writes(*, notifies: str | None = None, silent: bool = False, waits: bool = False) -> Callable[[F], F]:
+def writes(*, notifies: str | None = None, silent: bool = False) -> Callable[[F], F]:
     """Mark an admin method that changes state.
 
     Args:
         notifies: The name of the argument or result field that says whose world changed, for notices.
         silent: Nobody is told. Exactly one of `notifies` and `silent` must be given.
-        waits: The method runs commands or statements, during which services and the clock may move.
 
     Raises:
         TypeError: Neither or both were given.
@@ -73,7 +71,7 @@ def writes(*, notifies: str | None = None, silent: bool = False, waits: bool = F
         raise TypeError("@writes needs either notifies=... or silent=True")
 
     def mark(method: F) -> F:
-        method.__access__ = Access("write", notifies, waits)  # type: ignore[attr-defined]
+        method.__access__ = Access("write", notifies)  # type: ignore[attr-defined]
         return method
 
     return mark
@@ -83,7 +81,8 @@ def writes(*, notifies: str | None = None, silent: bool = False, waits: bool = F
 class Site:
     """Where a capability stands: what the world gives it.
 
-    `wait` runs a coroutine of the engine from an admin method and gives its result; `actor` says who is writing.
+    `wait` runs a coroutine of the engine from an admin method (a command, a statement) and gives its result; meanwhile
+    others may hold the baton. `actor` says who is writing.
     """
 
     name: str

@@ -40,6 +40,9 @@ def span_micros(span: Span) -> int:
         parts = _SPAN.findall(span)
         if not parts or _SPAN.sub("", span).strip():
             raise Refused(f"{span!r} is not a span of time; write for example '45s', '30m', '1h30m', '2d'")
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts) / 10**6
+        if not seconds < 1e12:
+            raise Refused(f"a span of {seconds:g} s is out of range")
         micros = sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
     else:
         if not abs(span) < 1e12:

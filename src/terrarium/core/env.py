@@ -6,6 +6,7 @@ Every use becomes a `Call`. The views keep no state; `env.random` and `env.clock
 from __future__ import annotations
 
 import inspect
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -214,8 +215,9 @@ class Face:
         signature = inspect.signature(function)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            bound = signature.bind(*args, **kwargs)
-            return world.call(Call(f"env.{spec}.{path}", bound.arguments))
+            bound = signature.bind(*args, **kwargs).arguments
+            plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in bound.items()}
+            return world.call(Call(f"env.{spec}.{path}", plain))
 
         call.__name__ = name
         call.__doc__ = function.__doc__

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import importlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -196,11 +197,18 @@ def decode(tree: Any, blobs: Blobs | None = None) -> Value:
         data = blobs.get(tree["$blob"])
         return data.decode("utf-8", "surrogatepass") if tree["of"] == "str" else data
     if tag == "$record":
-        known = _records.get(tree["$record"])
+        known = _records.get(tree["$record"]) or _own_record(tree["$record"])
         if known is None:
             raise JournalFault(f"the journal holds a {tree['$record']!r} that this version does not know")
         return known(**{name: decode(item, blobs) for name, item in tree["fields"].items()})
     raise JournalFault(f"unknown tag {tag!r} in a journal")
+
+
+def _own_record(name: str) -> type | None:
+    """A reader may meet records of modules that nobody has imported yet."""
+    for noun in ("agent", "message", "model", "sandbox", "tool", "trajectory", "verdict"):
+        importlib.import_module(f"terrarium.core.{noun}")
+    return _records.get(name)
 
 
 def canonical(value: Value) -> str:

@@ -118,7 +118,7 @@ class World:
             agents=self.agents,
             changed=lambda change: self.changed(spec, change),
             actor=self.actor,
-            wait=self.calls.block,
+            wait=self.calls.wait,
             sandbox=lambda: self._sandbox(spec),
         )
         await capability.open(site)

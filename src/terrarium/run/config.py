@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from terrarium.core.errors import ConfigError
+from terrarium.core.secrets import masked
 from terrarium.core.values import digest
 
 
@@ -27,6 +28,10 @@ class AgentConfig(Record):
     import_path: str | None = None
     model_name: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def public(self) -> dict[str, Any]:
+        """Plain data without secrets: what is written down, and what counts for identity."""
+        return {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
 
     @property
     def label(self) -> str:
@@ -78,6 +83,8 @@ class JobConfig(Record):
     job_name: str | None = None
     job_dir: str | None = None
     resume: bool = True
+    load_timeout_sec: Annotated[float, Field(gt=0)] = 60.0
+    """Wall time for executing one task file."""
     agent_exec_timeout_sec: Annotated[float, Field(gt=0)] | None = None
     """Wall time of one turn; the same as `limits.turn_seconds`."""
 
@@ -90,11 +97,12 @@ class JobConfig(Record):
 
     def identity(self) -> str:
         """Digest of what decides which trials there are and how they run; not of where or how fast."""
-        body = self.model_dump(
-            mode="json",
-            exclude={"n_concurrent_trials", "n_workers", "retry", "job_name", "job_dir", "resume"},
-        )
-        return digest(body)
+        aside = {"n_concurrent_trials", "n_workers", "retry", "job_name", "job_dir", "resume", "load_timeout_sec"}
+        return digest({key: value for key, value in self.public().items() if key not in aside})
+
+    def public(self) -> dict[str, Any]:
+        """Plain data without secrets: what is written down."""
+        return {**self.model_dump(mode="json"), "agents": [agent.public() for agent in self.agents]}
 
 
 def parse(raw: Mapping[str, Any], where: str = "configuration") -> JobConfig:

@@ -16,6 +16,7 @@ from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, Terrari
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
+from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits, Task
 from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value
@@ -40,6 +41,7 @@ class Episode:
         seed: Of the trial; the program's randomness comes from it.
         deadline: When the trial's wall time is used up, by `time.monotonic`.
         progress: Told of every turn: phase, number, agent.
+        secrets: What nobody may write into the world or the journal.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Episode:
         seed: int,
         deadline: float,
         progress: Progress = lambda phase, turn, agent: None,
+        secrets: Secrets | None = None,
     ) -> None:
         self.task = task
         self.world = world
@@ -60,9 +63,10 @@ class Episode:
         self.stuck = False
         """The program did not end though it was told to; only its process can be ended."""
         self._seed = seed
+        self._secrets = secrets or Secrets()
         self._deadline = deadline
         self._progress = progress
-        self._seats = {name: TrialSeat(name, world, limits, self.totals) for name in agents}
+        self._seats = {name: TrialSeat(name, world, limits, self.totals, self._secrets) for name in agents}
         self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
@@ -220,7 +224,7 @@ class Episode:
             return Reply.say("", StopReason.TIME_LIMIT)
         if not isinstance(reply, Reply):
             raise AgentFault(f"agent {name!r} replied with {type(reply).__name__}, not a Reply")
-        return reply
+        return self._secrets.scrub(reply)
 
     async def _ready(self, name: str, number: int) -> None:
         """Open the agent before its first turn; after a resume, give it back its memory."""

@@ -83,6 +83,7 @@ class Job:
             workers=self.config.n_workers,
             concurrent=self.config.n_concurrent_trials,
             retry=self.config.retry,
+            load_seconds=self.config.load_timeout_sec,
             listener=self._tell,
         )
         self._check_folder()
@@ -169,7 +170,7 @@ class Job:
         if not self.config.resume:
             raise ConfigError(f"{self.folder.path} holds a run already; resume it or choose another folder")
         if plan["identity"] != self.config.identity():
-            now = self.config.model_dump(mode="json")
+            now = self.config.public()
             differing = sorted(key for key in now if plan["config"].get(key) != now[key] and key != "job_dir")
             raise ConfigError(
                 f"{self.folder.path} holds a different job (differs in: {', '.join(differing)}); "
@@ -202,7 +203,7 @@ class Job:
         body = {
             "schema": 1,
             "identity": self.config.identity(),
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.public(),
             "tasks": digests,
             "metrics": {found["name"]: found["metrics"] for found in sets},
         }

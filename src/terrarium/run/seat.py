@@ -23,9 +23,10 @@ from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Block, Message, ToolResultBlock, Usage
 from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
+from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
-from terrarium.core.values import Value
+from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 
 
@@ -45,7 +46,7 @@ class Totals:
 class TrialSeat:
     """The seat of one agent; see `terrarium.core.agent.Seat`."""
 
-    def __init__(self, name: str, world: World, limits: Limits, totals: Totals) -> None:
+    def __init__(self, name: str, world: World, limits: Limits, totals: Totals, secrets: Secrets) -> None:
         self.name = name
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
@@ -58,6 +59,7 @@ class TrialSeat:
         self._world = world
         self._limits = limits
         self._totals = totals
+        self._secrets = secrets
         self._turn = 0
         self._step: int | None = None
         self._registered: dict[str, Tool] = {}
@@ -127,7 +129,7 @@ class TrialSeat:
             raise TurnOver(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
         began = time.monotonic()
-        completion = await request()
+        completion = self._secrets.scrub(await request())
         seconds = round(time.monotonic() - began, 6)
         async with self._world.baton.hold(self.name):
             self.steps += 1
@@ -150,7 +152,9 @@ class TrialSeat:
         async with self._world.baton.hold(self.name):
             self.tool_calls += 1
             self._totals.tool_calls += 1
-            asked = self._ask(call)
+            call = self._clean(call)
+            data = {"tool": call.name, "arguments": call.arguments, "id": call.id}
+            asked = self._append(EventKind.TOOL_CALL, data, self._step, seen=True)
             self._world.callbacks.cause = asked.seq
             try:
                 result = replace(await self._use(call), call_id=call.id)
@@ -162,12 +166,14 @@ class TrialSeat:
         self._may_go_on()
         return result
 
-    def _ask(self, call: ToolCall) -> Event:
-        data = {"tool": str(call.name), "arguments": call.arguments, "id": str(call.id)}
+    def _clean(self, call: ToolCall) -> ToolCall:
+        """The call as it may be written down and carried out: plain, and without secrets."""
+        plain = ToolCall(str(call.name), call.arguments, str(call.id))
         try:
-            return self._append(EventKind.TOOL_CALL, data, self._step, seen=True)
+            encode(plain.arguments)
         except ValueNotPlain:
-            return self._append(EventKind.TOOL_CALL, {**data, "arguments": repr(call.arguments)}, self._step, seen=True)
+            plain = replace(plain, arguments=repr(plain.arguments))
+        return self._secrets.scrub(plain)
 
     async def _use(self, call: ToolCall) -> ToolResult:
         tool = next((tool for tool in self.tools if tool.name == call.name), None)

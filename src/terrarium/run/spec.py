@@ -40,7 +40,7 @@ class TrialSpec:
             {
                 "task": self.task_digest,
                 "name": self.task,
-                "agent": self.agent.model_dump(mode="json"),
+                "agent": self.agent.public(),
                 "attack": None,
                 "seed": self.seed,
                 "attempt": self.attempt,
@@ -87,7 +87,7 @@ class TrialResult:
         return {
             "schema": SCHEMA,
             "id": self.trial.id,
-            "trial": self.trial.to_json(),
+            "trial": {**self.trial.to_json(), "agent": self.trial.agent.public()},
             "verdict": encode(self.verdict),
             "stop": self.stop,
             "error": dict(self.error) if self.error else None,

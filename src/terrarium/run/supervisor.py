@@ -29,7 +29,6 @@ from terrarium.run.spec import TrialResult, TrialSpec
 
 SILENCE = 5.0  # seconds without a sign of life before a worker is killed
 START = 60.0  # seconds for a worker to get ready
-LISTING = 300.0  # seconds for loading every task
 _LINE_LIMIT = 64 * 1024 * 1024
 
 Listener = Callable[[str, Mapping[str, Any]], None]
@@ -84,6 +83,7 @@ class Supervisor:
         workers: How many processes; by default one for each core.
         concurrent: How many trials at a time; by default four for each worker.
         retry: What to do about failures of the machinery.
+        load_seconds: How long one task file may take to be loaded.
         listener: Told of `started`, `progress`, `finished`, `retry` and `lost`, each with its data.
     """
 
@@ -94,6 +94,7 @@ class Supervisor:
         workers: int | None = None,
         concurrent: int | None = None,
         retry: RetryConfig | None = None,
+        load_seconds: float = 60.0,
         listener: Listener = lambda event, data: None,
     ) -> None:
         self._run = run
@@ -107,7 +108,9 @@ class Supervisor:
         self._results: dict[str, TrialResult] = {}
         self._changed = asyncio.Event()
         self._stopping = False
-        self._tasks: list[dict[str, Any]] | None = None
+        self._tasks: list[dict[str, Any]] = []
+        self._loading = ("", 0.0)
+        self._load_seconds = load_seconds
 
     # -- what can be asked of it ----------------------------------------------------------------------------------
 
@@ -117,16 +120,23 @@ class Supervisor:
         Raises:
             EngineFault: No worker could list them.
         """
-        self._tasks = None
-        hand = await self._hire()
-        hand.give(do="list", paths=list(paths))
-        deadline = time.monotonic() + LISTING
-        while self._tasks is None:
-            if hand not in self._hands:
-                raise EngineFault(f"loading the tasks ended the process: {hand.reason}; see {self._log_path()}")
-            if time.monotonic() > deadline:
-                hand.kill(f"loading the tasks took more than {LISTING:g} s")
-            await self._wait(0.5)
+        broken: dict[str, str] = {}
+        while True:
+            self._tasks, self._loading = [], ("", time.monotonic())
+            hand = await self._hire()
+            hand.give(do="list", paths=list(paths), skip=sorted(broken))
+            while not self._tasks and hand in self._hands:
+                self._watch()
+                if time.monotonic() - self._loading[1] > self._load_seconds and hand.ready:
+                    hand.kill(f"it was still being executed after {self._load_seconds:g} s")
+                await self._wait(0.2)
+            if self._tasks:
+                break
+            if not self._loading[0] or self._loading[0] in broken:
+                raise EngineFault(f"loading the tasks ended the process: {_how(hand)}; see {self._log_path()}")
+            broken[self._loading[0]] = f"{self._loading[0]}: loading it ended the process: {_how(hand)}"
+        for file, message in broken.items():
+            self._tasks[0]["broken"].append({"path": file, "message": message})
         return self._tasks
 
     async def run(self, specs: Sequence[TrialSpec]) -> list[TrialResult]:
@@ -216,6 +226,8 @@ class Supervisor:
         what = told["tell"]
         if what == "ready":
             hand.ready = True
+        elif what == "loading":
+            self._loading = (told["file"], time.monotonic())
         elif what == "tasks":
             self._tasks = told["sets"]
         elif what == "progress":
@@ -227,7 +239,10 @@ class Supervisor:
                 error = told.get("error") or _fault("EngineFault", "its record cannot be read", "engine")
                 self._finished(order, result or _failed(order, error))
         elif what == "stuck":
+            # The trial to blame has written its own record; the others of this worker only go on elsewhere.
             hand.retiring = True
+            self._queue.extend(hand.orders.values())
+            hand.orders.clear()
             hand.kill("a program did not end at its limit")
         elif what == "retire":
             hand.retiring = True
@@ -287,8 +302,7 @@ class Supervisor:
         hand.orders.clear()
         if not orders:
             return
-        code = hand.process.returncode
-        how = hand.reason or f"it ended by itself ({_ending(code)})"
+        how = _how(hand)
         self._listener("lost", {"trials": [order.spec.id for order in orders], "how": how})
         to_blame = len(orders) == 1 and (orders[0].alone or self._concurrent == 1 or bool(hand.reason))
         for order in orders:
@@ -331,6 +345,10 @@ def _fault(kind: str, message: str, boundary: str) -> dict[str, Any]:
 
 def _failed(order: Order, error: Mapping[str, Any]) -> TrialResult:
     return TrialResult(order.spec, Verdict(), "error", error, order.tries + 1, 0.0)
+
+
+def _how(hand: Hand) -> str:
+    return hand.reason or f"it ended by itself ({_ending(hand.process.returncode)})"
 
 
 def _ending(code: int | None) -> str:

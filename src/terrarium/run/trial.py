@@ -20,6 +20,7 @@ from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
 from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
 from terrarium.core.replay import Cursor
+from terrarium.core.secrets import Secrets
 from terrarium.core.seeds import Rng, child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import to_micros
@@ -56,6 +57,7 @@ class TrialRun:
         self.progress = progress
         self.stuck = False
         """The program did not end; this process must."""
+        self._secrets = Secrets.of(trial.agent.kwargs)
 
     async def run(self) -> TrialResult:
         """Run it, or resume it where an earlier try stopped, and record how it ended. Never raises for a bad trial.
@@ -71,10 +73,13 @@ class TrialRun:
         try:
             verdict, stop, error, totals = await self._try(folder, resumed)
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
-            verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, describe(failure), {}
+            verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
         self.run_folder.record(result)
         return result
+
+    def _described(self, error: BaseException) -> dict[str, Any]:
+        return self._secrets.scrub(describe(error))
 
     def _resumable(self, folder: Path) -> Point | None:
         """(number, name) of the last snapshot of an unfinished try, and the events up to it."""
@@ -114,7 +119,7 @@ class TrialRun:
             verdict = await episode.run()
             stop = episode.totals.over or StopReason.COMPLETED.value
         except Exception as error:
-            failure = describe(error)
+            failure = self._described(error)
             if journal.seq == 0:  # a journal begins with a header even where the task could not be loaded
                 self._header(None, journal)
         finally:
@@ -145,7 +150,7 @@ class TrialRun:
             "trial": trial.id,
             "task": {"name": trial.task, "digest": trial.task_digest},
             "taskset": trial.taskset,
-            "agent": trial.agent.model_dump(mode="json"),
+            "agent": trial.agent.public(),
             "seed": trial.seed,
             "attempt": trial.attempt,
             "versions": {"terrarium": __version__, "python": platform.python_version()},
@@ -191,7 +196,7 @@ class TrialRun:
         seed = child_seed(self.trial.seed, "program", self.trial.attempt)
         agents = {name: compose.make_agent(self.trial.agent, task, name, seed) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
-        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress)
+        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
         else:
@@ -213,7 +218,7 @@ class TrialRun:
             try:
                 await close()
             except Exception as error:
-                failure = failure or describe(error)
+                failure = failure or self._described(error)
         shutil.rmtree(folder / "world", ignore_errors=True)
         return failure
 

@@ -3,8 +3,9 @@
 It takes orders as JSON lines on its standard input and gives back files and status lines; it needs nothing else from
 whoever started it, so a process on another machine with the same folder is the same worker.
 
-    orders   {"do": "list", "paths": [...]}   {"do": "trial", "trial": {...}}
-    status   {"tell": "ready"}  {"tell": "tick"}  {"tell": "tasks", ...}  {"tell": "progress", ...}
+    orders   {"do": "list", "paths": [...], "skip": [...]}   {"do": "trial", "trial": {...}}
+    status   {"tell": "ready"}  {"tell": "tick"}  {"tell": "loading", "file": ...}  {"tell": "tasks", ...}
+             {"tell": "progress", ...}
              {"tell": "done", "trial": id}  {"tell": "failed", "trial": id, "error": {...}}
              {"tell": "stuck"}  (kill me: a program does not end)   {"tell": "retire"}  (give me no more)
 """
@@ -20,7 +21,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from terrarium.core.errors import TerrariumError, describe
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialSpec
 from terrarium.run.trial import TrialRun
-from terrarium.task.taskset import find
+from terrarium.task.taskset import Taskset, find
 
 TICK = 1.0  # seconds between two signs of life
 _LINE_LIMIT = 64 * 1024 * 1024
@@ -77,8 +78,14 @@ class Worker:
             self.tell("tick")
 
     async def _list(self, order: Mapping[str, Any]) -> None:
-        answers = [await asyncio.to_thread(_found, path) for path in order["paths"]]
+        answers = [await asyncio.to_thread(self._found, path, order["skip"]) for path in order["paths"]]
         self.tell("tasks", sets=answers)
+
+    def _found(self, path: str, skip: Sequence[str]) -> dict[str, Any]:
+        try:
+            return _plain(path, find(Path(path), skip, lambda file: self.tell("loading", file=file)))
+        except TerrariumError as error:
+            return {"path": path, "error": str(error), "tasks": [], "broken": []}
 
     async def _trial(self, order: Mapping[str, Any]) -> None:
         spec = TrialSpec.of_json(order["trial"])
@@ -105,12 +112,8 @@ def _foreign_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if not thread.name.startswith(_OWN_THREADS)]
 
 
-def _found(path: str) -> dict[str, Any]:
+def _plain(path: str, taskset: Taskset) -> dict[str, Any]:
     """A taskset as plain data."""
-    try:
-        taskset = find(Path(path))
-    except TerrariumError as error:
-        return {"path": path, "error": str(error), "tasks": [], "broken": []}
     return {
         "path": path,
         "error": None,

@@ -83,12 +83,11 @@ class MemorySandbox:
         tree = self._opened()
         if isinstance(command, str):
             _check_text("command", command)
-        else:
-            command = list(command)
-            if not command:
-                raise Refused("the command is an empty list")
+        elif isinstance(command, (list, tuple)) and command:
             for word in command:
                 _check_text("command", word)
+        else:
+            raise Refused(f"a command is a line of text or a list of words, not {command!r}")
         folder = resolve(cwd or HOME)
         if tree.kind(folder) != "dir":
             return ExecResult(1, "", f"memory sandbox: {folder}: no such folder to work in\n")

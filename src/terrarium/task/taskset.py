@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from terrarium.task import module
 
 METRICS = ("mean", "max", "min", "sum")
 _METADATA = ("name", "author", "difficulty", "category", "tags", "description", "version", "split")
-_SKIPPED = ("__pycache__", ".git", ".venv", "node_modules")
+_SKIPPED = ("__pycache__", ".git", ".venv", "node_modules", "outputs")
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,13 @@ class Taskset:
     version: str = ""
 
 
-def find(path: Path) -> Taskset:
+def find(path: Path, skip: Collection[str] = (), loading: Callable[[str], None] = lambda file: None) -> Taskset:
     """The tasks at a path: a `task.py` or any Python file with entries, a task folder, or a folder of such folders.
+
+    Args:
+        path: Where they are.
+        skip: Files known to be broken, which are not executed; whoever passes them reports them.
+        loading: Told of every file before it is executed.
 
     Raises:
         ConfigError: There is no such path, no task in it, or its `dataset.toml` is wrong.
@@ -58,7 +63,11 @@ def find(path: Path) -> Taskset:
         name, metrics, version = _dataset(about, name)
     tasks: list[Task] = []
     broken: list[Broken] = []
-    for file in _task_files(path):
+    files = list(_task_files(path))
+    for file in files:
+        if str(file) in skip:
+            continue
+        loading(str(file))
         try:
             tasks.extend(tasks_of(file))
         except TerrariumError as error:
@@ -68,14 +77,9 @@ def find(path: Path) -> Taskset:
         if task.name in seen:
             broken.append(Broken(task.path, f"two tasks are called {task.name!r}: {seen[task.name]} and {task.path}"))
         seen[task.name] = task.path
-    if not tasks and not broken and not _parameterized(path):
+    if not files:
         raise ConfigError(f"there is no task in {path}: no task.py was found there")
     return Taskset(name, tuple(tasks), tuple(broken), metrics, version)
-
-
-def _parameterized(path: Path) -> bool:
-    # A generator may yield nothing, which is no error: a task.py was there.
-    return any(True for _ in _task_files(path))
 
 
 def _task_files(path: Path) -> Iterator[Path]:

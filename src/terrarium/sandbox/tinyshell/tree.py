@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,7 +109,10 @@ class Tree:
         self.actor = actor
         self.budget: int | None = None
         """Bytes and entries that may still be looked at; None: no limit. Set while a command line runs."""
-        self._used = sum(row.fields["size"] for row in store.table("file"))
+        self._used = 0
+        self._holders: Counter[str] = Counter()  # of each blob: how many files have it
+        for row in store.table("file"):
+            self._count(row.fields, 1)
 
     def spend(self, work: int) -> None:
         """Count work against the budget.
@@ -173,7 +177,7 @@ class Tree:
         found = [base[start:] + "/" for base in BASE if base != path and parent(base) == path]
         for table, mark in (("dir", "/"), ("file", "")):
             for row in self.store.table(table, prefix):
-                self.spend(16)
+                self.spend(32)
                 if "/" not in row.key[start:]:
                     found.append(row.key[start:] + mark)
         return sorted(found, key=lambda name: name.rstrip("/"))
@@ -337,8 +341,8 @@ class Tree:
         if before == after:
             return
         self.store.change(self.actor(), table, path, before, after)
+        self._count(after, 1)
         self._forget(before)
-        self._used += after.get("size", 0)
 
     def _drop(self, table: Kind, path: str) -> None:
         before = self.store.get(table, path)
@@ -347,9 +351,15 @@ class Tree:
 
     def _forget(self, before: Fields | None) -> None:
         """Give up the space of a file that was replaced or removed, its blob too where nobody else has it."""
-        if before is None or "size" not in before:
+        if before is None:
             return
-        self._used -= before["size"]
-        digest = before["content"]
-        if isinstance(digest, str) and all(row.fields["content"] != digest for row in self.store.table("file")):
+        self._count(before, -1)
+        digest = before.get("content")
+        if isinstance(digest, str) and not self._holders[digest]:
+            del self._holders[digest]
             (self.store.blobs.folder / digest).unlink(missing_ok=True)
+
+    def _count(self, fields: Fields, one: int) -> None:
+        self._used += one * fields.get("size", 0)
+        if isinstance(fields.get("content"), str):
+            self._holders[fields["content"]] += one
