@@ -89,7 +89,7 @@ class Workspace:
             Tool.of(self._write, instance_tool(name, "write")),
             Tool.of(self._edit, instance_tool(name, "edit")),
             Tool.of(self._list, instance_tool(name, "list"), writes=False),
-            Tool.of(self._exec, instance_tool(name, "exec")),
+            Tool.of(self._exec, instance_tool(name, "exec"), command=True),
         ]
 
     def rows(self) -> Iterator[Row]:

@@ -11,11 +11,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from terrarium.core.clock import Clock, Schedule, Span, moment_micros, span_micros
-from terrarium.core.errors import BudgetSpent, ConfigError, ReentrantCall, ReplayDiverged, describe
+from terrarium.core.errors import (
+    BudgetSpent,
+    ConfigError,
+    ProgramError,
+    ReentrantCall,
+    ReplayDiverged,
+    TerrariumError,
+    describe,
+)
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import Program
 from terrarium.core.replay import Live
-from terrarium.core.values import Value, decode
+from terrarium.core.tool import Tool
+from terrarium.core.values import Value, decode, encode
 
 Function = Callable[..., Any]
 
@@ -87,28 +96,35 @@ class Callbacks:
             return True
         return self.schedule.cancel(number)
 
-    def register(self, number: int, functions: Mapping[str, Function]) -> None:
+    def register(self, number: int, functions: Mapping[str, Function], tools: bool) -> None:
         """Keep the functions that call `number` brought.
 
-        `callback` and `condition` are the two of a schedule; any other names are those of an agent's tools, called
-        back as `(tool, arguments)`.
+        Args:
+            number: Of the call.
+            functions: `callback` and `condition` of a schedule, or an agent's tools by their names.
+            tools: That they are tools: called back as `(tool, arguments)`, with the arguments as plain values.
         """
-        if "callback" in functions:
+        if tools:
+            own = dict(functions)
+            self._functions[number] = lambda tool, arguments: own[tool](**Tool.of(own[tool], tool).bind(arguments))
+        elif functions:
             self._functions[number] = functions["callback"]
             if "condition" in functions:
                 self._tests[number] = functions["condition"]
-        elif functions:
-            tools = dict(functions)
-            self._functions[number] = lambda tool, arguments: tools[tool](**arguments)
 
     def save(self) -> dict[str, Any]:
         """Numbers and times as plain data."""
-        return {"schedule": self.schedule.save(), "conditions": list(self.conditions)}
+        return {
+            "schedule": self.schedule.save(),
+            "conditions": list(self.conditions),
+            "settled": self._settled,
+        }
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Continue from what `save` returned; the functions come with the program's replay."""
         self.schedule.load(saved["schedule"])
         self.conditions = list(saved["conditions"])
+        self._settled = saved["settled"]
 
     # -- the passing of time --------------------------------------------------------------------------------------
 
@@ -174,9 +190,9 @@ class Callbacks:
     def _holds(self, number: int) -> bool:
         self.testing = True
         try:
-            return self.failure is None and bool(self._tests[number]())
+            return self.failure is None and bool(_at_once(self._tests[number]()))
         except Exception as error:
-            self.failure = error
+            self.failure = _own(error)
             return False
         finally:
             self.testing = False
@@ -185,18 +201,22 @@ class Callbacks:
 
     def _fire_and_keep(self, number: int) -> None:
         _, error = self.fire(number)
-        self.failure = self.failure or error
+        if error is not None:
+            self.failure = self.failure or _own(error)
 
     def fire(self, number: int, **payload: Value) -> tuple[Value, Exception | None]:
         """On the program's thread: run callback `number` between `fire` and `fired`; give its result or its error."""
-        data = {"callback": number, **({"with": payload} if payload else {})}
-        seq = self.journal.append(EventKind.FIRE, "world", data, cause=number).seq
+        tree: dict[str, Any] = {
+            "callback": number,
+            **({"with": encode(payload, self.journal.blobs)} if payload else {}),
+        }
+        seq = self.journal.append_encoded(EventKind.FIRE, "world", tree, cause=number)
         outer, self.cause = self.cause, seq
         result: Value = None
         failed: Exception | None = None
         told: dict[str, Value] = {}
         try:
-            result = self._run(number, payload)
+            result = self._run(number, decode(tree.get("with", {}), self.journal.blobs))
         except Exception as error:
             failed = error
             facts = describe(error)
@@ -219,10 +239,22 @@ class Callbacks:
         function = self._functions[number]
         self.depth += 1
         try:
-            result = function(**payload)
-            if inspect.iscoroutine(result):
-                result.close()
-                raise ReentrantCall("a callback cannot be an `async def`: it may not wait")
-            return result
+            return _at_once(function(**payload))
         finally:
             self.depth -= 1
+
+
+def _at_once(result: Any) -> Any:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise ReentrantCall("a callback cannot be an `async def`: it may not wait")
+    return result
+
+
+def _own(error: Exception) -> TerrariumError:
+    """What a callback raised, as the program is told it at its wait: on a replay only such errors can be raised again."""
+    if isinstance(error, TerrariumError):
+        return error
+    told = ProgramError(f"{type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told

@@ -36,6 +36,8 @@ class Handler:
     mode: Literal["read", "write"] = "write"
     waits: bool = False
     snapshot: Literal["turn", "always"] | None = None
+    tools: bool = False
+    """The functions among the arguments are tools, whatever they are called."""
     again: Callable[..., None] | None = None
     """What must be done on a replay too, with the same arguments: functions offered, signatures made known."""
 
@@ -102,12 +104,15 @@ class Calls:
             except Live:
                 self.go_live()
             else:
-                self._callbacks.register(number, functions)
+                self._callbacks.register(number, functions, handler.tools)
+                if apart:
+                    return self._promise(number)
+                value = self._answer(self.cursor, number)
                 if handler.again is not None:
                     handler.again(number, **call.args)
-                return self._promise(number) if apart else self._answer(self.cursor, number)
+                return value
         number = self._write_call(call, args)
-        self._callbacks.register(number, functions)
+        self._callbacks.register(number, functions, handler.tools)
         return self._begin(number, handler, call) if apart else self._execute(number, handler, call)
 
     def go_live(self) -> None:
@@ -183,13 +188,20 @@ class Calls:
 
         async def passing() -> Value:
             self._baton.drop()
-            try:
-                return await work
-            finally:
-                await self._baton.take(PROGRAM)
+            return await self._back_to_program(work)
 
         result = self.block(passing())
         self._raise_failure()
+        return result
+
+    async def _back_to_program(self, work: Coroutine[Any, Any, Any]) -> Value:
+        """What `work` comes to, with the baton taken for the program; where it has ended, nobody takes it."""
+        try:
+            result = await work
+        except Exception:
+            await self._baton.take(PROGRAM)
+            raise
+        await self._baton.take(PROGRAM)
         return result
 
     def _raise_failure(self) -> None:
@@ -225,12 +237,6 @@ class Calls:
         promise = self._promise(number)
         work = handler.run(number, **call.args)
 
-        async def passing() -> Value:
-            try:
-                return await work
-            finally:
-                await self._baton.take(PROGRAM)
-
         def ended(task: asyncio.Task[Any]) -> None:
             self._holds = True
             del self._pending[number]
@@ -243,7 +249,7 @@ class Calls:
             self._save_after(handler)
             _keep(promise, outcome)
 
-        self.program.begin(passing(), ended)
+        self.program.begin(self._back_to_program(work), ended)
         return promise
 
     def _idle(self) -> bool:

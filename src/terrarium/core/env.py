@@ -324,7 +324,7 @@ def install(world: World) -> None:
     world.handle("env.when", Handler(ticket(callbacks.when)))
     world.handle("env.cancel", Handler(lambda _number, ticket: callbacks.cancel(ticket)))
     world.handle("env.acquire", Handler(acquire, again=lambda _number, spec, config: world.remember(spec, config)))
-    world.handle("env.release", Handler(release))
+    world.handle("env.release", Handler(release, again=lambda _number, spec: world.forget(spec)))
     world.handle("env.reward", Handler(note(EventKind.REWARD)))
     world.handle("env.check", Handler(note(EventKind.CHECK)))
     world.handle("env.checking", Handler(lambda _number, names: None, snapshot="always"))

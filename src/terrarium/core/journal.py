@@ -8,6 +8,7 @@ All that may differ between two equal runs (wall time, durations, pids, host pat
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import time
@@ -120,7 +121,7 @@ class Journal:
         blobs: Where values over 64 KiB go; by default `blobs` beside the file.
 
     Raises:
-        JournalFault: The file cannot be made or read.
+        JournalFault: The file cannot be made or read, or a line before its last is damaged.
     """
 
     def __init__(self, path: Path, now: Callable[[], int], blobs: Blobs | None = None) -> None:
@@ -132,11 +133,11 @@ class Journal:
         self._sealed: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-            if os.fstat(self._fd).st_size:
+            if path.exists():
                 for seq, end in _ends(path):
                     self.seq, self._size = seq, end
-                os.ftruncate(self._fd, self._size)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            os.ftruncate(self._fd, self._size)
         except OSError as error:
             raise JournalFault(f"cannot open {path}: {error.strerror}", code=_code(error)) from error
 
@@ -209,21 +210,28 @@ class Journal:
 
         Returns:
             The file that now holds the tail, or None where there was none.
+
+        Raises:
+            JournalFault: The tail cannot be written; the journal is as it was.
         """
-        keep = 0
+        keep, last = 0, 0
         for number, end in _ends(self.path):
             if number <= seq:
-                keep = end
+                keep, last = end, number
         content = self.path.read_bytes()
-        os.ftruncate(self._fd, keep)
-        self.seq, self._size = seq, keep
-        if not content[keep:]:
-            return None
-        n = 1
-        while (lost := self.path.parent / f"lost-{n}.jsonl").exists():
-            n += 1
-        lost.write_bytes(content[keep:])
+        lost: Path | None = None
+        try:
+            if content[keep:]:
+                lost = next(path for n in itertools.count(1) if not (path := self._lost(n)).exists())
+                lost.write_bytes(content[keep:])
+            os.ftruncate(self._fd, keep)
+        except OSError as error:
+            raise JournalFault(f"cannot cut {self.path}: {error.strerror}", code=_code(error)) from error
+        self.seq, self._size = last, keep
         return lost
+
+    def _lost(self, n: int) -> Path:
+        return self.path.parent / f"lost-{n}.jsonl"
 
     def close(self) -> None:
         """Close the file; idempotent."""
@@ -239,17 +247,25 @@ def _code(error: OSError) -> str | None:
 
 
 def _ends(path: Path) -> Iterator[tuple[int, int]]:
-    """(number, offset behind it) of every whole line."""
+    """(number, offset behind it) of every whole line.
+
+    Raises:
+        JournalFault: A line before the last is damaged.
+    """
     offset = 0
+    pending: JournalFault | None = None
     with path.open("rb") as file:
-        for line in file:
+        for position, line in enumerate(file, 1):
+            if pending:
+                raise pending
             offset += len(line)
-            if not line.endswith(b"\n"):
-                return
             try:
-                yield int(json.loads(line)["seq"]), offset
-            except (ValueError, KeyError, TypeError):
-                return
+                seq = int(json.loads(line)["seq"])
+            except (ValueError, KeyError, TypeError) as error:
+                pending = JournalFault(f"{path}:{position} is damaged: {error}")
+                continue
+            if line.endswith(b"\n"):
+                yield seq, offset
 
 
 def read(path: Path, blobs: Blobs | None = None) -> Iterator[Event]:
@@ -271,6 +287,8 @@ def read(path: Path, blobs: Blobs | None = None) -> Iterator[Event]:
         for number, line in enumerate(file, 1):
             if pending:
                 raise pending
+            if not line.endswith(b"\n"):
+                return  # torn, even if only of its line end: its writer will cut it
             try:
                 raw = json.loads(line)
                 event = Event(

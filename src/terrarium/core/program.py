@@ -40,6 +40,7 @@ class Program:
         self.loop = loop
         self.name = name
         self._jobs: queue.SimpleQueue[Job | asyncio.Task[Any]] = queue.SimpleQueue()
+        self._open: set[asyncio.Task[Any]] = set()
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -53,12 +54,12 @@ class Program:
         done.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may be left to ask
 
         def body() -> None:
+            result, failed = None, None
             try:
                 result = self._execute(function)
             except BaseException as error:  # whatever it is belongs to the caller
-                _tell(self.loop, done, None, error)
-            else:
-                _tell(self.loop, done, result, None)
+                failed = error
+            _tell(self.loop, done, result, failed, before=self._abandon)
 
         self._thread = threading.Thread(target=body, name=f"terrarium {self.name}", daemon=True)
         self._thread.start()
@@ -66,6 +67,20 @@ class Program:
 
     def _execute(self, function: Callable[[], T]) -> T:
         return function()
+
+    def _work(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """On the engine's loop: begin what the program waits for; its end is a job for the program."""
+        task = self.loop.create_task(work)
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        task.add_done_callback(self._jobs.put)
+        return task
+
+    def _abandon(self) -> None:
+        """On the engine's loop: the program has ended, so nobody waits any more for what is still being done."""
+        for task in self._open:
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            task.cancel()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """On the program's thread: have `work` done on the engine's loop, serving callbacks meanwhile.
@@ -76,9 +91,7 @@ class Program:
         own: list[asyncio.Task[T]] = []
 
         def begin() -> None:
-            task = self.loop.create_task(work)
-            own.append(task)
-            task.add_done_callback(self._jobs.put)
+            own.append(self._work(work))
 
         try:
             self.loop.call_soon_threadsafe(begin)
@@ -155,9 +168,7 @@ class AsyncProgram(Program):
         self._started += 1
 
         def start() -> None:
-            task = self.loop.create_task(work)
-            self._waiting[task] = ended
-            task.add_done_callback(self._jobs.put)
+            self._waiting[self._work(work)] = ended
 
         self.loop.call_soon_threadsafe(start)
 
@@ -211,13 +222,20 @@ def _result(task: asyncio.Task[T]) -> T:
     return task.result()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def _tell(
+    loop: asyncio.AbstractEventLoop,
+    done: asyncio.Future[Any],
+    result: Any,
+    error: BaseException | None,
+    before: Callable[[], None] = lambda: None,
+) -> None:
     def set_it() -> None:
+        before()
         if done.done():
             return
         if error is None:
             done.set_result(result)
-        elif isinstance(error, (KeyboardInterrupt, SystemExit, StopIteration)):
+        elif isinstance(error, StopIteration) or not isinstance(error, (Exception, ProgramStopped)):
             # asyncio would tear down the loop, or refuse, for these; a program that exits has ended wrongly, no more.
             done.set_exception(TaskFault(f"the program raised {type(error).__name__}: {error}"))
         else:

@@ -55,6 +55,7 @@ def find(family: str, name: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{family} {name!r} ({target}) cannot be imported: {error}") from error
+    except Exception as error:
+        told = str(error) if isinstance(error, (ImportError, AttributeError)) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{family} {name!r} ({target}) cannot be imported: {told}") from error
     return found

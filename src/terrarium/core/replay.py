@@ -68,6 +68,7 @@ class Cursor:
         self._events = [line for line in lines if line["kind"] in PROGRAM_KINDS]
         self._at = 0
         self._blobs = blobs
+        self._diverged: ReplayDiverged | None = None
         self.micros: int | None = None
         """World time of the event last used; None before the first."""
 
@@ -89,10 +90,10 @@ class Cursor:
         """
         event = self._next()
         if event["kind"] != "call":
-            raise ReplayDiverged(f"the program calls {_shown(call.path, args)}, where before {_told(event)}")
+            raise self._other(f"the program calls {_shown(call.path, args)}, where before {_told(event)}")
         data = event["data"]
         if data["path"] != call.path or data["args"] != args:
-            raise ReplayDiverged(
+            raise self._other(
                 f"event {event['seq']}: the program now calls {_shown(call.path, args)}, "
                 f"before it called {_shown(data['path'], data['args'])}"
             )
@@ -115,14 +116,14 @@ class Cursor:
                 fire(int(data["callback"]), data)
                 ended = self._next()
                 if ended["kind"] != "fired":
-                    raise ReplayDiverged(f"a callback ended, where before {_told(ended)}")
+                    raise self._other(f"a callback ended, where before {_told(ended)}")
             elif kind == "return":
                 return Outcome(event["cause"], decode(data["value"], self._blobs), None)
             elif kind == "raise":
                 error = revive(data["type"], data["message"], data.get("code"))
                 return Outcome(event["cause"], None, error)
             else:
-                raise ReplayDiverged(f"the program waits, where before {_told(event)}")
+                raise self._other(f"the program waits, where before {_told(event)}")
 
     def finish(self) -> None:
         """The program has returned.
@@ -130,10 +131,19 @@ class Cursor:
         Raises:
             ReplayDiverged: The journal still holds something that it did before.
         """
+        if self._diverged is not None:
+            raise self._diverged
         if self._at < len(self._events):
             raise ReplayDiverged(f"the program has ended, where before {_told(self._events[self._at])}")
 
+    def _other(self, told: str) -> ReplayDiverged:
+        """The program went another way; a program that catches this does not get rid of it."""
+        self._diverged = ReplayDiverged(told)
+        return self._diverged
+
     def _next(self) -> Mapping[str, Any]:
+        if self._diverged is not None:
+            raise self._diverged
         if self._at >= len(self._events):
             raise Live
         event = self._events[self._at]

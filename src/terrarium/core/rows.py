@@ -9,16 +9,19 @@ from __future__ import annotations
 import bisect
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrarium.core.errors import CapabilityFault, NotFound, Refused
+from terrarium.core.errors import CapabilityFault, NotFound, Refused, ValueNotPlain
 from terrarium.core.values import Blobs, Value, decode, encode
 
 Fields = Mapping[str, Value]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +136,18 @@ class Rows:
 
         Raises:
             CapabilityFault: The file cannot be written.
-            ValueNotPlain: `after` holds something that cannot be written down.
+            ValueNotPlain: `after` holds something that cannot be written down, or `key` a lone surrogate.
         """
-        text = None if after is None else json.dumps(encode(after), separators=(",", ":"))
+        text = None
+        if after is not None:
+            tree = encode(after)
+            text = json.dumps(tree, separators=(",", ":"))
+            after = decode(
+                tree
+            )  # what is read back is the same now and after opening again, and nobody else's to change
+        for word in (table, key):
+            if not word.isascii() and _SURROGATE.search(word):
+                raise ValueNotPlain(f"a key that UTF-8 cannot hold: {word!r}")
         self._changed(Change(actor, table, key, before, after))
         try:
             file = self._file or self._open()

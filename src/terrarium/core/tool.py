@@ -60,11 +60,15 @@ class Tool:
     parameters: Mapping[str, Any]
     function: Callable[..., Value | Awaitable[Value]]
     writes: bool = True
+    command: bool = False
+    """It runs a command, and costs the world time of one."""
     signature: Callable[..., Any] | None = None
     """Whose signature the arguments must fit, where it is not that of `function`."""
 
     @classmethod
-    def of(cls, function: Callable[..., Any], name: str | None = None, *, writes: bool = True) -> Tool:
+    def of(
+        cls, function: Callable[..., Any], name: str | None = None, *, writes: bool = True, command: bool = False
+    ) -> Tool:
         """A tool from a typed function; its docstring describes it and, under `Args:`, its arguments.
 
         Raises:
@@ -74,7 +78,7 @@ class Tool:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", called):
             raise ConfigError(f"{called!r} is not a tool name: use up to 64 letters, digits, '_' and '-'")
         description, parameters, _ = _described(getattr(function, "__func__", function))
-        return cls(called, description, parameters, function, writes)
+        return cls(called, description, parameters, function, writes, command)
 
     def bind(self, arguments: Value) -> dict[str, Value]:
         """The arguments checked against the signature, as Python values.

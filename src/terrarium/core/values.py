@@ -4,9 +4,10 @@ JSON's own types stand for themselves. Everything else is an object with one key
 
     {"$bytes": base64}   {"$datetime": iso}   {"$date": iso}   {"$timedelta": microseconds}   {"$decimal": text}
     {"$uuid": text}      {"$float": "nan" | "inf" | "-inf"}    {"$int": hex}     {"$dict": [[key, value], ...]}
-    {"$record": name, "fields": {...}}     {"$blob": sha256, "of": "str" | "bytes", "size": n}
+    {"$record": name, "fields": {...}}     {"$blob": sha256, "of": "str" | "bytes", "size": n}    {"$text": base64}
 
-`$dict` is used only where a key starts with `$`. `$int` is used above 256 bits, where JSON readers differ.
+`$dict` is used only where a key starts with `$`. `$text` holds text in which two lone surrogates stand side by side,
+which JSON readers would join. `$int` is used above 256 bits, where JSON readers differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import hashlib
 import importlib
 import json
 import math
+import os
+import re
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -33,6 +37,7 @@ Value = (
 
 INLINE_LIMIT = 64 * 1024  # longer strings and bytes go to blobs
 _DEPTH_LIMIT = 200
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 _records: dict[str, type] = {}
 _fields: dict[type, tuple[str, ...]] = {}
@@ -64,14 +69,22 @@ class Blobs:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Store `data` and return its digest; storing it again costs one look-up."""
+        """Store `data` and return its digest; storing it again costs one look-up.
+
+        Raises:
+            JournalFault: It cannot be written.
+        """
         digest = hashlib.sha256(data).hexdigest()
         path = self.folder / digest
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            fresh = self.folder / f".{digest}.{id(data):x}"
-            fresh.write_bytes(data)
-            fresh.rename(path)
+            fresh = self.folder / f".{digest}.{os.getpid()}.{threading.get_ident()}"
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                fresh.write_bytes(data)
+                fresh.rename(path)
+            except OSError as error:
+                fresh.unlink(missing_ok=True)
+                raise JournalFault(f"cannot write {path}: {error.strerror}") from error
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -101,7 +114,7 @@ def encode(value: Value, blobs: Blobs | None = None, _depth: int = 0) -> Any:
         if len(value) > INLINE_LIMIT and blobs is not None:
             data = value.encode("utf-8", "surrogatepass")
             return {"$blob": blobs.put(data), "of": "str", "size": len(data)}
-        return value
+        return value if value.isascii() or not _PAIR.search(value) else _encode_pairs(value)
     if value is None or kind is bool:
         return value
     if kind is int:
@@ -127,9 +140,13 @@ def _encode_mapping(value: Mapping[str, Value], blobs: Blobs | None, depth: int)
     for key, item in value.items():
         if not isinstance(key, str):
             raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
-        tagged = tagged or key[:1] == "$"
+        tagged = tagged or key[:1] == "$" or not (key.isascii() or not _PAIR.search(key))
         tree[key] = encode(item, blobs, depth + 1)
-    return {"$dict": [[key, item] for key, item in tree.items()]} if tagged else tree
+    return {"$dict": [[encode(key), item] for key, item in tree.items()]} if tagged else tree
+
+
+def _encode_pairs(text: str) -> Any:
+    return {"$text": base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()}
 
 
 def _encode_rare(value: Value, blobs: Blobs | None, depth: int) -> Any:
@@ -170,6 +187,7 @@ _DECODERS: dict[str, Callable[[Any], Value]] = {
     "$uuid": UUID,
     "$float": float,
     "$int": lambda text: int(text, 16),
+    "$text": lambda text: base64.b64decode(text).decode("utf-8", "surrogatepass"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -15,7 +16,7 @@ from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
 from terrarium.core.capability import Capability, Site, Traits, admin_methods
 from terrarium.core.clock import Clock
-from terrarium.core.errors import CapabilityFault, CapabilityMissing, Refused, WriteInCondition
+from terrarium.core.errors import CapabilityFault, CapabilityMissing, ConfigError, Refused, WorldClosed, WriteInCondition
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import Program
 from terrarium.core.replay import Call, Cursor
@@ -23,9 +24,11 @@ from terrarium.core.rows import Change, Row
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import Snapshots
+from terrarium.core.turnstile import Turnstile
 from terrarium.core.values import Value, decode, encode
 
 _FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
+_SPEC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(:[A-Za-z0-9_-]+)?")
 
 SnapshotMode = Literal["auto", "every-turn", "never"]
 
@@ -45,6 +48,7 @@ class World:
         mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
         cursor: The journal of an earlier run, while it still has answers.
         last_moment: World time at which the trial's world time is used up, in microseconds.
+        command_timeout: Wall time of one command or statement, in seconds.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class World:
         mode: SnapshotMode = "auto",
         cursor: Cursor | None = None,
         last_moment: int | None = None,
+        command_timeout: float = 120.0,
     ) -> None:
         self.folder = folder
         self.clock = clock
@@ -74,15 +79,17 @@ class World:
         self.run_queued: Callable[[], Awaitable[None]] = _nothing
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.baton = Baton()
+        self.turnstile = Turnstile(self.agents)
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
         self.calls = Calls(journal, self.callbacks, self.baton, self._resolve, self._save, cursor)
         self._snapshots = snapshots
         self._mode = mode
+        self._command_timeout = command_timeout
         self._opener = opener
         self._sandbox = sandbox
         self._configs: dict[str, Mapping[str, Value]] = {}
         self._handlers: dict[str, Handler] = {}
-        self._shadows: dict[str, Capability] = {}
+        self._past: dict[str, Capability] = {}
         self._digested: tuple[int, dict[str, str]] | None = None
         self._saved_cost = _FIRST_COST
         self._saved_at = time.monotonic()
@@ -105,6 +112,10 @@ class World:
             NotRegistered: There is no such type.
             CapabilityFault, ConfigError: It cannot be opened.
         """
+        if not _SPEC.fullmatch(spec):
+            raise ConfigError(
+                f"{spec!r} is not the name of a capability: `type` or `type:instance`, of letters and digits"
+            )
         if spec in self.capabilities:
             raise Refused(f"the world already has {spec!r}")
         config = config or {}
@@ -120,6 +131,7 @@ class World:
             actor=self.actor,
             wait=self.calls.wait,
             sandbox=lambda: self._sandbox(spec),
+            command_timeout=self._command_timeout,
         )
         await capability.open(site)
         self.capabilities[spec] = capability
@@ -136,7 +148,7 @@ class World:
         await self.capability(spec).close()
         del self.capabilities[spec], self._configs[spec]
         self._digested = None
-        self._handlers = {path: h for path, h in self._handlers.items() if not path.startswith(f"env.{spec}.")}
+        self._unhandle(spec)
         self.callbacks.blind = not self.traits.sees_writes
         shutil.rmtree(self.folder / spec, ignore_errors=True)
 
@@ -145,16 +157,22 @@ class World:
 
         Raises:
             CapabilityMissing: There is none; the message lists what there is.
+            WorldClosed: There is no world any more.
         """
-        found = self.capabilities.get(spec) or self._shadows.get(spec)
+        found = self._present().get(spec)
+        if found is None and self.calls.closed:
+            raise WorldClosed(f"the world is closed: {spec} came after the end of its trial")
         if found is None:
-            there = ", ".join(sorted(self.capabilities)) or "none"
+            there = ", ".join(self.specs()) or "none"
             raise CapabilityMissing(f"this world has no {spec!r}; its capabilities are: {there}")
         return found
 
     def specs(self) -> list[str]:
-        """Names of the capabilities, those included that only a replay still knows."""
-        return sorted({*self.capabilities, *self._shadows})
+        """Names of the capabilities; during a replay, of those that were there at this point of the program."""
+        return sorted(self._present())
+
+    def _present(self) -> dict[str, Capability]:
+        return self.capabilities if self.calls.cursor is None else self._past
 
     async def close(self) -> None:
         """Close every capability and refuse further calls; idempotent.
@@ -199,6 +217,9 @@ class World:
         """Make `program` the one whose thread may use this world; it begins with the baton."""
         self.calls.attach(program)
 
+    def _unhandle(self, spec: str) -> None:
+        self._handlers = {path: h for path, h in self._handlers.items() if not path.startswith(f"env.{spec}.")}
+
     def _resolve(self, path: str) -> Handler:
         found = self._handlers.get(path)
         if found is None:
@@ -212,18 +233,36 @@ class World:
         return found
 
     def remember(self, spec: str, config: Mapping[str, Value]) -> None:
-        """On a replay: know the signatures of a capability that came, and maybe went, before the snapshot."""
-        if spec not in self.capabilities:
-            self._shadows[spec] = self._opener(spec, config)
+        """On a replay: a capability came; it may have gone again before the snapshot, but its signatures are known."""
+        self._past[spec] = self.capabilities.get(spec) or self._opener(spec, config)
+        self._unhandle(spec)
+
+    def forget(self, spec: str) -> None:
+        """On a replay: a capability went."""
+        self._past.pop(spec, None)
+        self._unhandle(spec)
 
     async def pass_time_and_turns(self, target: int) -> None:
         """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued."""
         while True:
-            async with self.baton.hold("world"):
-                await self.callbacks.pass_time(max(0, target - self.clock.micros), pausing=True)
+            self.turnstile.join(PROGRAM)
+            try:
+                await self._pass_until(target)
+            finally:
+                self.turnstile.leave(PROGRAM)
             if self.callbacks.failure is not None or not self.callbacks.interrupted():
                 return
             await self.run_queued()
+
+    async def _pass_until(self, target: int) -> None:
+        """Let time pass up to `target` or until turns are queued; others who act meanwhile keep their moments."""
+        while self.callbacks.failure is None and not self.callbacks.interrupted():
+            due = self.callbacks.schedule.due()
+            stop = target if due is None or not self.turnstile.crowded else min(due, target)
+            async with self.turnstile.passing(PROGRAM, stop), self.baton.hold("world"):
+                await self.callbacks.pass_time(max(0, stop - self.clock.micros), pausing=True)
+            if self.clock.micros >= target:
+                return
 
     # -- state ----------------------------------------------------------------------------------------------------
 

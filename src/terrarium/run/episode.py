@@ -67,6 +67,7 @@ class Episode:
         self._deadline = deadline
         self._progress = progress
         self._seats = {name: TrialSeat(name, world, limits, self.totals, self._secrets) for name in agents}
+        self._seated = {name: asyncio.Lock() for name in agents}
         self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
@@ -148,7 +149,7 @@ class Episode:
             await self._run_queued()
             return reply
 
-        def register(number: int, **functions: Callable[..., Any]) -> None:
+        def register(number: int, /, **functions: Callable[..., Any]) -> None:
             seat.register(number, functions)
 
         def prompt(_number: int, text: str | None) -> None:
@@ -156,7 +157,7 @@ class Episode:
 
         world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn"))
         world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
-        world.handle(f"{path}.register_tools", Handler(register, again=register))
+        world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register))
         world.handle(f"{path}.replies", Handler(lambda _n: list(self._replies[name]), "read"))
         world.handle(f"{path}.messages", Handler(lambda _n: list(seat.messages), "read"))
         world.handle(f"{path}.get_trajectory", Handler(lambda _n: self._conversation(name), "read"))
@@ -175,6 +176,15 @@ class Episode:
     # -- turns ----------------------------------------------------------------------------------------------------
 
     async def _turn(self, name: str, instruction: str) -> Reply:
+        """One turn; the turns of one agent follow each other, those of several may overlap."""
+        async with self._seated[name]:
+            self.world.turnstile.join(name)
+            try:
+                return await self._one_turn(name, instruction)
+            finally:
+                self.world.turnstile.leave(name)
+
+    async def _one_turn(self, name: str, instruction: str) -> Reply:
         if not isinstance(instruction, str):
             raise ProgramError(f"an instruction is text, not {type(instruction).__name__}")
         if self.totals.over is None and self.totals.turns >= self.limits.turns:

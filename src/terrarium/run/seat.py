@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +62,7 @@ class TrialSeat:
         self._totals = totals
         self._secrets = secrets
         self._turn = 0
+        self._time = 0  # world time up to which this agent has acted
         self._step: int | None = None
         self._registered: dict[str, Tool] = {}
         self._turn_began = (0, Usage(), 0, 0)
@@ -70,6 +72,7 @@ class TrialSeat:
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
         self._turn, self._step = number, None
+        self._time = self._world.clock.micros
         self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
         tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
@@ -131,7 +134,7 @@ class TrialSeat:
         began = time.monotonic()
         completion = self._secrets.scrub(await request())
         seconds = round(time.monotonic() - began, 6)
-        async with self._world.baton.hold(self.name):
+        async with self._acting(self._world.clock.costs.model):
             self.steps += 1
             self._totals.steps += 1
             step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps})
@@ -139,7 +142,6 @@ class TrialSeat:
             self._step = step.seq
             self.messages.append(completion.message)
             self._spend(completion)
-            await self._pass(self._world.clock.costs.model)
         self._may_go_on()
         return completion
 
@@ -149,7 +151,7 @@ class TrialSeat:
         if self.budget.tool_calls <= 0:
             raise TurnOver(StopReason.TOOL_CALL_LIMIT)
         self.budget.tool_calls -= 1
-        async with self._world.baton.hold(self.name):
+        async with self._acting(0):
             self.tool_calls += 1
             self._totals.tool_calls += 1
             call = self._clean(call)
@@ -160,7 +162,7 @@ class TrialSeat:
                 result = replace(await self._use(call), call_id=call.id)
             finally:
                 self._world.callbacks.cause = None
-            await self._pass(self._world.clock.costs.tool)
+        async with self._acting(self._cost(call)):
             self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result}, asked.seq, seen=True)
         self._remember(call, result)
         self._may_go_on()
@@ -199,6 +201,10 @@ class TrialSeat:
             self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
         raise TurnOver(StopReason.ERROR)
 
+    def _cost(self, call: ToolCall) -> int:
+        costs = self._world.clock.costs
+        return costs.command if any(t.command for t in self.tools if t.name == call.name) else costs.tool
+
     def _break(self, error: TerrariumError, cause: Exception | None = None) -> None:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
         error.__cause__ = cause
@@ -225,11 +231,18 @@ class TrialSeat:
         shown = (self.name,) if seen else ()
         return self._world.journal.append(kind, self.name, data, cause=cause, seen_by=shown, wall=wall)
 
-    async def _pass(self, span: int) -> None:
-        try:
-            await self._world.callbacks.pass_time(span)
-        except BudgetSpent:
-            self._totals.over = StopReason.WORLD_TIME_LIMIT.value
+    @asynccontextmanager
+    async def _acting(self, cost: int) -> AsyncIterator[None]:
+        """Hold the baton at the moment when what costs `cost` microseconds of world time is done."""
+        world = self._world
+        due = self._time + cost
+        async with world.turnstile.passing(self.name, due), world.baton.hold(self.name):
+            try:
+                await world.callbacks.pass_time(max(0, due - world.clock.micros))
+            except BudgetSpent:
+                self._totals.over = StopReason.WORLD_TIME_LIMIT.value
+            self._time = world.clock.micros
+            yield
 
     def _spend(self, completion: Completion) -> None:
         self.usage += completion.usage

@@ -187,6 +187,7 @@ class TrialRun:
             snapshots=self.run_folder.snapshots,
             mode=self.trial.snapshot,  # type: ignore[arg-type]
             cursor=cursor,
+            command_timeout=task.limits.command_seconds,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
         made.append(world)
@@ -199,6 +200,8 @@ class TrialRun:
         episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
+            for spec, config in compose.specs(task):
+                world.remember(spec, config)
         else:
             for spec, config in compose.specs(task):
                 await world.acquire(spec, config)
