@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from terrarium.core.errors import ConfigError
 from terrarium.core.secrets import masked
@@ -28,6 +29,18 @@ class AgentConfig(Record):
     import_path: str | None = None
     model_name: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("kwargs")
+    @classmethod
+    def _plain(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Settings travel to other processes: they are data, code is named as `package.module:name`."""
+        try:
+            json.dumps(kwargs)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"settings of an agent must be plain data; name code as 'package.module:name' ({error})"
+            ) from None
+        return kwargs
 
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down, and what counts for identity."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from terrarium.core.errors import EngineFault, TerrariumError
@@ -35,16 +34,14 @@ class RunFolder:
             return None
 
     def record(self, result: TrialResult) -> None:
-        """Write a result, whole or not at all.
+        """Write a result; one that was cut short by a crash counts as none.
 
         Raises:
             EngineFault: It cannot be written.
         """
         target = self.path / "verdicts" / f"{result.trial.id}.json"
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(result.to_json()), "ascii")
-            fresh.replace(target)
+            target.write_bytes(json.dumps(result.to_json()).encode("ascii"))
         except OSError as error:
             raise EngineFault(f"cannot write {target}: {error.strerror}") from error

@@ -38,6 +38,9 @@ from terrarium.task.taskset import find, reload
 DAY = 86_400_000_000  # microseconds
 LOAD_SECONDS = 60.0  # for executing a task file
 
+_harmless: set[tuple[str, str]] = set()
+"""Task files that were executed in this process before, and did not block."""
+
 Point = tuple[int, str, list[Event]]
 """Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""
 
@@ -132,14 +135,18 @@ class TrialRun:
         return (verdict if failure is None else Verdict()), stop, failure, totals
 
     async def _load(self) -> tuple[Task, str]:
-        """The task from a module of its own, executed on a thread: it may block."""
+        """The task from a module of its own; the first time it is executed on a thread, as it may block."""
         trial = self.trial
-        loading = asyncio.ensure_future(asyncio.to_thread(reload, Path(trial.path), trial.task))
-        done, _ = await asyncio.wait([loading], timeout=LOAD_SECONDS)
-        if not done:
-            self.stuck = True
-            raise TaskBroken(f"{trial.path} was still being executed after {LOAD_SECONDS:g} s")
-        task, loaded = loading.result()
+        if (trial.path, trial.task_digest) in _harmless:
+            task, loaded = reload(Path(trial.path), trial.task)
+        else:
+            loading = asyncio.ensure_future(asyncio.to_thread(reload, Path(trial.path), trial.task))
+            done, _ = await asyncio.wait([loading], timeout=LOAD_SECONDS)
+            if not done:
+                self.stuck = True
+                raise TaskBroken(f"{trial.path} was still being executed after {LOAD_SECONDS:g} s")
+            task, loaded = loading.result()
+            _harmless.add((trial.path, trial.task_digest))
         limits = task.limits.with_(trial.limits)
         return replace(task, limits=limits, digest=trial.task_digest), loaded
 
