@@ -110,8 +110,12 @@ class JobConfig(Record):
 
     def identity(self) -> str:
         """Digest of what decides which trials there are and how they run; not of where or how fast."""
+        return digest(self.deciding())
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that `identity` is made of."""
         aside = {"n_concurrent_trials", "n_workers", "retry", "job_name", "job_dir", "resume", "load_timeout_sec"}
-        return digest({key: value for key, value in self.public().items() if key not in aside})
+        return {key: value for key, value in self.public().items() if key not in aside}
 
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down."""

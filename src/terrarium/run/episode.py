@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from terrarium.core.agent import Agent, Reply, StopReason, TurnOver
 from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
 from terrarium.core.env import AgentView, Env, current, install
-from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError
+from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError, VerifierFault
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
@@ -88,6 +89,7 @@ class Episode:
 
         Raises:
             ProgramError: It raised, or returned something else than `CheckerResults`.
+            VerifierFault: Its score is not a number.
             BudgetSpent: It did not end within the trial's wall time.
             TerrariumError: What else left it.
         """
@@ -106,6 +108,8 @@ class Episode:
             raise ProgramError(
                 f"the program returned {type(result).__name__}, not the CheckerResults of run_checkers(...)"
             )
+        if not math.isfinite(result.score):
+            raise VerifierFault(f"the program scored {result.score}, which is no number a reward can be")
         if not (self._past and self._past[-1].data.get("final")):
             await self.world.snapshot(final=True)
         return result.verdict(list(self.agents))
@@ -203,7 +207,7 @@ class Episode:
         try:
             await self._ready(name, number)
             reply = seat.end(await self._act(name, instruction))
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # of the agent's: it must not end the engine
             async with baton.hold(name):
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
             if isinstance(error, TerrariumError):
@@ -247,13 +251,12 @@ class Episode:
         if memory is not None:
             agent.load(memory)
             return
-        past = ReplaySeat(seat, self._past)
-        for event in self._past:
-            if event.kind is EventKind.TURN and event.actor == name and event.data["state"] == "begin":
-                try:
-                    await agent.act(Message("user", event.data["instruction"]), past)
-                except TurnOver:
-                    pass
+        for instruction, answers in _turns_of(name, self._past):
+            try:
+                async with asyncio.timeout(self.limits.turn_seconds):
+                    await agent.act(Message("user", instruction), ReplaySeat(seat, answers))
+            except (Exception, SystemExit, KeyboardInterrupt, TurnOver):  # as the turn itself ended
+                pass
 
     # -- resuming -------------------------------------------------------------------------------------------------
 
@@ -266,7 +269,7 @@ class Episode:
                 "tool_calls": seat.tool_calls,
                 "system_prompt": seat.system_prompt,
                 "replies": self._replies[name],
-                "memory": self.agents[name].save() if name in self._opened else None,
+                "memory": self.agents[name].save() if name in self._opened else self._memories.get(name),
             }
             for name, seat in self._seats.items()
         }
@@ -290,3 +293,19 @@ class Episode:
         """Close the agents that were opened."""
         for name in sorted(self.agents):
             await self.agents[name].close()
+
+
+def _turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Event]]]:
+    """Instruction and events of every turn of one agent that has ended."""
+    begun: tuple[str, list[Event]] | None = None
+    for event in events:
+        if event.actor != name:
+            continue
+        if event.kind is not EventKind.TURN:
+            if begun is not None:
+                begun[1].append(event)
+        elif event.data["state"] == "begin":
+            begun = (event.data["instruction"], [])
+        elif begun is not None:
+            yield begun
+            begun = None

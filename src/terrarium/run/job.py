@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import ConfigError, EngineFault
+from terrarium.result.metric import parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialResult, TrialSpec
@@ -53,7 +55,7 @@ class Job:
 
     def __init__(self, config: JobConfig) -> None:
         self.config = config
-        name = config.job_name or datetime.now(UTC).strftime("%Y-%m-%d_%H-%M-%S")
+        name = config.job_name or f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
         self.folder = RunFolder(Path(config.job_dir) if config.job_dir else Path("outputs") / name)
         self._listeners: list[tuple[str, Callable[[Mapping[str, Any]], None]]] = []
         self._supervisor: Supervisor | None = None
@@ -74,7 +76,7 @@ class Job:
         """Run what is not yet done.
 
         Raises:
-            ConfigError: There is no such task, or the folder holds a different job.
+            ConfigError: There is no such task or metric, or the folder holds a different job.
             EngineFault: The folder cannot be written, or workers cannot be started.
         """
         began = time.monotonic()
@@ -130,6 +132,8 @@ class Job:
                 if not found["tasks"]:
                     raise ConfigError(f"there is no task {entry.name!r} in {entry.path}")
             found["name"] = entry.source or found["name"]
+            for metric in found["metrics"]:
+                parse(metric)
         return sets
 
     def _expand(self, sets: list[dict[str, Any]]) -> list[TrialSpec]:
@@ -170,8 +174,8 @@ class Job:
         if not self.config.resume:
             raise ConfigError(f"{self.folder.path} holds a run already; resume it or choose another folder")
         if plan["identity"] != self.config.identity():
-            now = self.config.public()
-            differing = sorted(key for key in now if plan["config"].get(key) != now[key] and key != "job_dir")
+            now = self.config.deciding()
+            differing = sorted(key for key in now if plan["config"].get(key) != now[key])
             raise ConfigError(
                 f"{self.folder.path} holds a different job (differs in: {', '.join(differing)}); "
                 "a run is never mixed: choose another folder"

@@ -197,7 +197,7 @@ class TrialSeat:
             if boundary_of(error) == "task":
                 return failure(error)
             self._break(error)
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
         raise TurnOver(StopReason.ERROR)
 
@@ -205,7 +205,7 @@ class TrialSeat:
         costs = self._world.clock.costs
         return costs.command if any(t.command for t in self.tools if t.name == call.name) else costs.tool
 
-    def _break(self, error: TerrariumError, cause: Exception | None = None) -> None:
+    def _break(self, error: TerrariumError, cause: BaseException | None = None) -> None:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
         error.__cause__ = cause
         self._world.callbacks.failure = self._world.callbacks.failure or error

@@ -186,6 +186,9 @@ class Supervisor:
     async def _hire(self) -> Hand:
         try:
             self._run.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineFault(f"cannot write {self._run.path}: {error.strerror}") from error
+        try:
             with self._log_path().open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,

@@ -160,6 +160,7 @@ class TrialRun:
             "agent": trial.agent.public(),
             "seed": trial.seed,
             "attempt": trial.attempt,
+            "baseline": trial.baseline,
             "versions": {"terrarium": __version__, "python": platform.python_version()},
         }
         if task is not None:

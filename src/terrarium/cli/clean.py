@@ -1,0 +1,56 @@
+"""`terrarium clean`: away with what a killed run left behind."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("clean")
+@click.argument("folder", default="outputs")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+def command(folder: str, yes: bool) -> None:
+    """Find what killed runs under FOLDER (default: outputs) left behind, and remove it.
+
+    That is: worlds of trials that nobody runs any more, files half written, and worker processes whose supervisor is
+    gone. Nothing else is ever removed: journals, verdicts and snapshots stay, and a run that goes on is left alone.
+    Without a terminal it only lists, unless --yes is given.
+    """
+    from terrarium.cli.leftover import in_use, kill_orphan, leftovers, processes, remove, runs
+    from terrarium.cli.safe_text import visible
+    from terrarium.core.errors import TerrariumError
+
+    here = processes()
+    orphans = [process for process in here if process.orphan]
+    paths: list[Path] = []
+    for run in runs(Path(folder)):
+        found = leftovers(run)
+        busy = in_use(run, here) if found else None
+        if busy:
+            click.echo(f"left alone: {visible(str(run))} ({busy})")
+        else:
+            paths += found
+    for process in orphans:
+        click.echo(f"process {process.pid}: {visible(' '.join(process.argv))[:200]}")
+    for path in paths:
+        click.echo(visible(str(path)))
+    if not orphans and not paths:
+        click.echo("nothing was left behind")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            click.echo("only listed: give --yes to remove them")
+            return
+        click.confirm(f"Remove these {len(orphans) + len(paths)}?", abort=True)
+    ended = sum(kill_orphan(process) for process in orphans)
+    failed = 0
+    for path in paths:
+        try:
+            remove(path)
+        except TerrariumError as error:
+            failed += 1
+            click.echo(visible(str(error)), err=True)
+    click.echo(f"removed {len(paths) - failed} and ended {ended} processes")
+    raise SystemExit(1 if failed else 0)

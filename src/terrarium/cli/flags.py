@@ -1,0 +1,151 @@
+"""The flags of `terrarium run`, laid over a job file: flags > file > defaults."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terrarium.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from terrarium.run.config import JobConfig
+
+SEEDS_LIMIT = 1_000_000
+
+_PLACES = {
+    "attempts": "n_attempts",
+    "workers": "n_workers",
+    "concurrent": "n_concurrent_trials",
+    "snapshot": "snapshot",
+    "baseline": "baseline",
+    "folder": "job_dir",
+}
+
+
+def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any]) -> JobConfig:
+    """The job that a file and flags describe, checked as far as that is possible without loading a task.
+
+    Args:
+        paths: Tasks and tasksets; where there are any, those of the file do not count.
+        file: A `job.toml`, or None.
+        flags: What was said on the command line; None where nothing was.
+
+    Raises:
+        ConfigError: A key is unknown or a value wrong.
+        NotRegistered: There is no such agent.
+    """
+    from terrarium.run.config import load, parse
+
+    raw = load(Path(file)) if file else {}
+    raw.update(_places(paths))
+    raw.update({key: flags[flag] for flag, key in _PLACES.items() if flags.get(flag) is not None})
+    if flags.get("task") is not None:
+        for key in ("tasks", "datasets"):
+            raw[key] = [{**entry, "name": flags["task"]} for entry in _tables(raw, key)]
+    agents = _agents(raw, flags)
+    if agents is not None:
+        raw["agents"] = agents
+    if flags.get("seeds") is not None:
+        raw["seeds"] = seeds(flags["seeds"])
+    if flags.get("limits"):
+        raw["limits"] = {**_table(raw, "limits"), **pairs(flags["limits"], "--limit")}
+    if flags.get("retries") is not None:
+        raw["retry"] = {**_table(raw, "retry"), "max_retries": flags["retries"]}
+    config = parse(raw, file or "the command line")
+    _check_names(config)
+    return config
+
+
+def seeds(text: str) -> list[int]:
+    """The seeds of `0,1,2` or `0..9`, or of both mixed; each once.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        span = re.fullmatch(r"\s*(-?\d{1,18})(?:\.\.(-?\d{1,18}))?\s*", part)
+        if not span:
+            raise ConfigError(f"--seeds: {text!r} is not a list of seeds; write '0,1,2' or '0..9'")
+        first, last = int(span[1]), int(span[2] or span[1])
+        if not 0 <= last - first < SEEDS_LIMIT:
+            raise ConfigError(f"--seeds: {part.strip()!r} counts upward, to at most {SEEDS_LIMIT:,} seeds")
+        found.update(dict.fromkeys(range(first, last + 1)))
+    return list(found)
+
+
+def pairs(given: Iterable[str], flag: str) -> dict[str, Any]:
+    """The keys and values of `key=value` flags; a value that is JSON is read as JSON, anything else is text.
+
+    Raises:
+        ConfigError: One has no key.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"{flag}: {text!r} is not of the form key=value")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def _places(paths: Iterable[str]) -> dict[str, Any]:
+    given = list(paths)
+    sets = [path for path in given if (Path(path) / "dataset.toml").is_file()]
+    tasks = [path for path in given if path not in sets]
+    return {"datasets": [{"path": p} for p in sets], "tasks": [{"path": p} for p in tasks]} if given else {}
+
+
+def _agents(raw: Mapping[str, Any], flags: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The agents with what the flags say of them, or None where the file and the defaults decide alone."""
+    names, target = list(flags.get("agents") or ()), flags.get("agent_import")
+    model, kwargs = flags.get("model"), pairs(flags.get("kwargs") or (), "-k")
+    if target is not None:
+        if len(names) > 1:
+            raise ConfigError("--agent-import gives one agent; -a may only name it")
+        agents = [{"name": names[0] if names else target.rpartition(":")[2], "import_path": target}]
+    elif names:
+        agents = [{"name": name} for name in names]
+    elif model is None and not kwargs:
+        return None
+    else:
+        agents = _tables(raw, "agents") or [{}]
+    for agent in agents:
+        if model is not None:
+            agent["model_name"] = model
+        if kwargs:
+            agent["kwargs"] = {**_table(agent, "kwargs"), **kwargs}
+    return agents
+
+
+def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = raw.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ConfigError(f"{key}: must be a list of tables ([[{key}]])")
+    return [dict(entry) for entry in found]
+
+
+def _table(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = raw.get(key, {})
+    if not isinstance(found, dict):
+        raise ConfigError(f"{key}: must be a table, not {found!r}")
+    return dict(found)
+
+
+def _check_names(config: JobConfig) -> None:
+    """What would otherwise be found out once in every trial: unknown limits, agents that are not registered."""
+    from terrarium.core import registry
+    from terrarium.core.task import Limits
+
+    Limits().with_(config.changed_limits(), "limits")
+    for agent in config.agents:
+        if agent.import_path is None and ":" not in agent.name and agent.name not in registry.names("agent"):
+            registry.find("agent", agent.name)  # raises, and names the nearest
+        if agent.import_path is not None and ":" not in agent.import_path:
+            raise ConfigError(f"an agent's import path is 'package.module:Class', not {agent.import_path!r}")

@@ -1,0 +1,107 @@
+"""`terrarium list`: the tasks at a path, or what is registered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("list")
+@click.argument("paths", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def command(paths: tuple[str, ...], as_json: bool) -> None:
+    """List the tasks at PATHS; without PATHS, the agents, capabilities and sandboxes that there are.
+
+    Exit code 1: a task is broken.
+    """
+    sets = asyncio.run(_tasksets(paths)) if paths else []
+    if as_json:
+        click.echo(json.dumps(sets if paths else _registered(), ensure_ascii=True))
+    elif paths:
+        _print_tasks(sets)
+    else:
+        _print_registered()
+    raise SystemExit(1 if any(found["broken"] for found in sets) else 0)
+
+
+async def _tasksets(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """The tasksets as a worker sees them: this process never executes a task.
+
+    Raises:
+        ConfigError: There is no task at one of the paths.
+        EngineFault: The worker cannot load them.
+    """
+    from terrarium.core.errors import ConfigError
+    from terrarium.run.folder import RunFolder
+    from terrarium.run.supervisor import Supervisor
+
+    with tempfile.TemporaryDirectory(prefix="terrarium-list-") as folder:
+        supervisor = Supervisor(RunFolder(Path(folder)), workers=1)
+        try:
+            sets = await supervisor.tasks(paths)
+        finally:
+            await supervisor.close()
+    for found in sets:
+        if found["error"]:
+            raise ConfigError(found["error"])
+    return sets
+
+
+def _registered() -> dict[str, dict[str, str]]:
+    """Each family's names, and where their implementations are; nothing is imported."""
+    from terrarium.core import registry
+
+    return {
+        family: {name: table.get(name, "(plugin)") for name in registry.names(family)}
+        for family, table in registry.TABLES.items()
+    }
+
+
+def _print_registered() -> None:
+    from rich.table import Table
+
+    from terrarium.cli.screen import screen
+    from terrarium.cli.table import plain
+
+    table = Table("family", "name", "implementation", box=None, pad_edge=False, header_style="dim")
+    for family, names in sorted(_registered().items()):
+        for name, target in names.items():
+            table.add_row(plain(family), plain(name, style="bold"), plain(target, style="dim"))
+    screen().print(table)
+
+
+def _print_tasks(sets: Sequence[Mapping[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from terrarium.cli.screen import screen
+    from terrarium.cli.table import broken, plain, print_all
+
+    console = screen()
+    for found in sets:
+        console.print(plain(f"{found['name']} {found['version']}  metrics: {', '.join(map(str, found['metrics']))}"))
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("task", "version", "capabilities", "agents", "solution", "null/random", "description"):
+            table.add_column(name, overflow="fold")
+        for task in found["tasks"]:
+            solved = set(task["agents"]) <= set(task["solved"])
+            table.add_row(
+                plain(task["name"], style="bold"),
+                plain(task["version"]),
+                plain(", ".join(task["capabilities"]) or "none"),
+                plain(", ".join(task["agents"])),
+                Text("yes", "green") if solved else Text("no", "yellow"),
+                plain("/".join(task["baselines"].values())),
+                plain(task["description"], 80),
+            )
+        console.print(table)
+        print_all(console, map(broken, found["broken"]))
+    count = sum(len(found["tasks"]) for found in sets)
+    bad = sum(len(found["broken"]) for found in sets)
+    console.print(f"{count} task{'' if count == 1 else 's'}{f', {bad} BROKEN' if bad else ''}")
