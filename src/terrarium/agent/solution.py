@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -93,7 +94,11 @@ class Player:
         self._face.sit(seat, instruction.text)
         if self._ended:
             return Reply.say("")
-        said = await self._thread.run(lambda: self._advance(instruction.text))
+        try:
+            said = await self._thread.run(lambda: self._advance(instruction.text))
+        except asyncio.CancelledError:
+            self._ended = True  # its thread was stopped, wherever it was
+            raise
         text = said.text if isinstance(said, Reply) else str(said or "")
         await think(seat, self._model, TextBlock(text))
         return said if isinstance(said, Reply) else Reply.say(text)

@@ -51,7 +51,9 @@ class AgentThread:
                 pass
 
         if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name=f"terrarium {self.name}", daemon=True)
+            self._thread = threading.Thread(
+                target=self._serve, args=(self._jobs,), name=f"terrarium {self.name}", daemon=True
+            )
             self._thread.start()
         self._busy = True
         self._jobs.put(work)
@@ -86,15 +88,16 @@ class AgentThread:
         if self._asked is not None and not self._asked.done():
             self._asked.cancel()
         self._jobs.put(None)
+        self._jobs = queue.SimpleQueue()  # a thread that cannot be ended now must not get what comes later
         if self._busy and self._thread is not None and self._thread.ident is not None and self._thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(ProgramStopped)
             )
         self._thread = None
 
-    def _serve(self) -> None:
+    def _serve(self, jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
         try:
-            while (job := self._jobs.get()) is not None:
+            while (job := jobs.get()) is not None:
                 job()
         except ProgramStopped:  # raised from outside, between two jobs
             pass

@@ -252,7 +252,7 @@ def _at_once(result: Any) -> Any:
 
 
 def _own(error: Exception) -> TerrariumError:
-    """What a callback raised, as the program is told it at its wait: on a replay only such errors can be raised again."""
+    """What a callback raised, as the program is told it at its wait: a replay can raise only errors of this tree."""
     if isinstance(error, TerrariumError):
         return error
     told = ProgramError(f"{type(error).__name__}: {error}")

@@ -105,6 +105,8 @@ class Calls:
                 self.go_live()
             else:
                 self._callbacks.register(number, functions, handler.tools)
+                if isinstance(self.program, AsyncProgram):
+                    self._task()
                 if apart:
                     return self._promise(number)
                 value = self._answer(self.cursor, number)
@@ -144,8 +146,12 @@ class Calls:
     def _write_call(self, call: Call, args: Any) -> int:
         data: dict[str, Any] = {"path": call.path, "args": args}
         if isinstance(self.program, AsyncProgram):
-            data["task"] = self._tasks.setdefault(asyncio.current_task(), len(self._tasks) + 1)
+            data["task"] = self._task()
         return self._journal.append_encoded(EventKind.CALL, PROGRAM, data, cause=self._callbacks.cause)
+
+    def _task(self) -> int:
+        """The number of the present task of an async program: in order of their first calls."""
+        return self._tasks.setdefault(asyncio.current_task(), len(self._tasks) + 1)
 
     def _execute(self, number: int, handler: Handler, call: Call) -> Value:
         outer, self._callbacks.cause = self._callbacks.cause, number

@@ -155,7 +155,7 @@ class Rows:
                 file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, key))
             else:
                 file.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (table, key, text))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise CapabilityFault(f"cannot write {self._path}: {error}") from error
         self.version += 1
         rows = self._tables.setdefault(table, {})

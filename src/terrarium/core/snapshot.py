@@ -39,7 +39,7 @@ class Snapshots:
 
     def state(self, name: str) -> dict[str, Any]:
         """What the world itself carried: clock, schedule, random streams, capabilities."""
-        state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_text("ascii"))
+        state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_bytes())["state"]
         return state
 
     async def put(
@@ -55,8 +55,8 @@ class Snapshots:
         Raises:
             EngineFault: It cannot be written.
         """
-        text = json.dumps({"state": state, "rows": rows}, sort_keys=True, ensure_ascii=True)
-        name = hashlib.sha256(text.encode("ascii")).hexdigest()
+        text = json.dumps({"state": state, "rows": rows}, sort_keys=True, ensure_ascii=True).encode("ascii")
+        name = hashlib.sha256(text).hexdigest()
         target = self.folder / name
         if target.exists():
             return name
@@ -64,7 +64,7 @@ class Snapshots:
         try:
             staging.mkdir(parents=True)
             await save(staging)
-            (staging / STATE_FILE).write_text(json.dumps(dict(state)), "ascii")
+            (staging / STATE_FILE).write_bytes(text)
             try:
                 staging.rename(target)
             except OSError:

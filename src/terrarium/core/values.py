@@ -13,6 +13,7 @@ which JSON readers would join. `$int` is used above 256 bits, where JSON readers
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import importlib
@@ -83,7 +84,8 @@ class Blobs:
                 fresh.write_bytes(data)
                 fresh.rename(path)
             except OSError as error:
-                fresh.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    fresh.unlink()
                 raise JournalFault(f"cannot write {path}: {error.strerror}") from error
         return digest
 
@@ -208,7 +210,7 @@ def decode(tree: Any, blobs: Blobs | None = None) -> Value:
     if tag in _DECODERS:
         return _DECODERS[tag](tree[tag])
     if tag == "$dict":
-        return {key: decode(item, blobs) for key, item in tree["$dict"]}
+        return {decode(key): decode(item, blobs) for key, item in tree["$dict"]}
     if tag == "$blob":
         if blobs is None:
             return tree

@@ -16,7 +16,14 @@ from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
 from terrarium.core.capability import Capability, Site, Traits, admin_methods
 from terrarium.core.clock import Clock
-from terrarium.core.errors import CapabilityFault, CapabilityMissing, ConfigError, Refused, WorldClosed, WriteInCondition
+from terrarium.core.errors import (
+    CapabilityFault,
+    CapabilityMissing,
+    ConfigError,
+    Refused,
+    WorldClosed,
+    WriteInCondition,
+)
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import Program
 from terrarium.core.replay import Call, Cursor

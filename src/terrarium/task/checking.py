@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from terrarium.core.env import current
-from terrarium.core.errors import RETRIED, ProgramError, WorldClosed, boundary_of, describe
+from terrarium.core.errors import RETRIED, ProgramError, ReplayDiverged, WorldClosed, boundary_of, describe
 from terrarium.core.values import record
 from terrarium.core.verdict import Check, Verdict, score
 
@@ -121,8 +122,13 @@ def aggregate_results(*results: CheckerResults) -> CheckerResults:
 
 def _evaluate(checker: Checker) -> tuple[bool, dict[str, str | None] | None]:
     try:
-        return bool(checker()), None
-    except (ProgramError, WorldClosed):
+        found = checker()
+        if inspect.isawaitable(found):
+            if inspect.iscoroutine(found):
+                found.close()
+            raise TypeError("a checker returned something to await, which says nothing: checkers are plain functions")
+        return bool(found), None
+    except (ProgramError, WorldClosed, ReplayDiverged):
         raise
     except Exception as error:
         if boundary_of(error) in RETRIED:

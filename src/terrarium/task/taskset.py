@@ -145,7 +145,7 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         limits=entry.limits.with_(about.get("limits", {}), f"{file.parent / 'task.toml'} [limits]"),
         version=str(metadata.get("version", "1")),
         split=str(metadata.get("split", "test")),
-        tags=tuple(metadata.get("tags", ())),
+        tags=_tags(metadata, str(file.parent / "task.toml")),
         metadata=metadata,
         baselines={**entry.baselines, **about.get("check", {})},
         path=str(file),
@@ -154,24 +154,27 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         yield replace(task, digest=_with(digest, name, {}))
         return
     for variant in _variants(entry, file):
+        where = f"{file}: a variant of {entry.__name__}"
+        if not isinstance(variant, Mapping):
+            raise ConfigError(f"{where} must be a dict, not {variant!r}")
         known = ("name", "params", "capabilities", "capabilities_config", "config", "metadata", "limits")
         for key in variant:
             if key not in known:
-                raise unknown_key(f"{file}: a variant of {entry.__name__}", key, known)
+                raise unknown_key(where, key, known)
         if not isinstance(variant.get("name"), str) or not variant["name"]:
-            raise ConfigError(f"{file}: a variant of {entry.__name__} has no name")
-        extra = dict(variant.get("metadata", {}))
+            raise ConfigError(f"{where} has no name")
+        extra = _table(variant, "metadata", where)
         settings = variant.get("capabilities_config", variant.get("config", task.capabilities_config))
-        params = dict(variant.get("params", {}))
+        params = _table(variant, "params", where)
         yield replace(
             task,
             name=variant["name"],
             params=params,
             capabilities=tuple(variant.get("capabilities", task.capabilities)),
             capabilities_config=settings,
-            limits=task.limits.with_(variant.get("limits", {}), f"{file}: limits of {variant['name']}"),
+            limits=task.limits.with_(_table(variant, "limits", where), f"{file}: limits of {variant['name']}"),
             metadata={**metadata, **extra},
-            tags=tuple(extra.get("tags", task.tags)),
+            tags=_tags(extra, where) if "tags" in extra else task.tags,
             digest=_with(digest, variant["name"], {"params": params, "config": settings}),
         )
 
@@ -209,10 +212,11 @@ def _about(path: Path) -> dict[str, Any]:
     for key in raw:
         if key not in ("metadata", "limits", "check"):
             raise unknown_key(str(path), key, ("metadata", "limits", "check"))
-    for key in raw.get("metadata", {}):
+    for key in _table(raw, "metadata", str(path)):
         if key not in _METADATA:
             raise unknown_key(f"{path} [metadata]", key, _METADATA)
-    for key, value in raw.get("check", {}).items():
+    _table(raw, "limits", str(path))
+    for key, value in _table(raw, "check", str(path)).items():
         if key not in ("null", "random"):
             raise unknown_key(f"{path} [check]", key, ("null", "random"))
         if value not in ("fail", "pass", "any"):
@@ -225,12 +229,28 @@ def _dataset(path: Path, name: str) -> tuple[str, tuple[str, ...], str]:
     for key in raw:
         if key not in ("metadata", "metrics"):
             raise unknown_key(str(path), key, ("metadata", "metrics"))
-    metadata = raw.get("metadata", {})
+    metadata = _table(raw, "metadata", str(path))
     for key in metadata:
         if key not in ("name", "version", "description", "author"):
             raise unknown_key(f"{path} [metadata]", key, ("name", "version", "description", "author"))
-    metrics = raw.get("metrics", {}).get("types", ["mean"])
+    metrics = _table(raw, "metrics", str(path)).get("types", ["mean"])
+    if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
+        raise ConfigError(f"{path} [metrics]: types must be a list of names, not {metrics!r}")
     return str(metadata.get("name", name)), tuple(metrics), str(metadata.get("version", ""))
+
+
+def _table(raw: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    found = raw.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where}: {key} must be a table, not {found!r}")
+    return dict(found)
+
+
+def _tags(metadata: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    found = metadata.get("tags", ())
+    if not isinstance(found, (list, tuple)) or not all(isinstance(tag, str) for tag in found):
+        raise ConfigError(f"{where}: tags must be a list of words, not {found!r}")
+    return tuple(found)
 
 
 def _toml(path: Path) -> dict[str, Any]:

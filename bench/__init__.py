@@ -1,0 +1,1 @@
+"""Measurements of Terrarium: `python -m bench`, described in docs/bench.md."""

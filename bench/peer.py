@@ -1,0 +1,95 @@
+"""A peer to compare with: inspect_ai in an environment of its own, installed once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+VERSION = "0.3.285"
+_INSTALL_SECONDS, _RUN_SECONDS = 300, 120
+
+SAMPLES = """
+import json, sys, time
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ModelAPI, ModelOutput, modelapi
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate
+
+@modelapi(name="instant")
+class Instant(ModelAPI):
+    async def generate(self, input, tools, tool_choice, config):
+        return ModelOutput.from_content(self.model_name, "Paris")
+
+count, folder, realtime = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "on"
+samples = [Sample(id=number, input="What is the capital of France?", target="Paris") for number in range(count)]
+task = Task(dataset=MemoryDataset(samples), solver=generate(), scorer=includes())
+began = time.perf_counter()
+[log] = eval(task, model="instant/none", display="none", log_dir=folder, log_realtime=realtime)
+span = time.perf_counter() - began
+assert log.status == "success" and len(log.samples) == count, log.status
+print(json.dumps(count / span))
+"""
+
+
+class PeerMissing(Exception):
+    """The peer cannot be installed or run here; the message says why."""
+
+
+class Peer:
+    """inspect_ai, ready to run. Installed under the user's cache folder when it is not there yet.
+
+    Raises:
+        PeerMissing: It cannot be installed.
+    """
+
+    version = VERSION
+
+    def __init__(self) -> None:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        self._folder = base / "terrarium-bench" / f"inspect_ai-{VERSION}"
+        self._python = self._folder / "bin" / "python"
+        if not self._runs():
+            self._install()
+
+    def rate(self, samples: int, log_realtime: bool = True) -> float:
+        """Samples a second of one evaluation with a model that answers at once, imports not counted.
+
+        Raises:
+            PeerMissing: It failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
+            arguments = [str(samples), folder, "on" if log_realtime else "off"]
+            done = _command([str(self._python), "-c", SAMPLES, *arguments], _RUN_SECONDS, folder)
+        return float(json.loads(done.splitlines()[-1]))
+
+    def _runs(self) -> bool:
+        try:
+            found = _command([str(self._python), "-c", "import inspect_ai as i; print(i.__version__)"], 60, None)
+        except PeerMissing:
+            return False
+        return found.strip() == VERSION
+
+    def _install(self) -> None:
+        print(f"installing inspect_ai {VERSION} to compare with ...", file=sys.stderr, flush=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        _command([sys.executable, "-m", "venv", str(self._folder)], _INSTALL_SECONDS, None)
+        pip = [str(self._python), "-m", "pip", "install", "--quiet", f"inspect_ai=={VERSION}"]
+        _command(pip, _INSTALL_SECONDS, None)
+
+
+def _command(argv: list[str], timeout: float, cwd: str | None) -> str:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    try:
+        done = subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PeerMissing(f"inspect_ai {VERSION} could not be run: {type(error).__name__}") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise PeerMissing(f"inspect_ai {VERSION} could not be installed or run: {last[:200]}")
+    return done.stdout
