@@ -1,5 +1,7 @@
 # The one default target does everything; the others are its parts.
 
+# the theme announces its successor at every import
+export NO_MKDOCS_2_WARNING := "1"
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 
 # format, then check everything

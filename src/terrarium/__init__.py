@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from terrarium.core.verdict import Check, Verdict
     from terrarium.run.config import AgentConfig, JobConfig, TaskConfig
     from terrarium.run.job import Job
-    from terrarium.run.trial import Trial
+    from terrarium.run.trial import Trial, TrialConfig
     from terrarium.task.checking import CheckerResults, aggregate_results, check, run_checkers
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ _HOME = {
     "TaskConfig": "terrarium.run.config",
     "TerrariumError": "terrarium.core.errors",
     "Trial": "terrarium.run.trial",
+    "TrialConfig": "terrarium.run.trial",
     "Verdict": "terrarium.core.verdict",
     "aggregate_results": "terrarium.task.checking",
     "check": "terrarium.task.checking",
@@ -51,6 +52,7 @@ __all__ = [
     "TaskConfig",
     "TerrariumError",
     "Trial",
+    "TrialConfig",
     "Verdict",
     "aggregate_results",
     "check",

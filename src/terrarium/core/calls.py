@@ -21,6 +21,7 @@ from terrarium.core.errors import (
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import AsyncProgram, Program
 from terrarium.core.replay import Call, Cursor, Live, Outcome
+from terrarium.core.turnstile import Turnstile
 from terrarium.core.values import Value, decode, encode
 
 
@@ -49,6 +50,7 @@ class Calls:
         journal: Where calls and their ends are written.
         callbacks: Whom to tell about functions among the arguments.
         baton: Passed on while the program waits.
+        turnstile: Where each waiting call takes part, and the program while it does not wait.
         resolve: The handler behind a path; raises a `TerrariumError` where there is none.
         save: Saves the world; awaited after calls that are resume points, while nothing else runs.
         cursor: The journal of an earlier run, while it still has answers.
@@ -59,6 +61,7 @@ class Calls:
         journal: Journal,
         callbacks: Callbacks,
         baton: Baton,
+        turnstile: Turnstile,
         resolve: Callable[[str], Handler],
         save: Callable[[Literal["turn", "always"]], Coroutine[Any, Any, Any] | None],
         cursor: Cursor | None,
@@ -69,6 +72,7 @@ class Calls:
         self._journal = journal
         self._callbacks = callbacks
         self._baton = baton
+        self._turnstile = turnstile
         self._resolve = resolve
         self._save = save
         self._tasks: dict[Any, int] = {}
@@ -77,6 +81,7 @@ class Calls:
 
     def attach(self, program: Program) -> None:
         """Make `program` the one whose thread may call. It begins with the baton."""
+        self._turnstile.join(PROGRAM)
         self.program = self._callbacks.program = program
         if isinstance(program, AsyncProgram):
             program.on_idle = self._idle
@@ -158,7 +163,7 @@ class Calls:
         try:
             result = handler.run(number, **call.args)
             if handler.waits:
-                result = self.wait(result)
+                result = self.wait(result, number)
         except Exception as error:
             told = self._write_raise(number, call, error)
             if told is error:
@@ -183,8 +188,12 @@ class Calls:
             self._journal.append(EventKind.RAISE, PROGRAM, data, cause=number)
         return error
 
-    def wait(self, work: Coroutine[Any, Any, Any]) -> Value:
+    def wait(self, work: Coroutine[Any, Any, Any], number: int = 0) -> Value:
         """Pass the baton on while the engine does `work`; inside a callback somebody else's step holds it: keep it.
+
+        Args:
+            work: What to wait for.
+            number: Of the call that waits; 0 for a command or statement inside a call.
 
         Raises:
             ReentrantCall: There is no program whose thread could wait.
@@ -193,22 +202,33 @@ class Calls:
             return self.block(work)
 
         async def passing() -> Value:
-            self._baton.drop()
-            return await self._back_to_program(work)
+            self._turnstile.join(number)
+            self._pass_on()
+            return await self._back_to_program(work, number)
 
         result = self.block(passing())
         self._raise_failure()
         return result
 
-    async def _back_to_program(self, work: Coroutine[Any, Any, Any]) -> Value:
+    def _pass_on(self) -> None:
+        """On the engine's loop: the program waits, and others may act."""
+        self._turnstile.leave(PROGRAM)
+        self._baton.drop()
+
+    async def _back_to_program(self, work: Coroutine[Any, Any, Any], number: int) -> Value:
         """What `work` comes to, with the baton taken for the program; where it has ended, nobody takes it."""
         try:
             result = await work
         except Exception:
-            await self._baton.take(PROGRAM)
+            await self._take_back(number)
             raise
-        await self._baton.take(PROGRAM)
+        await self._take_back(number)
         return result
+
+    async def _take_back(self, number: int) -> None:
+        self._turnstile.join(PROGRAM)  # first: nobody may slip through between the two
+        self._turnstile.leave(number)
+        await self._baton.take(PROGRAM)
 
     def _raise_failure(self) -> None:
         if self._callbacks.failure is not None:
@@ -255,7 +275,7 @@ class Calls:
             self._save_after(handler)
             _keep(promise, outcome)
 
-        self.program.begin(self._back_to_program(work), ended)
+        self.program.begin(lambda: self._turnstile.join(number), self._back_to_program(work, number), ended)
         return promise
 
     def _idle(self) -> bool:
@@ -271,7 +291,7 @@ class Calls:
             return True
         if self._holds:
             self._holds = False
-            self.program.loop.call_soon_threadsafe(self._baton.drop)
+            self.program.loop.call_soon_threadsafe(self._pass_on)
         return False
 
 

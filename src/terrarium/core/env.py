@@ -329,11 +329,11 @@ def install(world: World) -> None:
     world.handle("env.check", Handler(note(EventKind.CHECK)))
     world.handle("env.checking", Handler(lambda _number, names: None, snapshot="always"))
 
-    async def advance(_number: int, span: Span) -> None:
-        await world.pass_time_and_turns(clock.micros + span_micros(span))
+    async def advance(number: int, span: Span) -> None:
+        await world.pass_time_and_turns(number, clock.micros + span_micros(span))
 
-    async def advance_to(_number: int, moment: Moment) -> None:
-        await world.pass_time_and_turns(moment_micros(moment, clock.micros))
+    async def advance_to(number: int, moment: Moment) -> None:
+        await world.pass_time_and_turns(number, moment_micros(moment, clock.micros))
 
     world.handle("env.clock.advance", Handler(advance, waits=True, snapshot="turn"))
     world.handle("env.clock.advance_to", Handler(advance_to, waits=True, snapshot="turn"))

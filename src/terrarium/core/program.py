@@ -163,11 +163,12 @@ class AsyncProgram(Program):
             asyncio.set_event_loop(None)
             own.close()
 
-    def begin(self, work: Coroutine[Any, Any, Any], ended: Callable[[asyncio.Task[Any]], None]) -> None:
-        """On the program's thread: have `work` done on the engine's loop; `ended` is called here once it is."""
+    def begin(self, first: Job, work: Coroutine[Any, Any, Any], ended: Callable[[asyncio.Task[Any]], None]) -> None:
+        """On the program's thread: have `first`, then `work` done on the engine's loop; `ended` is called here then."""
         self._started += 1
 
         def start() -> None:
+            first()
             self._waiting[self._work(work)] = ended
 
         self.loop.call_soon_threadsafe(start)

@@ -1,78 +1,73 @@
 """The turnstile: several who act at once take effect in order of world time, never of wall time.
 
 Whoever takes part says when its next action is due. It is let through once everybody else who takes part has said so
-too, and nobody is due before it; of two at one moment, the first in the order of agents goes first. So models may
-think at the same time, and the world comes out the same.
+too, and nobody is due before it. So models may think at the same time, and the world comes out the same. The program
+takes part while its code runs, and says nothing: until it waits, nobody passes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 
 class Turnstile:
-    """Lets actions through one at a time, in order of (time due, order of names). Lives on the engine's loop.
+    """Lets actions through one at a time, in order of (time due, rank). Lives on the engine's loop.
 
-    Args:
-        order: Names of those who may take part; others come first, as the world itself does.
+    Who takes part is known by a key: a waiting call of the program, or the program itself.
     """
 
-    def __init__(self, order: Sequence[str]) -> None:
-        self._order = {name: position for position, name in enumerate(order, 1)}
-        self._waiting: dict[str, tuple[int, asyncio.Future[None]] | None] = {}
-        self._inside: str | None = None
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, tuple[int, int, asyncio.Future[None]] | None] = {}
+        self._inside: Hashable = None
 
     @property
     def crowded(self) -> bool:
         """Whether several take part."""
         return len(self._waiting) > 1
 
-    def join(self, name: str) -> None:
+    def join(self, key: Hashable) -> None:
         """Take part from now on: nobody passes before it is known when this one is due."""
-        self._waiting[name] = None
+        self._waiting[key] = None
 
-    def leave(self, name: str) -> None:
-        """Take part no longer."""
-        self._waiting.pop(name, None)
+    def leave(self, key: Hashable) -> None:
+        """Take part no longer; idempotent."""
+        self._waiting.pop(key, None)
         self._let_in()
 
     @asynccontextmanager
-    async def passing(self, name: str, due: int) -> AsyncIterator[None]:
-        """Wait until it is this one's turn, and keep the others out for the length of the block."""
+    async def passing(self, key: Hashable, due: int, rank: int = 0) -> AsyncIterator[None]:
+        """Wait until it is this one's turn, and keep the others out for the length of the block.
+
+        Args:
+            key: Who.
+            due: When its action is due, in microseconds of world time.
+            rank: Who goes first of several at one moment: the lowest.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[name] = (due, turn)
+        self._waiting[key] = (due, rank, turn)
         self._let_in()
         try:
             await turn
-        except asyncio.CancelledError:
-            if self._inside == name:
-                self._inside = None
-            self._arrived(name)
-            raise
-        try:
             yield
         finally:
-            self._inside = None
-            self._arrived(name)
-
-    def _arrived(self, name: str) -> None:
-        if name in self._waiting:
-            self._waiting[name] = None
-        self._let_in()
+            if self._inside == key:
+                self._inside = None
+            if key in self._waiting:
+                self._waiting[key] = None
+            self._let_in()
 
     def _let_in(self) -> None:
-        if self._inside is not None or not self._waiting:
+        if self._inside is not None or not self._waiting or None in self._waiting.values():
             return
-        first: tuple[int, int, str, asyncio.Future[None]] | None = None
-        for name, entry in self._waiting.items():
-            if entry is None:
-                return
-            place = (entry[0], self._order.get(name, 0), name, entry[1])
-            if first is None or place[:2] < first[:2]:
-                first = place
-        assert first is not None
-        if not first[3].done():
-            self._inside = first[2]
-            first[3].set_result(None)
+        key, entry = min(self._waiting.items(), key=_place)
+        assert entry is not None
+        if not entry[2].done():
+            self._inside = key
+            entry[2].set_result(None)
+
+
+def _place(item: tuple[Hashable, tuple[int, int, asyncio.Future[None]] | None]) -> tuple[int, int]:
+    assert item[1] is not None
+    return item[1][:2]

@@ -83,12 +83,12 @@ class World:
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
-        self.run_queued: Callable[[], Awaitable[None]] = _nothing
+        self.run_queued: Callable[[int], Awaitable[None]] = _nothing
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.baton = Baton()
-        self.turnstile = Turnstile(self.agents)
+        self.turnstile = Turnstile()
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
-        self.calls = Calls(journal, self.callbacks, self.baton, self._resolve, self._save, cursor)
+        self.calls = Calls(journal, self.callbacks, self.baton, self.turnstile, self._resolve, self._save, cursor)
         self._snapshots = snapshots
         self._mode = mode
         self._command_timeout = command_timeout
@@ -249,24 +249,20 @@ class World:
         self._past.pop(spec, None)
         self._unhandle(spec)
 
-    async def pass_time_and_turns(self, target: int) -> None:
+    async def pass_time_and_turns(self, number: int, target: int) -> None:
         """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued."""
         while True:
-            self.turnstile.join(PROGRAM)
-            try:
-                await self._pass_until(target)
-            finally:
-                self.turnstile.leave(PROGRAM)
+            await self._pass_until(number, target)
             if self.callbacks.failure is not None or not self.callbacks.interrupted():
                 return
-            await self.run_queued()
+            await self.run_queued(number)
 
-    async def _pass_until(self, target: int) -> None:
+    async def _pass_until(self, number: int, target: int) -> None:
         """Let time pass up to `target` or until turns are queued; others who act meanwhile keep their moments."""
         while self.callbacks.failure is None and not self.callbacks.interrupted():
             due = self.callbacks.schedule.due()
             stop = target if due is None or not self.turnstile.crowded else min(due, target)
-            async with self.turnstile.passing(PROGRAM, stop), self.baton.hold("world"):
+            async with self.turnstile.passing(number, stop), self.baton.hold("world"):
                 await self.callbacks.pass_time(max(0, stop - self.clock.micros), pausing=True)
             if self.clock.micros >= target:
                 return
@@ -404,5 +400,5 @@ class World:
         return carried
 
 
-async def _nothing() -> None:
+async def _nothing(number: int) -> None:
     pass

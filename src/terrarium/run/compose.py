@@ -47,6 +47,12 @@ def traits(task: Task) -> Traits:
     return joined
 
 
+def deterministic(config: AgentConfig, task: Task) -> bool:
+    """Whether equal runs of this agent and task write equal journals."""
+    timing: str = find("agent", config.import_path or config.name).timing
+    return traits(task).deterministic and timing == "fixed"
+
+
 def sandboxes(world: Callable[[], World], clock: Clock) -> Callable[[str], Sandbox]:
     """Makes the sandbox of the capability of a spec: the memory sandbox, on the world's clock and journal."""
 

@@ -148,9 +148,9 @@ class Episode:
         path = "agent" if len(self.agents) == 1 else f"agents.{name}"
         seat, world = self._seats[name], self.world
 
-        async def act(_number: int, instruction: str) -> Reply:
-            reply = await self._turn(name, instruction)
-            await self._run_queued()
+        async def act(number: int, instruction: str) -> Reply:
+            reply = await self._turn(number, name, instruction)
+            await self._run_queued(number)
             return reply
 
         def register(number: int, /, **functions: Callable[..., Any]) -> None:
@@ -172,53 +172,66 @@ class Episode:
         seat = self._seats[name]
         return Conversation(list(seat.messages), seat.usage, seat.steps, seat.tool_calls)
 
-    async def _run_queued(self) -> None:
+    async def _run_queued(self, number: int) -> None:
         while self._queue and self.world.callbacks.failure is None:
             name, instruction = self._queue.pop(0)
-            await self._turn(name, instruction)
+            await self._turn(number, name, instruction)
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
-    async def _turn(self, name: str, instruction: str) -> Reply:
-        """One turn; the turns of one agent follow each other, those of several may overlap."""
-        async with self._seated[name]:
-            self.world.turnstile.join(name)
-            try:
-                return await self._one_turn(name, instruction)
-            finally:
-                self.world.turnstile.leave(name)
+    async def _turn(self, call: int, name: str, instruction: str) -> Reply:
+        """One turn inside a waiting call; the turns of one agent follow each other, those of several may overlap."""
+        seated, turnstile = self._seated[name], self.world.turnstile
+        if seated.locked():
+            turnstile.leave(call)  # until the seat is free, nobody waits for this call
+        async with seated:
+            turnstile.join(call)
+            return await self._one_turn(call, name, instruction)
 
-    async def _one_turn(self, name: str, instruction: str) -> Reply:
+    async def _one_turn(self, call: int, name: str, instruction: str) -> Reply:
         if not isinstance(instruction, str):
             raise ProgramError(f"an instruction is text, not {type(instruction).__name__}")
-        if self.totals.over is None and self.totals.turns >= self.limits.turns:
-            self.totals.over = StopReason.TURN_LIMIT.value
-        if self.totals.over is not None:
-            self._refused += 1
-            if self._refused > _PATIENCE:
-                raise BudgetSpent(f"the trial is over ({self.totals.over}), but its program acts on and on")
-            return Reply.say("", StopReason(self.totals.over))
-        self.totals.turns += 1
-        number, seat, baton = self.totals.turns, self._seats[name], self.world.baton
-        self._progress("turn", number, name)
-        seat.begin(number, instruction)
-        async with baton.hold(name):
+        seat = self._seats[name]
+        seat.sit(call)
+        async with seat.acting():
+            refused = self._refusal()
+            if refused is not None:
+                return refused
+            self.totals.turns += 1
+            number = self.totals.turns
+            self._progress("turn", number, name)
+            seat.begin(number, instruction)
             self._note(name, number, "begin", instruction=instruction)
         try:
             await self._ready(name, number)
             reply = seat.end(await self._act(name, instruction))
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # of the agent's: it must not end the engine
-            async with baton.hold(name):
+            async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
             if isinstance(error, TerrariumError):
                 raise
             raise AgentFault(f"agent {name!r}: {type(error).__name__}: {error}") from error
-        async with baton.hold(name):
+        async with seat.acting():
             self._note(name, number, "end", stop=reply.stop, text=reply.text)
             if self.world.callbacks.failure is None:
                 await self.world.callbacks.settle()
         self._replies[name].append(reply)
         return reply
+
+    def _refusal(self) -> Reply | None:
+        """The reply of a turn that is not done because the trial is over.
+
+        Raises:
+            BudgetSpent: The program does not notice.
+        """
+        if self.totals.over is None and self.totals.turns >= self.limits.turns:
+            self.totals.over = StopReason.TURN_LIMIT.value
+        if self.totals.over is None:
+            return None
+        self._refused += 1
+        if self._refused > _PATIENCE:
+            raise BudgetSpent(f"the trial is over ({self.totals.over}), but its program acts on and on")
+        return Reply.say("", StopReason(self.totals.over))
 
     def _note(self, name: str, number: int, state: str, **more: Value) -> None:
         data = {"state": state, "number": number, **more}

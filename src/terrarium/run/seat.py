@@ -63,16 +63,22 @@ class TrialSeat:
         self._secrets = secrets
         self._turn = 0
         self._time = 0  # world time up to which this agent has acted
+        self._call = 0  # of the program: in which the present turn is done
+        self._rank = world.agents.index(name)
         self._step: int | None = None
         self._registered: dict[str, Tool] = {}
         self._turn_began = (0, Usage(), 0, 0)
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
+    def sit(self, call: int) -> None:
+        """Take the seat for a turn inside the program's waiting call of that number."""
+        self._call = call
+        self._time = self._world.clock.micros
+
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
         self._turn, self._step = number, None
-        self._time = self._world.clock.micros
         self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
         tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
@@ -134,7 +140,7 @@ class TrialSeat:
         began = time.monotonic()
         completion = self._secrets.scrub(await request())
         seconds = round(time.monotonic() - began, 6)
-        async with self._acting(self._world.clock.costs.model):
+        async with self.acting(self._world.clock.costs.model):
             self.steps += 1
             self._totals.steps += 1
             step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps})
@@ -151,7 +157,7 @@ class TrialSeat:
         if self.budget.tool_calls <= 0:
             raise TurnOver(StopReason.TOOL_CALL_LIMIT)
         self.budget.tool_calls -= 1
-        async with self._acting(0):
+        async with self.acting(0):
             self.tool_calls += 1
             self._totals.tool_calls += 1
             call = self._clean(call)
@@ -162,7 +168,7 @@ class TrialSeat:
                 result = replace(await self._use(call), call_id=call.id)
             finally:
                 self._world.callbacks.cause = None
-        async with self._acting(self._cost(call)):
+        async with self.acting(self._cost(call)):
             self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result}, asked.seq, seen=True)
         self._remember(call, result)
         self._may_go_on()
@@ -232,11 +238,11 @@ class TrialSeat:
         return self._world.journal.append(kind, self.name, data, cause=cause, seen_by=shown, wall=wall)
 
     @asynccontextmanager
-    async def _acting(self, cost: int) -> AsyncIterator[None]:
+    async def acting(self, cost: int = 0) -> AsyncIterator[None]:
         """Hold the baton at the moment when what costs `cost` microseconds of world time is done."""
         world = self._world
         due = self._time + cost
-        async with world.turnstile.passing(self.name, due), world.baton.hold(self.name):
+        async with world.turnstile.passing(self._call, due, self._rank), world.baton.hold(self.name):
             try:
                 await world.callbacks.pass_time(max(0, due - world.clock.micros))
             except BudgetSpent:

@@ -172,7 +172,7 @@ class TrialRun:
                 limits=dict(vars(task.limits)),
                 capabilities=[[spec, dict(config)] for spec, config in compose.specs(task)],
                 traits=dict(vars(traits)),
-                deterministic=traits.deterministic,
+                deterministic=compose.deterministic(trial.agent, task),
                 expects=dict(task.baselines),
             )
         aside = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
