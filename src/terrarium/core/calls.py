@@ -189,7 +189,9 @@ class Calls:
         return error
 
     def wait(self, work: Coroutine[Any, Any, Any], number: int = 0) -> Value:
-        """Pass the baton on while the engine does `work`; inside a callback somebody else's step holds it: keep it.
+        """Pass the baton on while the engine does `work`.
+
+        Inside a callback or a condition somebody else's step holds it: then it stays where it is.
 
         Args:
             work: What to wait for.
@@ -198,7 +200,7 @@ class Calls:
         Raises:
             ReentrantCall: There is no program whose thread could wait.
         """
-        if self._callbacks.depth:
+        if self._callbacks.depth or self._callbacks.testing:
             return self.block(work)
 
         async def passing() -> Value:
@@ -283,11 +285,12 @@ class Calls:
         assert self.program is not None
         if self.cursor is not None:
             try:
-                outcome = self.cursor.proceed(self._callbacks.refire)
+                outcome = self.cursor.step(self._callbacks.refire)
             except Live:
                 self.go_live()
             else:
-                _keep(self._pending.pop(outcome.cause), outcome)
+                if outcome is not None:
+                    _keep(self._pending.pop(outcome.cause), outcome)
             return True
         if self._holds:
             self._holds = False
