@@ -15,7 +15,7 @@ from typing import Any
 
 from terrarium.core.agent import Reply
 from terrarium.core.calls import Handler
-from terrarium.core.capability import Capability, admin_methods
+from terrarium.core.capability import admin_methods
 from terrarium.core.clock import Moment, Span, moment_micros, span_micros
 from terrarium.core.errors import CapabilityMissing
 from terrarium.core.journal import EventKind
@@ -203,7 +203,10 @@ class Face:
         if name.startswith("_"):
             raise AttributeError(name)
         world, spec, path = self._world, self._spec, self._prefix + name
-        capability: Capability = world.capability(spec)
+        known = world.bound.get(f"{spec}.{path}")
+        if known is not None:
+            return known
+        capability = world.capability(spec)
         if not self._prefix and name in getattr(capability, "faces", ()):
             return Face(world, spec, f"{name}.")
         methods = admin_methods(capability)
@@ -213,14 +216,24 @@ class Face:
         for part in path.split("."):
             function = getattr(function, part)
         signature = inspect.signature(function)
+        names = tuple(signature.parameters)
+        required = [entry.name for entry in signature.parameters.values() if entry.default is entry.empty]
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            bound = signature.bind(*args, **kwargs).arguments
-            plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in bound.items()}
-            return world.call(Call(f"env.{spec}.{path}", plain))
+            arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+            if len(arguments) != len(args) + len(kwargs) or not arguments.keys() <= signature.parameters.keys():
+                arguments = signature.bind(*args, **kwargs).arguments  # raises, and says what is wrong
+            for name in required:
+                if name not in arguments:
+                    signature.bind(*args, **kwargs)
+            for key, value in arguments.items():
+                if isinstance(value, os.PathLike):
+                    arguments[key] = os.fspath(value)
+            return world.call(Call(f"env.{spec}.{path}", arguments))
 
         call.__name__ = name
         call.__doc__ = function.__doc__
+        world.bound[f"{spec}.{path}"] = call
         return call
 
 

@@ -8,6 +8,7 @@ All that may differ between two equal runs (wall time, durations, pids, host pat
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import json
 import os
@@ -87,29 +88,23 @@ class Event:
 
     def equal_part(self) -> str:
         """The event without `wall`, as text: equal in two runs that went the same way."""
-        return _line(self.seq, self.kind, self.actor, to_micros(self.time), self.cause, self.seen_by, encode(self.data))
+        data = encode(self.data)
+        return _line(self.seq, self.kind, self.actor, to_micros(self.time), self.cause, self.seen_by, data) + "}"
 
 
 _dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+_quoted = functools.lru_cache(maxsize=1024)(_dumps)  # names come again and again
 
 
 def _line(
-    seq: int,
-    kind: str,
-    actor: str,
-    micros: int,
-    cause: int | None,
-    seen_by: tuple[str, ...],
-    data: Any,
-    wall: Any = None,
+    seq: int, kind: EventKind, actor: str, micros: int, cause: int | None, seen_by: tuple[str, ...], data: Any
 ) -> str:
-    body: dict[str, Any] = {"seq": seq, "kind": str(kind), "actor": actor, "time": micros, "cause": cause}
-    if seen_by:
-        body["seen_by"] = list(seen_by)
-    body["data"] = data
-    if wall is not None:
-        body["wall"] = wall
-    return _dumps(body)
+    """The event as JSON but for the closing brace, so that `wall` can follow."""
+    seen = f'"seen_by":[{",".join(map(_quoted, seen_by))}],' if seen_by else ""
+    return (
+        f'{{"seq":{seq},"kind":"{kind.value}","actor":{_quoted(actor)},"time":{micros},'
+        f'"cause":{"null" if cause is None else cause},{seen}"data":{_dumps(data)}'
+    )
 
 
 class Journal:
@@ -175,11 +170,9 @@ class Journal:
         if self._sealed is not None:
             raise JournalFault(f"the journal is closed: {self._sealed}")
         seq = self.seq + 1
-        aside = {"at": round(time.time(), 6)}
-        if wall:
-            aside.update(encode(wall))
-        line = _line(seq, kind, actor, self.now(), cause, seen_by, tree, aside)
-        data = line.encode("ascii") + b"\n"
+        more = f",{_dumps(encode(wall))[1:-1]}" if wall else ""
+        line = _line(seq, kind, actor, self.now(), cause, seen_by, tree)
+        data = f'{line},"wall":{{"at":{time.time():.6f}{more}}}}}\n'.encode("ascii")
         try:
             written = os.write(self._fd, data)
             if written != len(data):
@@ -226,6 +219,8 @@ class Journal:
                 lost.write_bytes(content[keep:])
             os.ftruncate(self._fd, keep)
         except OSError as error:
+            if lost is not None:
+                lost.unlink(missing_ok=True)
             raise JournalFault(f"cannot cut {self.path}: {error.strerror}", code=_code(error)) from error
         self.seq, self._size = last, keep
         return lost

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from terrarium.core.errors import CapabilityFault, NotFound, Refused, ValueNotPlain
+from terrarium.core.errors import CapabilityFault, EngineFault, NotFound, Refused, ValueNotPlain, boundary_of
 from terrarium.core.values import Blobs, Value, decode, encode
 
 Fields = Mapping[str, Value]
@@ -47,7 +47,8 @@ class Change:
 class Rows:
     """The state of one capability.
 
-    Rows are held in memory as a cache of the file; the file is written at every change and read at the first use.
+    Rows are held in memory as a cache of the file. Changes go to the file at once, in one transaction that ends at
+    `save` and `close`: until then others who open the file see the state before.
     Not thread-safe: whoever holds the world's baton may use it.
 
     Args:
@@ -136,6 +137,7 @@ class Rows:
 
         Raises:
             CapabilityFault: The file cannot be written.
+            EngineFault: The disk is full, or fails.
             ValueNotPlain: `after` holds something that cannot be written down, or `key` a lone surrogate.
         """
         text = None
@@ -151,12 +153,15 @@ class Rows:
         self._changed(Change(actor, table, key, before, after))
         try:
             file = self._file or self._open()
+            if not file.in_transaction:
+                file.execute("BEGIN")
             if text is None:
                 file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, key))
             else:
                 file.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (table, key, text))
         except (sqlite3.Error, OSError) as error:
-            raise CapabilityFault(f"cannot write {self._path}: {error}") from error
+            kind = EngineFault if _disk(error) else CapabilityFault
+            raise kind(f"cannot write {self._path}: {getattr(error, 'strerror', None) or error}") from error
         self.version += 1
         rows = self._tables.setdefault(table, {})
         keys = self._keys.setdefault(table, [])
@@ -171,6 +176,7 @@ class Rows:
     def save(self, to: Path) -> None:
         """Copy the state into the folder `to`, blobs as hard links where the file system allows it."""
         if self._path.exists():
+            self._commit()
             to.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._path, to / self._path.name)
         if self.blobs.folder.exists():
@@ -181,8 +187,16 @@ class Rows:
     def close(self) -> None:
         """Close the file; idempotent."""
         if self._file is not None:
+            self._commit()
             self._file.close()
             self._file = None
+
+    def _commit(self) -> None:
+        try:
+            if self._file is not None and self._file.in_transaction:
+                self._file.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise CapabilityFault(f"cannot write {self._path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         fresh = not self._path.exists()
@@ -203,6 +217,14 @@ class Rows:
         except (sqlite3.Error, ValueError) as error:
             raise CapabilityFault(f"{self._path} is not a state file of this version: {error}") from error
         self._keys = {table: sorted(rows) for table, rows in self._tables.items()}
+
+
+def _disk(error: Exception) -> bool:
+    """Whether the machine is to blame: its disk is full, or fails."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        return code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return boundary_of(error) == "engine"
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -38,6 +38,7 @@ Value = (
 
 INLINE_LIMIT = 64 * 1024  # longer strings and bytes go to blobs
 _DEPTH_LIMIT = 200
+_PLAIN_INT = 1 << 64
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 _records: dict[str, type] = {}
@@ -128,12 +129,23 @@ def encode(value: Value, blobs: Blobs | None = None, _depth: int = 0) -> Any:
     if kind is dict:
         return _encode_mapping(value, blobs, _depth)
     if kind is list or kind is tuple:
-        return [encode(item, blobs, _depth + 1) for item in value]
+        return [item if _stands(item) else encode(item, blobs, _depth + 1) for item in value]
     names = _fields.get(kind)
     if names is not None:
-        fields = {name: encode(getattr(value, name), blobs, _depth + 1) for name in names}
+        fields = {}
+        for name in names:
+            item = getattr(value, name)
+            fields[name] = item if _stands(item) else encode(item, blobs, _depth + 1)
         return {"$record": kind.__name__, "fields": fields}
     return _encode_rare(value, blobs, _depth)
+
+
+def _stands(value: Value) -> bool:
+    """Whether a value is written as it is: most are, and need no second look."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= 1024 and value.isascii()
+    return value is None or kind is bool or (kind is int and -_PLAIN_INT < value < _PLAIN_INT)
 
 
 def _encode_mapping(value: Mapping[str, Value], blobs: Blobs | None, depth: int) -> Any:
@@ -142,8 +154,9 @@ def _encode_mapping(value: Mapping[str, Value], blobs: Blobs | None, depth: int)
     for key, item in value.items():
         if not isinstance(key, str):
             raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
-        tagged = tagged or key[:1] == "$" or not (key.isascii() or not _PAIR.search(key))
-        tree[key] = encode(item, blobs, depth + 1)
+        if key[:1] == "$" or not (key.isascii() or not _PAIR.search(key)):
+            tagged = True
+        tree[key] = item if _stands(item) else encode(item, blobs, depth + 1)
     return {"$dict": [[encode(key), item] for key, item in tree.items()]} if tagged else tree
 
 

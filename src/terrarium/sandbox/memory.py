@@ -33,7 +33,7 @@ class MemorySandbox:
         actor: Says who is writing.
     """
 
-    supports: ClassVar[frozenset[Feature]] = frozenset({"snapshot", "shell"})
+    supports: ClassVar[frozenset[Feature]] = frozenset({"snapshot", "shell", "at_once"})
     deterministic: ClassVar[bool] = True
 
     def __init__(
