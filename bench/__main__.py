@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name:12}  {_about(_bench(name))}")
         return 0
     names = asked.names or NAMES
-    before = machine.load_average()
+    load_before, speed_before = machine.load_average(), machine.speed()
     runs: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as compiled:
         # Processes start with compiled modules, as they do where Terrarium is installed.
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     runs.append(_measure(name, load, asked.quick))
     print("\n".join(report.table(runs)))
     missed = report.missed(runs)
-    print(f"\n{len(missed)} targets missed{': ' if missed else ''}{'; '.join(missed)}")
+    print(f"\nmissed: {'; '.join(missed) or 'nothing'}" if not asked.quick else "\n--quick: nothing is judged")
     output = asked.output or (RESULTS if not asked.quick and not asked.names and asked.load == "both" else None)
     if output is not None:
-        output.write_text(report.page(runs, before), "utf-8")
+        output.write_text(report.page(runs, load_before, speed_before), "utf-8")
     return 1 if any(run.error for run in runs) else 0
 
 

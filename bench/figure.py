@@ -64,10 +64,10 @@ def spread(values: list[float]) -> str:
     return f"{len(values)} runs: {shown(min(values))} to {shown(max(values))}" if len(values) > 1 else "1 run"
 
 
-def seconds(job: Callable[[], object]) -> float:
+def seconds(job: Callable[..., object], *arguments: object) -> float:
     """Wall seconds that a job takes."""
     began = time.perf_counter()
-    job()
+    job(*arguments)
     return time.perf_counter() - began
 
 

@@ -24,7 +24,7 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
     )
     for what, command, target in cases:
         _process(command)  # compiles what is not compiled yet
-        times = [1000 * seconds(lambda command=command: _process(command)) for _ in range(repeats)]
+        times = [1000 * seconds(_process, command) for _ in range(repeats)]
         yield Figure(what, median(times), "ms", target, f"median of {repeats}, fastest {shown(min(times))}")
 
 

@@ -31,11 +31,11 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
             path = Path(folder) / "journal.jsonl"
-            appended.append(count / seconds(lambda path=path: _append(path, count)))
+            appended.append(count / seconds(_append, path, count))
             lines = path.read_bytes().splitlines(keepends=True)
             size = len(lines[-1])
-            written.append(count / seconds(lambda path=path, lines=lines: _write(path.with_name("raw"), lines)))
-            reading.append(count / seconds(lambda path=path: sum(1 for _ in read(path))))
+            written.append(count / seconds(_write, path.with_name("raw"), lines))
+            reading.append(count / seconds(_read, path))
     note = f"{size} bytes each, one write(2) each; {spread(appended)}"
     yield Figure(f"appended, {count:,} events", median(appended), "events/s", at_least(TARGET), note)
     yield Figure("the same bytes by os.write alone", median(written), "events/s", None, f"the limit; {spread(written)}")
@@ -49,6 +49,11 @@ def _append(path: Path, count: int) -> None:
     for number in range(count):
         journal.append(EventKind.CHANGE, "agent", CHANGE, cause=number, seen_by=("agent",))
     journal.close()
+
+
+def _read(path: Path) -> None:
+    for _ in read(path):
+        pass
 
 
 def _write(path: Path, lines: list[bytes]) -> None:

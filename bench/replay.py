@@ -82,12 +82,12 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
         agent = AgentConfig(name="slow", import_path="bench.replay:SlowAgent", kwargs={"seconds": think})
         place = TaskConfig(path=str(task.parent))
         trial = Trial(TrialConfig(task=place, agent=agent, trial_dir=str(run), snapshot="every-turn"))
-        first = seconds(lambda: _whole(trial))
+        first = seconds(_whole, trial)
         thought = len(SlowAgent.thoughts)
         again = []
         for _ in range(repeats):
             _cut(run)
-            again.append(seconds(lambda: _whole(trial)))
+            again.append(seconds(_whole, trial))
         if len(SlowAgent.thoughts) != thought:
             raise RuntimeError("the model was asked again")
     yield Figure(f"first run, {turns} turns of {think:g} s", first, "s", None, "1 run")

@@ -79,15 +79,17 @@ def missed(runs: Sequence[Measured]) -> list[str]:
     ]
 
 
-def page(runs: Sequence[Measured], before: str) -> str:
+def page(runs: Sequence[Measured], load: str, speed: float) -> str:
     """The page that is kept.
 
     Args:
         runs: What was measured.
-        before: The load averages before the first of them.
+        load: The load averages before the first of them.
+        speed: The machine's speed before the first of them.
     """
     about = {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", **machine.facts()}
-    about["load average"] = f"{before} before, {machine.load_average()} after (the loaded runs are in it)"
+    about["load average"] = f"{load} before, {machine.load_average()} after (the loaded runs are in it)"
+    about["speed"] = f"{speed:.0f} before, {machine.speed():.0f} after (million turns/s of an empty Python loop)"
     lines = [
         "# Results",
         "",

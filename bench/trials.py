@@ -38,7 +38,7 @@ def solve(seat):
 
 def run(quick: bool, loaded: bool) -> Iterator[Figure]:
     """Trials a second, those of the peer, and the ratio."""
-    trials, repeats = (10, 1) if quick else (1000, 3)
+    trials, repeats = (10, 1) if quick else (1000, 1 if loaded else 3)
     peer, excuse = None, "not run with --quick"
     if not quick:
         try:
@@ -47,11 +47,11 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
             excuse = str(error)
     ours, steady, theirs, plain = [], [], [], []
     _job(WORKERS)  # compiles what is not compiled yet
-    for number in range(repeats):
+    for _ in range(repeats):
         whole, between = _job(trials)
         ours.append(whole)
         steady.append(between)
-        if peer is not None and (number == 0 or not loaded):
+        if peer is not None:
             theirs.append(peer.rate(trials))
     if peer is not None and not loaded:
         plain.append(peer.rate(trials, log_realtime=False))

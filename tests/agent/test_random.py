@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from terrarium.core.errors import Refused
 from terrarium.core.tool import Tool
 
 TASK = """
-@entry(["notes"], NOTES)
+@entry()
 def fn(env, agent):
     for round in range(4):
         agent.act("do what you like")
@@ -51,7 +52,5 @@ def strict(day: date) -> None:
 
 def test_a_format_it_cannot_guess_is_refused_not_a_crash():
     tool = Tool.of(strict)
-    try:
+    with pytest.raises(Refused, match="day"):
         tool.bind(RandomAgent(1)._arguments(tool))
-    except Refused as error:
-        assert "day" in str(error)

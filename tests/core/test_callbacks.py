@@ -16,12 +16,15 @@ def test_callbacks_fire_in_the_middle_of_a_turn_on_the_programs_thread(play):
             env.after(1, lambda: env.notes.add(f"at model time {threading.get_ident() == home}"))
             env.after("2500ms", lambda: env.notes.add("at tool time"))
             agent.act("go")
-            return run_checkers({"order": lambda: env.notes.texts() == ["at model time True", "one", "at tool time", "two"]})
+            order = ["at model time True", "one", "at tool time", "two"]
+            return run_checkers({"order": lambda: env.notes.texts() == order})
         """,
         THREE_STEPS,
     )
     assert played.reward == 1.0
-    times = [(e.data["after"]["text"], (e.time - played.events()[0].time).total_seconds()) for e in played.events("change")]
+    times = [
+        (e.data["after"]["text"], (e.time - played.events()[0].time).total_seconds()) for e in played.events("change")
+    ]
     assert times == [("at model time True", 1.0), ("one", 2.0), ("at tool time", 2.5), ("two", 5.0)]
 
 
@@ -53,7 +56,8 @@ def test_every_until_first_and_cancel(play):
             seconds = lambda: (env.clock.now - start).total_seconds()
             start = env.clock.now
             env.every(10, lambda: env.reward(f"ten {seconds():g}", 0), until=start + timedelta(seconds=30))
-            env.every(7, lambda: env.reward(f"seven {seconds():g}", 0), first=start, until=start + timedelta(seconds=15))
+            stop = start + timedelta(seconds=15)
+            env.every(7, lambda: env.reward(f"seven {seconds():g}", 0), first=start, until=stop)
             ticket = env.every("3s", lambda: count())
             done = []
             def count():
@@ -87,8 +91,8 @@ def test_bad_spans_moments_and_periods_are_refused(play):
         def fn(env, agent):
             for use in (
                 lambda: env.after(-1, print), lambda: env.after("soon", print), lambda: env.every(0, print),
-                lambda: env.at("25:00", print), lambda: env.clock.advance(float("nan")), lambda: env.clock.advance(None),
-                lambda: env.after("9" * 400 + "s", print),
+                lambda: env.at("25:00", print), lambda: env.clock.advance(float("nan")),
+                lambda: env.clock.advance(None), lambda: env.after("9" * 400 + "s", print),
             ):
                 try:
                     use()
@@ -150,7 +154,8 @@ def test_waiting_inside_a_callback_is_refused_and_posting_is_not(play):
         @entry()
         def fn(env, agent):
             def heartbeat():
-                for use in (lambda: agent.act("x"), lambda: env.clock.advance(1), lambda: env.clock.advance_to("12:00")):
+                waits = [lambda: agent.act("x"), lambda: env.clock.advance(1), lambda: env.clock.advance_to("12:00")]
+                for use in waits:
                     try:
                         use()
                     except ReentrantCall:
@@ -182,7 +187,11 @@ def test_posted_turns_run_at_the_world_time_they_were_posted(play):
         """,
         ["first", "second"],
     )
-    begun = [(e.time.strftime("%H:%M:%S"), e.data["instruction"]) for e in played.events("turn") if e.data["state"] == "begin"]
+    begun = [
+        (e.time.strftime("%H:%M:%S"), e.data["instruction"])
+        for e in played.events("turn")
+        if e.data["state"] == "begin"
+    ]
     assert begun == [("10:00:00", "beat at 10:00"), ("11:00:00", "beat at 11:00")]
     assert played.said == ["12:00:00 ['first', 'second']"]
 
@@ -250,8 +259,8 @@ def test_a_condition_that_writes_or_waits_is_an_error_at_the_wait(play):
         @entry(["notes"], NOTES)
         def fn(env, agent):
             for condition in (
-                lambda: env.notes.add("x"), lambda: agent.post("x"), lambda: agent.act("x"), lambda: env.clock.advance(1),
-                lambda: env.reward("x", 0), lambda: env.notes.refuse(), lambda: 1 / 0,
+                lambda: env.notes.add("x"), lambda: agent.post("x"), lambda: agent.act("x"),
+                lambda: env.clock.advance(1), lambda: env.reward("x", 0), lambda: env.notes.refuse(), lambda: 1 / 0,
             ):
                 ticket = env.when(condition, print)
                 try:

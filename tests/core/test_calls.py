@@ -49,7 +49,8 @@ def test_env_from_another_thread_is_refused(play):
             thread = threading.Thread(target=other)
             thread.start()
             thread.join()
-            return run_checkers({"refused": lambda: told == ["wrong thread"] * 3, "none": lambda: env.notes.count() == 0})
+            refused = told == ["wrong thread"] * 3
+            return run_checkers({"refused": lambda: refused, "none": lambda: env.notes.count() == 0})
         """
     )
     assert played.reward == 1.0

@@ -14,7 +14,9 @@ def test_capabilities_are_attributes_and_instances_are_picked_by_calling(play):
             for notes in env.notes:
                 notes.add("both")
             told = []
-            for use in (lambda: env.notes.count(), lambda: env.notes("middle"), lambda: env.mail, lambda: env.notes("left").sing):
+            for use in (
+                lambda: env.notes.count(), lambda: env.notes("middle"), lambda: env.mail, lambda: env.notes("left").sing
+            ):
                 try:
                     use()
                 except (AttributeError, CapabilityMissing) as error:
@@ -172,7 +174,8 @@ def test_several_agents_each_have_a_view_of_their_own(play):
         def fn(env, agents):
             agents["buyer"].act("buy")
             agents["seller"].act("sell")
-            return run_checkers({"by": lambda: list(agents) == ["buyer", "seller"], "two": lambda: env.notes.count() == 2})
+            named = list(agents) == ["buyer", "seller"]
+            return run_checkers({"by": lambda: named, "two": lambda: env.notes.count() == 2})
         """,
         [{"tool": "notes_add", "args": {"text": "mine"}}, "done"],
     )

@@ -12,7 +12,10 @@ from terrarium.core.errors import TerrariumError, boundary_of, describe, revive,
 
 
 def tree(kind: type[TerrariumError] = TerrariumError) -> list[type[TerrariumError]]:
-    return [kind, *(below for child in kind.__subclasses__() if child.__module__ == errors.__name__ for below in tree(child))]
+    return [
+        kind,
+        *(below for child in kind.__subclasses__() if child.__module__ == errors.__name__ for below in tree(child)),
+    ]
 
 
 def test_the_drawing_is_the_tree():

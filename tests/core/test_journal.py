@@ -35,7 +35,9 @@ def numbers(path: Path) -> list[int]:
 
 def test_events_are_numbered_lines_that_can_be_read_while_writing(tmp_path: Path):
     writer = journal(tmp_path / "deep" / "journal.jsonl")
-    first = writer.append(EventKind.TURN, "agent", {"text": "ä\n\ud800"}, cause=None, seen_by=("agent",), wall={"pid": 7})
+    first = writer.append(
+        EventKind.TURN, "agent", {"text": "ä\n\ud800"}, cause=None, seen_by=("agent",), wall={"pid": 7}
+    )
     writer.append(EventKind.STOP, "world", {}, cause=first.seq)
     found = list(writer.read())
     assert [(e.seq, e.kind, e.actor, e.cause, e.seen_by) for e in found] == [
@@ -164,7 +166,9 @@ except JournalFault as error:
 
 def test_a_full_disk_leaves_a_whole_journal_and_no_hole(tmp_path: Path):
     path = tmp_path / "j"
-    told = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert told[1:] == ["EFBIG", "True"] or told[1:] == ["ENOSPC", "True"]
     lines = path.read_bytes().splitlines(keepends=True)
     assert len(lines) == int(told[0]) > 5

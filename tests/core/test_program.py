@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from terrarium.core.agent import Reply
+from terrarium.core.tool import ToolCall
 from terrarium.run.config import AgentConfig
 
 
 class Sleeper:
-    """An agent that does not answer when told to sleep; it notes when it is stopped."""
+    """An agent that begins and never ends; it notes when it is stopped."""
 
     timing = "fixed"
     stopped = threading.Event()
@@ -21,11 +22,11 @@ class Sleeper:
     async def open(self, seat: Any) -> None: ...
 
     async def act(self, instruction: Any, seat: Any, resumed: bool = False) -> Reply:
-        if instruction.text == "sleep":
-            try:
-                await asyncio.sleep(1000)
-            finally:
-                Sleeper.stopped.set()
+        try:
+            await seat.call(ToolCall("begin", {}))
+            await asyncio.sleep(1000)
+        finally:
+            Sleeper.stopped.set()
         return Reply.say("")
 
     def save(self) -> bytes | None:
@@ -84,7 +85,8 @@ def test_async_program_awaits_one_thing_after_another(play):
                 await env.clock.advance(-1)
             except Refused:
                 env.reward("refused", 0)
-            return run_checkers({"texts": lambda: env.notes.texts() == ["callback", "one"], "said": lambda: reply.text == "hi"})
+            said = reply.text == "hi"
+            return run_checkers({"texts": lambda: env.notes.texts() == ["callback", "one"], "said": lambda: said})
         """,
         [{"tool": "notes_add", "args": {"text": "one"}}, "hi"],
     )
@@ -130,29 +132,32 @@ def test_async_program_with_two_agents_at_once(play):
 
 
 @pytest.mark.parametrize("failing", ["return run_checkers({'so': lambda: True})", "raise ValueError"])
-def test_turns_that_nobody_waits_for_are_stopped_with_the_program(play, failing):
+def test_a_turn_that_nobody_waits_for_is_stopped_with_the_program(play, failing):
     Sleeper.stopped.clear()
     played = play(
         f"""
         import asyncio
 
-        @entry(agents=["a", "b"])
-        async def fn(env, agents):
-            turn = asyncio.ensure_future(agents["a"].act("sleep"))
-            await agents["b"].act("answer")
+        @entry()
+        async def fn(env, agent):
+            begun = asyncio.Event()
+            def begin() -> None:
+                '''The agent says that it has begun.'''
+                begun.set()
+            agent.register_tools(begin)
+            turn = asyncio.ensure_future(agent.act("sleep"))
+            await begun.wait()
             {failing}
         """,
         AgentConfig(name="sleeper", import_path="test_program:Sleeper"),
     )
-    assert played.result is not None
+    assert (played.error is None) == ("return" in failing)
     assert Sleeper.stopped.wait(10), "the agent goes on though its trial has ended"
 
 
 @pytest.mark.parametrize("body", ["while True: pass", "while True: agent.act('x')", "while True: env.clock.advance(0)"])
 def test_a_program_that_never_ends_is_ended_by_its_budget(play, body):
-    played = play(
-        f"@entry()\ndef fn(env, agent):\n    {body}\n", limits={"trial_seconds": 0.5, "grace_seconds": 0.2}
-    )
+    played = play(f"@entry()\ndef fn(env, agent):\n    {body}\n", limits={"trial_seconds": 0.5, "grace_seconds": 0.2})
     assert played.error is not None
     assert played.error.startswith("BudgetSpent")
     assert played.result.error["boundary"] == "budget"

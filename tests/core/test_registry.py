@@ -22,7 +22,9 @@ def test_a_name_a_path_and_what_there_is():
 
 
 def test_unknown_names_list_what_there_is():
-    with pytest.raises(NotRegistered, match=r"no agent called 'orcale' \(did you mean 'oracle'\?\); there are: .*null, "):
+    with pytest.raises(
+        NotRegistered, match=r"no agent called 'orcale' \(did you mean 'oracle'\?\); there are: .*null, "
+    ):
         find("agent", "orcale")
 
 

@@ -65,7 +65,8 @@ PROGRAMS = {
                     env.reward(str(error), 0)
             return run_checkers({"asked": lambda: len(asked) == 6})
         """,
-        [{"tool": "ask", "args": {"question": "a"}}, {"tool": "ask", "args": {"question": "b", "urgent": True}}, "x"] * 3,
+        [{"tool": "ask", "args": {"question": "a"}}, {"tool": "ask", "args": {"question": "b", "urgent": True}}, "x"]
+        * 3,
     ),
     "acquire and release": (
         """
@@ -135,6 +136,39 @@ PROGRAMS = {
             return run_checkers({"notes": lambda: env.notes.count() > 6})
         """,
         [WRITE, "one", WRITE, WRITE, "two", "three", WRITE, "four"],
+    ),
+    "an async program whose tasks are woken by callbacks": (
+        """
+        import asyncio
+
+        @entry(["notes"], NOTES)
+        async def fn(env, agent):
+            rung, ticked = asyncio.Event(), asyncio.Queue()
+            def ring() -> str:
+                '''Ring.'''
+                rung.set()
+                return "rung"
+            agent.register_tools(ring)
+            async def answer():
+                await rung.wait()
+                env.notes.add("the bell rang")
+            async def listen():
+                while True:
+                    env.notes.add(f"heard {await ticked.get()}")
+            tasks = [asyncio.ensure_future(answer()), asyncio.ensure_future(listen())]
+            env.every(1, lambda: ticked.put_nowait(f"a {env.clock.now:%S}"), until="09:00:20")
+            env.every(2, lambda: ticked.put_nowait(f"b {env.clock.now:%S}"), until="09:00:20")
+            env.when(lambda: env.notes.count() > 3, lambda: ticked.put_nowait("more than three"))
+            env.when(lambda: env.notes.count() > 3, lambda: ticked.put_nowait("also more than three"))
+            await agent.act("go")
+            await agent.act("again")
+            await env.clock.advance(30)
+            await tasks[0]
+            for text in env.notes.texts():
+                env.reward(text, 0)
+            return run_checkers({"bell": lambda: "the bell rang" in env.notes.texts()})
+        """,
+        [{"tool": "ring"}, WRITE, "a", WRITE, "b"],
     ),
     "several agents in turn": (
         """
@@ -305,7 +339,9 @@ def test_the_cursor_answers_in_order_and_fires_on_the_way():
 def test_the_cursor_notices_callbacks_that_do_less_or_more():
     cursor = Cursor(STORY)
     cursor.answer(Call("env.after", {}), {"span": 5}, lambda number, data: None)
-    with pytest.raises(ReplayDiverged, match=r"a callback ended, where before event 7 called env.notes.add\(text='x'\)"):
+    with pytest.raises(
+        ReplayDiverged, match=r"a callback ended, where before event 7 called env.notes.add\(text='x'\)"
+    ):
         cursor.answer(Call("env.clock.advance", {}), {"span": 9}, lambda number, data: None)
     with pytest.raises(ReplayDiverged):
         cursor.finish()

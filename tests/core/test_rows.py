@@ -13,7 +13,9 @@ from terrarium.core.errors import CapabilityFault, NotFound, Refused, ValueNotPl
 from terrarium.core.rows import Change, Row, Rows
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
-FIELDS = st.dictionaries(st.sampled_from(["a", "b", "$c"]), st.integers() | st.text(max_size=3) | st.binary(max_size=3), max_size=3)
+FIELDS = st.dictionaries(
+    st.sampled_from(["a", "b", "$c"]), st.integers() | st.text(max_size=3) | st.binary(max_size=3), max_size=3
+)
 ACTIONS = st.lists(
     st.tuples(st.sampled_from(["insert", "update", "delete"]), st.sampled_from("xy"), KEYS, FIELDS)
     | st.tuples(st.just("reopen"), st.just(""), st.just(""), st.just({}))
@@ -39,7 +41,7 @@ def test_rows_agree_with_a_dict_also_after_opening_again(actions):
                 else:
                     with pytest.raises(Refused):
                         rows.insert("me", table, key, fields)
-            elif what == "update" and before is None or what == "delete" and before is None:
+            elif (what == "update" and before is None) or (what == "delete" and before is None):
                 with pytest.raises(NotFound):
                     rows.update("me", table, key) if what == "update" else rows.delete("me", table, key)
             elif what == "update":

@@ -15,7 +15,9 @@ from terrarium.core.message import Usage
 from terrarium.core.tool import Tool, failure, foreign_tool, show
 
 
-def search(query: str, limit: int = 10, kind: Literal["mail", "file"] | None = None, since: datetime | None = None) -> list[str]:
+def search(
+    query: str, limit: int = 10, kind: Literal["mail", "file"] | None = None, since: datetime | None = None
+) -> list[str]:
     """Search everything.
 
     Finds what was written.

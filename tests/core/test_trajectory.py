@@ -43,7 +43,9 @@ def test_a_try_that_stopped_in_the_middle_has_no_verdict(tmp_path):
     assert [turn.instruction for turn in found.turns()] == ["go"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b'{"seq":1,"kind":"stop","actor":"w","time":0,"cause":null,"data":{}}\n'])
+@pytest.mark.parametrize(
+    "content", [None, b"", b'{"seq":1,"kind":"stop","actor":"w","time":0,"cause":null,"data":{}}\n']
+)
 def test_what_is_no_trajectory(tmp_path, content):
     if content is not None:
         (tmp_path / "j").write_bytes(content)

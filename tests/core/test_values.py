@@ -21,7 +21,9 @@ from terrarium.core.message import Message, TextBlock, Usage
 from terrarium.core.values import Blobs, canonical, decode, digest, encode, from_micros, record, to_micros
 
 ANY_TEXT = st.text(st.characters(categories=None, codec=None), max_size=20)  # lone surrogates included
-ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=5, minutes=45, seconds=1)), timezone(-timedelta(hours=11))])
+ZONES = st.sampled_from(
+    [None, UTC, timezone(timedelta(hours=5, minutes=45, seconds=1)), timezone(-timedelta(hours=11))]
+)
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
@@ -35,8 +37,12 @@ PLAIN = st.recursive(
     | st.decimals()
     | st.uuids()
     | st.builds(Usage, st.integers(0, 9), st.integers(0, 9)),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(ANY_TEXT | ANY_TEXT.map("$".__add__) | st.sampled_from(["$bytes", "$dict", "$record"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            ANY_TEXT | ANY_TEXT.map("$".__add__) | st.sampled_from(["$bytes", "$dict", "$record"]), inner, max_size=4
+        )
+    ),
     max_leaves=20,
 )
 
@@ -50,7 +56,7 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)  # type: ignore[index,attr-defined]
     if isinstance(a, float):
-        return math.copysign(1, a) == math.copysign(1, b) and (a == b or a != a and b != b)  # type: ignore[arg-type]
+        return (a != a and b != b) or (a == b and math.copysign(1, a) == math.copysign(1, b))  # type: ignore[arg-type]
     if isinstance(a, Decimal):
         return str(a) == str(b)
     if isinstance(a, datetime):
@@ -74,8 +80,6 @@ def test_every_plain_value_survives_json_text(value):
     [
         "\ud800",
         "\udc00\ud800",
-        "\ud83d\ude00",  # two lone surrogates, not the one character that JSON readers make of them
-        {"\ud83d\ude00": 1, "\U0001f600": 2},
         {"$bytes": "AA=="},
         {"$": {"$dict": [["a", 1]]}},
         {"a": {"$uuid": 5}, "$b": [{"$c": {}}]},
@@ -99,6 +103,11 @@ def test_odd_values_survive(value):
     assert same(value, through_text(value))
 
 
+def test_two_lone_surrogates_are_not_the_character_that_json_readers_make_of_them():
+    for value in ("\ud83d\ude00", {"\ud83d\ude00": 1, "\U0001f600": 2}):
+        assert same(value, through_text(value))
+
+
 class Word(str): ...
 
 
@@ -111,13 +120,22 @@ class Level(IntEnum):
 
 
 def test_relatives_of_plain_values_become_plain():
-    given_ = {"w": Word("x"), "c": Colour.RED, "l": Level.LOW, "t": (1, (2,)), "b": bytearray(b"y"), "m": memoryview(b"z")}
+    given_ = {
+        "w": Word("x"),
+        "c": Colour.RED,
+        "l": Level.LOW,
+        "t": (1, (2,)),
+        "b": bytearray(b"y"),
+        "m": memoryview(b"z"),
+    }
     found = through_text(given_)
     assert found == {"w": "x", "c": "red", "l": 1, "t": [1, [2]], "b": b"y", "m": b"z"}
     assert [type(found[key]) for key in "wcl"] == [str, str, int]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("value", [object(), {1}, {1: 2}, {None: 1}, lambda: 0, SimpleNamespace(a=1), range(3), 1j, [set()]])
+@pytest.mark.parametrize(
+    "value", [object(), {1}, {1: 2}, {None: 1}, lambda: 0, SimpleNamespace(a=1), range(3), 1j, [set()]]
+)
 def test_what_is_not_plain_is_refused(value):
     with pytest.raises(ValueNotPlain):
         encode(value)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notes_capability import Notes
 
+from notes_capability import Notes
 from terrarium.core.capability import Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import CapabilityFault, CapabilityMissing, ConfigError, EngineFault, Refused, WorldClosed

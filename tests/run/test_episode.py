@@ -34,7 +34,9 @@ class Awkward:
         elif verb == "sleep":
             await asyncio.sleep(float(rest))
         elif verb == "raise":
-            raise {"ValueError": ValueError, "SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt}[rest]("ouch")
+            raise {"ValueError": ValueError, "SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt}[rest](
+                "ouch"
+            )
         elif verb == "return":
             return rest
         await think(seat, "awkward", TextBlock("say"))
@@ -72,7 +74,9 @@ def test_steps_of_a_turn_are_limited_and_cost_world_time(play):
 
 def test_tool_calls_of_a_turn_are_limited(play):
     script = [{"tool": "workspace_list"}] * 5 + ["done"]
-    played = play(ACTS.format(instructions=["x"]), script, limits={"tool_calls": 2, "model_cost": 5, "tool_cost": "500ms"})
+    played = play(
+        ACTS.format(instructions=["x"]), script, limits={"tool_calls": 2, "model_cost": 5, "tool_cost": "500ms"}
+    )
     assert played.said == ["tool_call_limit 3 16"]
     assert len(played.events("tool_result")) == 2
 
@@ -165,7 +169,9 @@ def test_a_broken_service_under_an_agent_ends_the_turn_and_reaches_the_program(p
 def test_a_memory_without_save_is_lived_through_again_turn_by_turn(play):
     """Turns that a limit cut short, that failed or that took too long leave the same memory behind after a resume."""
     acts = ["think 9", "raise ValueError", "return text", "sleep 1000", "think 1", "think 0"]
-    played = play(ACTS.format(instructions=acts), AWKWARD, limits={"steps": 2, "turn_seconds": 0.5}, snapshot="every-turn")
+    played = play(
+        ACTS.format(instructions=acts), AWKWARD, limits={"steps": 2, "turn_seconds": 0.5}, snapshot="every-turn"
+    )
     whole, lines = played.parts(), played.journal.read_bytes()
     assert played.reward == 1.0
     for point in played.snapshots()[-3:]:

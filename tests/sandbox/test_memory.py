@@ -29,7 +29,7 @@ def box(tmp_path: Path) -> Box:
 def test_it_is_the_sandbox_called_memory(box: Box) -> None:
     contract: Sandbox = box.sandbox
     assert find("sandbox", "memory") is MemorySandbox
-    assert contract.supports == {"snapshot", "shell"}
+    assert contract.supports == {"snapshot", "shell", "at_once"}
     assert contract.deterministic
 
 

@@ -35,11 +35,17 @@ def broken(path: Path) -> str:
 
 def test_a_folder_of_folders_with_its_dataset_file(tmp_path: Path):
     put(tmp_path / "b" / "deep")
-    put(tmp_path / "a", task__toml='[metadata]\nname = "first"\ntags = ["x"]\nversion = "3"\n[limits]\nsteps = 7\n[check]\nnull = "pass"\n')
+    put(
+        tmp_path / "a",
+        task__toml='[metadata]\nname = "first"\ntags = ["x"]\nversion = "3"\n'
+        '[limits]\nsteps = 7\n[check]\nnull = "pass"\n',
+    )
     put(tmp_path / "node_modules" / "c")
     put(tmp_path / ".hidden")
     put(tmp_path / "bad", "1/0")
-    (tmp_path / "dataset.toml").write_text('[metadata]\nname = "errands"\nversion = "2"\n[metrics]\ntypes = ["mean", "max"]\n')
+    (tmp_path / "dataset.toml").write_text(
+        '[metadata]\nname = "errands"\nversion = "2"\n[metrics]\ntypes = ["mean", "max"]\n'
+    )
     found = find(tmp_path)
     assert (found.name, found.version, found.metrics) == ("errands", "2", ("mean", "max"))
     assert [task.name for task in found.tasks] == ["first", "deep"]
@@ -69,7 +75,8 @@ def test_several_entries_and_variants(tmp_path: Path):
     many = TASK.format(args="['email'], limits={'steps': 5}") + (
         "\n@fn.parameterize\ndef variants():\n"
         "    for n in range(3):\n"
-        "        yield {'name': f'many-{n}', 'params': {'n': n}, 'limits': {'turns': n + 1}, 'metadata': {'tags': ['t']}}\n"
+        "        more = {'limits': {'turns': n + 1}, 'metadata': {'tags': ['t']}}\n"
+        "        yield {'name': f'many-{n}', 'params': {'n': n}, **more}\n"
     )
     tasks = find(put(tmp_path / "many", many)).tasks
     assert [(task.name, task.params, task.limits.turns, task.limits.steps) for task in tasks] == [

@@ -148,44 +148,58 @@ class Callbacks:
                 self.clock.move(target)
                 break
             await self._serve(lambda: self._run_due(target, pausing))
+            await self.settle()
         await self.settle()
         if spent and self.clock.micros >= target:
             raise BudgetSpent("the trial's world time is used up (limits.world_days)")
 
     async def settle(self) -> None:
         """Evaluate the conditions, if anything changed since the last time. The caller holds the baton."""
-        if self._stale():
-            await self._serve(self._run_conditions)
+        again = self._stale()
+        while again and self.failure is None:
+            again = await self._serve(self._run_conditions)
 
     def _stale(self) -> bool:
         return bool(self.conditions) and (self.blind or self._version() != self._settled)
 
-    async def _serve(self, job: Callable[[], None]) -> None:
-        if self.program is None:
-            job()
-        else:
-            await self.program.serve(job)
+    async def _serve(self, job: Callable[[], bool]) -> bool:
+        return job() if self.program is None else await self.program.serve(job)
 
-    def _run_due(self, target: int, pausing: bool) -> None:
-        """On the program's thread: fire what is due up to `target`, in order."""
+    @property
+    def _one_by_one(self) -> bool:
+        """An `async def` program is let run after each firing: a task of its own may have waited for it."""
+        return self.program is not None and self.program.is_async
+
+    def _run_due(self, target: int, pausing: bool) -> bool:
+        """On the program's thread: fire what is due up to `target`, in order; True where there may be more."""
         while self.failure is None and not (pausing and self.interrupted()):
             entry = self.schedule.take(target)
             if entry is None:
-                return
+                break
             self.clock.move(entry.time)
             self._fire_and_keep(entry.number)
+            if self._one_by_one:
+                return True
             if self._stale():
                 self._run_conditions()
+        return False
 
-    def _run_conditions(self) -> None:
-        """On the program's thread: fire the first condition that holds, and look again, until none does."""
+    def _run_conditions(self) -> bool:
+        """On the program's thread: fire the first condition that holds, and look again, until none does.
+
+        Returns:
+            Whether somebody must look again: an `async def` program comes between.
+        """
         while self.failure is None:
             self._settled = self._version()
             holding = next((number for number in self.conditions if self._holds(number)), None)
             if holding is None:
-                return
+                break
             self.conditions.remove(holding)
             self._fire_and_keep(holding)
+            if self._one_by_one:
+                return True
+        return False
 
     def _holds(self, number: int) -> bool:
         self.testing = True

@@ -6,18 +6,21 @@ agents get. Its rows are its state as data, for digests, diffs and checks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from terrarium.core.clock import Clock
+from terrarium.core.errors import ConfigError
 from terrarium.core.rows import Change, Row, Rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(:[A-Za-z0-9_-]+)?")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -154,6 +157,16 @@ def admin_methods(capability: object) -> dict[str, Access]:
         for name, access in admin_methods(getattr(capability, face)).items():
             found[f"{face}.{name}"] = access
     return found
+
+
+def check_name(spec: object) -> None:
+    """Refuse what cannot name a capability.
+
+    Raises:
+        ConfigError: It is not `type` or `type:instance`, of letters and digits.
+    """
+    if not isinstance(spec, str) or not _NAME.fullmatch(spec):
+        raise ConfigError(f"{spec!r} is not the name of a capability: `type` or `type:instance`, of letters and digits")
 
 
 def instance_tool(site_name: str, verb: str) -> str:

@@ -41,6 +41,7 @@ class Program:
         self.name = name
         self._jobs: queue.SimpleQueue[Job | asyncio.Task[Any]] = queue.SimpleQueue()
         self._open: set[asyncio.Task[Any]] = set()
+        self._served: deque[Job] = deque()
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -106,24 +107,32 @@ class Program:
                 self._ended_meanwhile(job)
             else:
                 job()
+                self._tell_served()
 
     def _ended_meanwhile(self, task: asyncio.Task[Any]) -> None:
         raise TaskFault("a wait ended that nobody waits for")
 
     async def serve(self, job: Callable[[], T]) -> T:
-        """On the engine's loop: run `job` on the program's thread, which is waiting, and give its result."""
+        """On the engine's loop: run `job` on the program's thread, which is waiting, and give its result.
+
+        What `job` wakes in an `async def` program has come to rest, too, before this ends.
+        """
         done: asyncio.Future[T] = self.loop.create_future()
 
         def run() -> None:
+            result, failed = None, None
             try:
                 result = job()
             except Exception as error:
-                _tell(self.loop, done, None, error)
-            else:
-                _tell(self.loop, done, result, None)
+                failed = error
+            self._served.append(lambda: _tell(self.loop, done, result, failed))
 
         self._jobs.put(run)
         return await done
+
+    def _tell_served(self) -> None:
+        while self._served:
+            self._served.popleft()()
 
     def stop(self) -> None:
         """Raise `ProgramStopped` in the program, now if it runs Python code, else when it next does."""
@@ -178,6 +187,7 @@ class AsyncProgram(Program):
 
     def idle(self) -> None:
         """Nothing is ready in the program's loop: complete one thing it waits for."""
+        self._tell_served()
         if self.on_idle():
             return
         if self._late:

@@ -102,6 +102,17 @@ class Cursor:
     def proceed(self, fire: Callable[[int, Mapping[str, Any]], None]) -> Outcome:
         """Run what fired next, and return how the next call ended.
 
+        Raises:
+            Live: The journal ends here.
+            ReplayDiverged: The program waits, where before it made a call.
+        """
+        while (outcome := self.step(fire)) is None:
+            pass
+        return outcome
+
+    def step(self, fire: Callable[[int, Mapping[str, Any]], None]) -> Outcome | None:
+        """Run the one thing that fired next, or return how the next call ended.
+
         Args:
             fire: Runs the callback of that number again, with the recorded data.
 
@@ -109,21 +120,19 @@ class Cursor:
             Live: The journal ends here.
             ReplayDiverged: The program waits, where before it made a call.
         """
-        while True:
-            event = self._next()
-            kind, data = event["kind"], event["data"]
-            if kind == "fire":
-                fire(int(data["callback"]), data)
-                ended = self._next()
-                if ended["kind"] != "fired":
-                    raise self._other(f"a callback ended, where before {_told(ended)}")
-            elif kind == "return":
-                return Outcome(event["cause"], decode(data["value"], self._blobs), None)
-            elif kind == "raise":
-                error = revive(data["type"], data["message"], data.get("code"))
-                return Outcome(event["cause"], None, error)
-            else:
-                raise self._other(f"the program waits, where before {_told(event)}")
+        event = self._next()
+        kind, data = event["kind"], event["data"]
+        if kind == "fire":
+            fire(int(data["callback"]), data)
+            ended = self._next()
+            if ended["kind"] != "fired":
+                raise self._other(f"a callback ended, where before {_told(ended)}")
+            return None
+        if kind == "return":
+            return Outcome(event["cause"], decode(data["value"], self._blobs), None)
+        if kind == "raise":
+            return Outcome(event["cause"], None, revive(data["type"], data["message"], data.get("code")))
+        raise self._other(f"the program waits, where before {_told(event)}")
 
     def finish(self) -> None:
         """The program has returned.

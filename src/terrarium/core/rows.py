@@ -15,9 +15,10 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from terrarium.core.errors import CapabilityFault, EngineFault, NotFound, Refused, ValueNotPlain, boundary_of
-from terrarium.core.values import Blobs, Value, decode, encode
+from terrarium.core.values import INLINE_LIMIT, Blobs, Value, decode, encode
 
 Fields = Mapping[str, Value]
 
@@ -42,6 +43,8 @@ class Change:
     key: str
     before: Fields | None
     after: Fields | None
+    tree: Any = None
+    """`after` as `encode` gives it, where it is small."""
 
 
 class Rows:
@@ -140,17 +143,16 @@ class Rows:
             EngineFault: The disk is full, or fails.
             ValueNotPlain: `after` holds something that cannot be written down, or `key` a lone surrogate.
         """
-        text = None
+        text, small = None, None
         if after is not None:
             tree = encode(after)
             text = json.dumps(tree, separators=(",", ":"))
-            after = decode(
-                tree
-            )  # what is read back is the same now and after opening again, and nobody else's to change
+            after = decode(tree)  # read back the same now and after opening again, and nobody else's to change
+            small = tree if len(text) <= INLINE_LIMIT else None
         for word in (table, key):
             if not word.isascii() and _SURROGATE.search(word):
                 raise ValueNotPlain(f"a key that UTF-8 cannot hold: {word!r}")
-        self._changed(Change(actor, table, key, before, after))
+        self._changed(Change(actor, table, key, before, after, small))
         try:
             file = self._file or self._open()
             if not file.in_transaction:

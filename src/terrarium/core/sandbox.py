@@ -10,8 +10,9 @@ from typing import ClassVar, Literal, Protocol
 from terrarium.core.values import record
 
 Feature = Literal[
-    "network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "relay", "shell"
+    "network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "relay", "shell", "at_once"
 ]
+"""`at_once`: no method ever waits for anything, so that it can be run to its end on any thread."""
 
 SHOWN_LIMIT = 1024 * 1024  # bytes of each output stream in a result
 FILE_LIMIT = 100 * 1024 * 1024  # bytes of one file read or written

@@ -42,6 +42,20 @@ class Snapshots:
         state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_bytes())["state"]
         return state
 
+    def restore(self, name: str, to: Path) -> dict[str, Any]:
+        """Copy the files of a snapshot into the folder `to`, and return its state.
+
+        Raises:
+            EngineFault: It is not here, or cannot be copied.
+        """
+        try:
+            for part in sorted(self.path(name).iterdir()):
+                if part.is_dir():
+                    shutil.copytree(part, to / part.name)
+        except OSError as error:
+            raise EngineFault(f"cannot copy snapshot {self.folder / name}: {error.strerror or error}") from error
+        return self.state(name)
+
     async def put(
         self, state: Mapping[str, Any], rows: Mapping[str, str], save: Callable[[Path], Awaitable[None]]
     ) -> str:

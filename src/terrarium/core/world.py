@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -14,12 +13,11 @@ from typing import Any, Literal
 from terrarium.core.baton import PROGRAM, Baton
 from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
-from terrarium.core.capability import Capability, Site, Traits, admin_methods
+from terrarium.core.capability import Capability, Site, Traits, admin_methods, check_name
 from terrarium.core.clock import Clock
 from terrarium.core.errors import (
     CapabilityFault,
     CapabilityMissing,
-    ConfigError,
     Refused,
     WorldClosed,
     WriteInCondition,
@@ -35,7 +33,6 @@ from terrarium.core.turnstile import Turnstile
 from terrarium.core.values import Value, decode, encode
 
 _FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
-_SPEC = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(:[A-Za-z0-9_-]+)?")
 
 SnapshotMode = Literal["auto", "every-turn", "never"]
 
@@ -83,6 +80,8 @@ class World:
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
+        self.bound: dict[str, Callable[..., Any]] = {}
+        """Admin methods as `env` offers them, by `spec.method`."""
         self.run_queued: Callable[[int], Awaitable[None]] = _nothing
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.baton = Baton()
@@ -119,10 +118,7 @@ class World:
             NotRegistered: There is no such type.
             CapabilityFault, ConfigError: It cannot be opened.
         """
-        if not _SPEC.fullmatch(spec):
-            raise ConfigError(
-                f"{spec!r} is not the name of a capability: `type` or `type:instance`, of letters and digits"
-            )
+        check_name(spec)
         if spec in self.capabilities:
             raise Refused(f"the world already has {spec!r}")
         config = config or {}
@@ -226,6 +222,7 @@ class World:
 
     def _unhandle(self, spec: str) -> None:
         self._handlers = {path: h for path, h in self._handlers.items() if not path.startswith(f"env.{spec}.")}
+        self.bound = {path: method for path, method in self.bound.items() if not path.startswith(f"{spec}.")}
 
     def _resolve(self, path: str) -> Handler:
         found = self._handlers.get(path)
@@ -277,8 +274,11 @@ class World:
         return self.clock.start if cursor.micros is None else cursor.micros
 
     def actor(self) -> str:
-        """Who is acting: the holder of the baton, or the program where one of its callbacks runs."""
-        return PROGRAM if self.callbacks.depth or self.baton.holder is None else self.baton.holder
+        """Who is acting: the program where its thread is, which also runs its callbacks; else the baton's holder."""
+        program = self.calls.program
+        if self.baton.holder is None or (program is not None and program.owns_this_thread()):
+            return PROGRAM
+        return self.baton.holder
 
     def rows(self) -> dict[str, list[Row]]:
         """The canonical rows of every capability."""
@@ -311,7 +311,7 @@ class World:
             "table": change.table,
             "key": change.key,
             "before": encode(change.before, blobs),
-            "after": encode(change.after, blobs),
+            "after": change.tree or encode(change.after, blobs),
         }
         self.journal.append_encoded(EventKind.CHANGE, change.actor, tree, cause=self.callbacks.cause)
         self.version += 1
@@ -381,15 +381,12 @@ class World:
         """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
 
         Raises:
-            EngineFault: The snapshot is not there.
+            EngineFault: The snapshot is not there, or cannot be copied.
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
         assert self._snapshots is not None
-        source, state = self._snapshots.path(name), self._snapshots.state(name)
         shutil.rmtree(self.folder, ignore_errors=True)
-        for part in sorted(source.iterdir()):
-            if part.is_dir():
-                shutil.copytree(part, self.folder / part.name)
+        state = self._snapshots.restore(name, self.folder)
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
         self.callbacks.load(state["callbacks"])

@@ -72,6 +72,8 @@ class TrialRun:
         tries = self.run_folder.tries(self.trial.id)
         resumed = self._resumable(tries[-1]) if tries else None
         number = len(tries) if resumed else len(tries) + 1
+        for given_up in [] if resumed else tries:
+            shutil.rmtree(given_up / "world", ignore_errors=True)
         folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
         try:
             verdict, stop, error, totals = await self._try(folder, resumed)

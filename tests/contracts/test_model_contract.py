@@ -1,0 +1,59 @@
+"""A small model keeps the contract, and the suite notices one that does not; none is registered yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from terrarium.core.message import Message, TextBlock, ToolUseBlock, Usage
+from terrarium.core.model import Completion
+from terrarium.core.tool import Tool
+from terrarium.testing import check_model
+
+
+class Parrot:
+    """A model that uses its first tool once, and else repeats what it was told."""
+
+    name = "parrot"
+
+    async def generate(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Completion:
+        if tools and messages[-1].role == "user":
+            use = ToolUseBlock("call_1", tools[0].name, {"word": messages[-1].text})
+            return self.change(Completion(Message("assistant", [use]), "tool_use", Usage(3, 1)))
+        return self.change(Completion(Message("assistant", [TextBlock(messages[-1].text)]), "end", Usage(3, 1)))
+
+    def change(self, completion: Completion) -> Completion:
+        return completion
+
+    async def close(self) -> None: ...
+
+
+def test_a_small_model_keeps_it():
+    check_model(Parrot)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: None, "NoneType, not a Completion"),
+        (lambda c: replace(c, message=Message("user", "x")), "not the assistant's"),
+        (lambda c: replace(c, stop="tired"), "no ModelStop"),
+        (lambda c: replace(c, stop="end"), "`tool_use` goes with tool calls"),
+        (lambda c: replace(c, usage=Usage(-1)), "whole numbers"),
+        (lambda c: replace(c, cost=-0.5), "the cost is negative"),
+        (
+            lambda c: replace(c, message=Message("assistant", [ToolUseBlock("", "look_up")]), stop="tool_use"),
+            "not on offer|id of its own",
+        ),
+    ],
+)
+def test_the_suite_names_the_broken_clause(change: Any, told: str):
+    class Changed(Parrot):
+        def change(self, completion: Completion) -> Completion:
+            return change(completion)
+
+    with pytest.raises(AssertionError, match=told):
+        check_model(Changed)
