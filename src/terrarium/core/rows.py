@@ -7,12 +7,13 @@ stamps world time, writes the journal's `change` event, bumps the version and wa
 from __future__ import annotations
 
 import bisect
+import hashlib
 import json
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,14 @@ def _disk(error: Exception) -> bool:
         code = getattr(error, "sqlite_errorcode", None) or 0
         return code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
     return boundary_of(error) == "engine"
+
+
+def digest_rows(rows: Iterable[Row]) -> str:
+    """sha256 over canonical rows, in hexadecimal: equal states, equal digests."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(json.dumps([row.table, row.key, encode(row.fields)], sort_keys=True).encode("ascii"))
+    return total.hexdigest()
 
 
 def link_or_copy(source: Path, target: Path) -> None:

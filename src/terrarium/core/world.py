@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -25,7 +24,7 @@ from terrarium.core.errors import (
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import Program
 from terrarium.core.replay import Call, Cursor
-from terrarium.core.rows import Change, Row
+from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import Snapshots
@@ -136,7 +135,12 @@ class World:
             sandbox=lambda: self._sandbox(spec),
             command_timeout=self._command_timeout,
         )
-        await capability.open(site)
+        try:
+            await capability.open(site)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await capability.close()
+            raise
         self.capabilities[spec] = capability
         self._configs[spec] = config
         self._digested = None
@@ -288,12 +292,7 @@ class World:
         """The digest of every capability's canonical rows."""
         if self._digested is not None and self._digested[0] == self.version and self.traits.sees_writes:
             return self._digested[1]
-        found = {}
-        for spec, rows in self.rows().items():
-            total = hashlib.sha256()
-            for row in rows:
-                total.update(json.dumps([row.table, row.key, encode(row.fields)], sort_keys=True).encode("ascii"))
-            found[spec] = total.hexdigest()
+        found = {spec: digest_rows(rows) for spec, rows in self.rows().items()}
         self._digested = (self.version, found)
         return found
 
