@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -126,7 +126,7 @@ class Deaf(Hostile):
 class Prying(Hostile):
     """Looks at everything its seat leads to by public names."""
 
-    seen: list[str] = []
+    seen: ClassVar[list[str]] = []
 
     async def act(self, instruction: Any, seat: Any, resumed: bool = False) -> Any:
         from terrarium.core.agent import Reply
