@@ -210,6 +210,7 @@ class Rows:
         # A crash is mended from the last snapshot, never from this file: it needs no journal or sync of its own.
         file.execute("PRAGMA journal_mode = MEMORY")
         file.execute("PRAGMA synchronous = OFF")
+        file.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._file = file
         return file
 

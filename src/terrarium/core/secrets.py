@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ _SHORTEST = 6  # a shorter value would be found by chance in honest text
 _NAME = re.compile(r"(^|_|-)(api_?key|key|token|secret|password|passwd|credentials?|auth)($|_|-)", re.IGNORECASE)
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Whether a setting or variable of that name holds a secret: `api_key`, `OPENAI_API_KEY`, `password`, ..."""
     return _NAME.search(name) is not None

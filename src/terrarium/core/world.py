@@ -98,6 +98,7 @@ class World:
         self._digested: tuple[int, dict[str, str]] | None = None
         self._saved_cost = _FIRST_COST
         self._saved_at = time.monotonic()
+        self._saved: tuple[tuple[int, int], str, dict[str, str]] | None = None
 
     # -- capabilities ---------------------------------------------------------------------------------------------
 
@@ -317,16 +318,21 @@ class World:
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 
-    async def snapshot(self, final: bool = False) -> str | None:
+    async def snapshot(self, final: bool = False, turn: bool = False) -> str | None:
         """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved.
 
         Args:
             final: The program has ended; nothing follows but the verdict.
+            turn: A turn has ended; its event says nothing of the rows, as it may not have been stored at all.
         """
         if not self._saves():
             return None
-        name, digests = await self._store()
-        self._mark(name, {"rows": digests, **({"final": True} if final else {})}, sync=not final)
+        now = (self.version, self.clock.micros)
+        if not final or self._saved is None or self._saved[0] != now:  # else what follows is only the verdict
+            self._saved = (now, *await self._store())
+        name, digests = self._saved[1:]
+        told: dict[str, Value] = {"rows": digests, "final": True} if final else {"rows": digests}
+        self._mark(name, {} if turn else told, sync=not final)
         return name
 
     def _saves(self) -> bool:
@@ -365,16 +371,11 @@ class World:
         """The snapshot of a resume point: at a turn's end stored when 20 times the cost of the last has passed."""
         if not self._saves():
             return None
-        if when == "always":
-            return self.snapshot()
-        if self._mode == "every-turn" or time.monotonic() - self._saved_at >= 20 * self._saved_cost:
-            return self._snapshot_turn()
+        rested = time.monotonic() - self._saved_at >= 20 * self._saved_cost
+        if when == "always" or self._mode == "every-turn" or rested:
+            return self.snapshot(turn=when == "turn")
         self._mark(None, {})
         return None
-
-    async def _snapshot_turn(self) -> None:
-        name, _ = await self._store()
-        self._mark(name, {})
 
     async def load(self, name: str) -> dict[str, Value]:
         """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
