@@ -393,8 +393,7 @@ class World:
         for spec, config in state["capabilities"]:
             await self.acquire(spec, decode(config))
         self.version = state["version"]
-        carried: dict[str, Value] = decode(state["carry"])
-        return carried
+        return dict(decode(state["carry"]))
 
 
 async def _nothing(number: int) -> None:
