@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -110,8 +113,8 @@ def _print_end(console: Console, told: Mapping[str, Any]) -> None:
         own = [one for one in told["results"] if not one["baseline"]] or told["results"]
         worst = min(own, key=lambda one: bool(one["passed"]))
         console.print(f"run: {told['folder']}", soft_wrap=True)
-        console.print(f"     terrarium show {folder}", soft_wrap=True)
-        console.print(f"     terrarium show {folder} {worst['id'][:SHORT]}", soft_wrap=True)
+        console.print(f"     {_own_name()} show {folder}", soft_wrap=True)
+        console.print(f"     {_own_name()} show {folder} {worst['id'][:SHORT]}", soft_wrap=True)
 
 
 def trials_table(rows: Sequence[Mapping[str, Any]], short: int = SHORT) -> Table:
@@ -153,3 +156,11 @@ def broken(entry: Mapping[str, str]) -> Text:
 def plain(text: str, width: int = 200, style: str = "") -> Text:
     """One safe line of foreign text, never read as markup."""
     return Text(one_line(str(text), width), style)
+
+
+def _own_name() -> str:
+    """How the reader can call this command again: by its name, or by the path it was called with."""
+    called = Path(sys.argv[0])
+    if shutil.which("terrarium") is None and called.name == "terrarium":
+        return shlex.quote(str(called))
+    return "terrarium"
