@@ -153,3 +153,13 @@ def test_a_full_disk_ends_in_records_or_messages_never_in_a_hang(task, tmp_path)
         assert result.exit_code == 1
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_listener_that_fails_harms_no_trial(task, tmp_path):
+    def fail(_data: object) -> None:
+        raise OSError("no space left behind the terminal")
+
+    job = Job(_config(task, tmp_path / "run", 4))
+    for event in ("started", "progress", "finished"):
+        job.on(event, fail)
+    _all_scored(asyncio.run(asyncio.wait_for(job.run(), 60)), 4)

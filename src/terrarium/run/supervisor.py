@@ -102,7 +102,7 @@ class Supervisor:
         self._concurrent = concurrent or 4 * self._workers
         self._workers = min(self._workers, self._concurrent)
         self._retry = retry or RetryConfig()
-        self._listener = listener
+        self._listener = _undisturbed(listener)
         self._hands: list[Hand] = []
         self._queue: deque[Order] = deque()
         self._results: dict[str, TrialResult] = {}
@@ -208,18 +208,21 @@ class Supervisor:
         hand = Hand(process, share, time.monotonic())
         self._hands.append(hand)
         hand_task = asyncio.create_task(self._listen(hand))
-        hand_task.add_done_callback(lambda task: task.exception())
+        hand_task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return hand
 
     async def _listen(self, hand: Hand) -> None:
         assert hand.process.stdout is not None
-        while line := await hand.process.stdout.readline():
-            hand.heard = time.monotonic()
-            try:
-                told = json.loads(line)
-            except ValueError:
-                continue
-            self._hear(hand, told)
+        try:
+            while line := await hand.process.stdout.readline():
+                hand.heard = time.monotonic()
+                try:
+                    told = json.loads(line)
+                except ValueError:
+                    continue
+                self._hear(hand, told)
+        except Exception as error:  # nobody listens to it any more
+            hand.kill(f"the supervisor could not follow it: {type(error).__name__}: {error}")
         await hand.process.wait()
         self._hands.remove(hand)
         await self._lost(hand)
@@ -340,6 +343,16 @@ class Supervisor:
                 journal.close()
                 shutil.rmtree(tries[-1] / "world", ignore_errors=True)
             self._run.record(result)
+
+
+def _undisturbed(listener: Listener) -> Listener:
+    """A listener whose failure (a closed terminal, a full disk behind it) does not end the run."""
+
+    def tell(event: str, data: Mapping[str, Any]) -> None:
+        with contextlib.suppress(Exception, SystemExit):  # rich exits where its pipe is closed
+            listener(event, data)
+
+    return tell
 
 
 def _fault(kind: str, message: str, boundary: str) -> dict[str, Any]:
