@@ -162,10 +162,10 @@ def test_bad_environments_are_refused(box: Box, env: Any) -> None:
 
 
 def test_where_it_runs(box: Box) -> None:
-    box.write("/work/f", b"1")
-    assert box.out("pwd; ls", cwd="/work") == "/work\nf\n"
+    box.write("/desk/f", b"1")
+    assert box.out("pwd; ls", cwd="/desk") == "/work\nf\n"
     assert box.sh("pwd", cwd="/nope").exit_code == 1
-    assert box.sh("rm -r /work; ls; pwd; echo x > f; echo *", cwd="/work").stdout == "/work\n*\n"
+    assert box.sh("rm -r /work; ls; pwd; echo x > f; echo *", cwd="/desk").stdout == "/work\n*\n"
 
 
 def test_output_is_cut_at_one_mib_of_each_stream(box: Box) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-from terrarium.agent.solution import Player, Solution
-from terrarium.core.agent import Reply, Seat
+from terrarium.agent.solution import PlayedAgent, Solution
 from terrarium.core.errors import ConfigError, unknown_key
-from terrarium.core.message import Message
 
 
-class ScriptedAgent:
+class ScriptedAgent(PlayedAgent):
     """Does what a script says and nothing else.
 
     Args:
@@ -26,34 +24,14 @@ class ScriptedAgent:
         ConfigError: The script is neither, or an entry of it is not understood.
     """
 
-    timing: ClassVar[Literal["fixed", "measured"]] = "fixed"
-
     def __init__(self, script: Solution | Sequence[Any]) -> None:
-        if callable(script):
-            self._player = Player(script, {}, "scripted")
-        elif not isinstance(script, str):
-            steps = [_step(entry, position) for position, entry in enumerate(script)]
-            self._player = Player(lambda seat: _play(seat, steps), {}, "scripted")
-        else:
+        if isinstance(script, str):
             raise ConfigError(f"a script is a list of tool calls and replies, or a generator function, not {script!r}")
-
-    async def open(self, seat: Seat) -> None:
-        """Nothing to prepare."""
-
-    async def act(self, instruction: Message, seat: Seat, resumed: bool = False) -> Reply:
-        """Play the script up to its next reply."""
-        return await self._player.act(instruction, seat)
-
-    def save(self) -> bytes | None:
-        """A generator cannot be saved: only turn boundaries can be resumed."""
-        return None
-
-    def load(self, memory: bytes) -> None:
-        """Nothing is ever saved."""
-
-    async def close(self) -> None:
-        """End the script's thread."""
-        self._player.close()
+        if callable(script):
+            super().__init__(script, {}, "scripted")
+            return
+        steps = [_step(entry, position) for position, entry in enumerate(script)]
+        super().__init__(lambda seat: _play(seat, steps), {}, "scripted")
 
 
 def _step(entry: Any, position: int) -> tuple[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from terrarium.agent.thread import AgentThread
 from terrarium.core.agent import Reply, Seat
@@ -120,3 +120,30 @@ class Player:
     def close(self) -> None:
         """End the thread."""
         self._thread.stop()
+
+
+class PlayedAgent:
+    """An agent that plays one solution: what the oracle and the scripted agent have in common."""
+
+    timing: ClassVar[Literal["fixed", "measured"]] = "fixed"
+
+    def __init__(self, solution: Solution, params: dict[str, Value], model: str) -> None:
+        self._player = Player(solution, params, model)
+
+    async def open(self, seat: Seat) -> None:
+        """Nothing to prepare."""
+
+    async def act(self, instruction: Message, seat: Seat, resumed: bool = False) -> Reply:
+        """Play the solution up to its next `yield`."""
+        return await self._player.act(instruction, seat)
+
+    def save(self) -> bytes | None:
+        """A generator cannot be saved: only turn boundaries can be resumed."""
+        return None
+
+    def load(self, memory: bytes) -> None:
+        """Nothing is ever saved."""
+
+    async def close(self) -> None:
+        """End the solution's thread."""
+        self._player.close()

@@ -57,7 +57,7 @@ class Limits:
                 continue
             if entry.name.endswith("_cost"):
                 span_micros(value)
-            elif isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
                 raise ConfigError(f"limits.{entry.name} must be a number above zero, not {value!r}")
 
     def costs(self) -> Costs:

@@ -15,7 +15,6 @@ from terrarium.core.task import Entry, Task
 from terrarium.core.values import canonical
 from terrarium.task import module
 
-METRICS = ("mean", "max", "min", "sum")
 _METADATA = ("name", "author", "difficulty", "category", "tags", "description", "version", "split")
 _SKIPPED = ("__pycache__", ".git", ".venv", "node_modules", "outputs")
 
