@@ -194,7 +194,7 @@ def test_a_local_name_that_is_not_utf8_is_refused(desk: Desk, tmp_path: Path) ->
 def test_exec(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "site", workdir="/desk", env={"A": "1", "B": "2"})
     assert desk.shell.exec("pwd; echo $A$B > f; exit") == ExecResult(2, "", desk.shell.exec("exit").stderr)
-    assert desk.shell.exec("pwd; echo $A$B | tee f", env={"B": "3"}) == ExecResult(0, "/work\n13\n", "")
+    assert desk.shell.exec("pwd; echo $A$B | tee f", env={"B": "3"}) == ExecResult(0, "/desk\n13\n", "")
     assert desk.shell.exec(["cat", "f"]).stdout == "13\n"
     assert desk.fs.read_text("f") == desk.fs.read_text("/desk/f")
     assert desk.shell.exec("false | true; nope", timeout=1.0).exit_code == 127

@@ -163,9 +163,9 @@ def test_bad_environments_are_refused(box: Box, env: Any) -> None:
 
 def test_where_it_runs(box: Box) -> None:
     box.write("/desk/f", b"1")
-    assert box.out("pwd; ls", cwd="/desk") == "/work\nf\n"
+    assert box.out("pwd; ls", cwd="/desk") == "/desk\nf\n"
     assert box.sh("pwd", cwd="/nope").exit_code == 1
-    assert box.sh("rm -r /work; ls; pwd; echo x > f; echo *", cwd="/desk").stdout == "/work\n*\n"
+    assert box.sh("rm -r /desk; ls; pwd; echo x > f; echo *", cwd="/desk").stdout == "/desk\n*\n"
 
 
 def test_output_is_cut_at_one_mib_of_each_stream(box: Box) -> None:
