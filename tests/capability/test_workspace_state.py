@@ -11,9 +11,9 @@ from workspace_desk import Desk, run
 
 from terrarium.capability.workspace import Workspace
 from terrarium.core.capability import Traits
-from terrarium.core.clock import START, Clock
+from terrarium.core.clock import START
 from terrarium.core.errors import ConfigError, SandboxFault, Unsupported
-from terrarium.core.sandbox import ExecResult, Feature, Sandbox
+from terrarium.core.sandbox import ExecResult, Feature, Ground, Sandbox
 from terrarium.sandbox.memory import MemorySandbox
 
 
@@ -134,7 +134,7 @@ class BlindSandbox:
     deterministic: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self.inner = MemorySandbox(Clock())
+        self.inner = MemorySandbox(Ground())
         self.open = self.inner.open
         self.read = self.inner.read
         self.write = self.inner.write

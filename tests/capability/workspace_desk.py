@@ -9,6 +9,7 @@ from terrarium.capability.workspace import Workspace
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
 from terrarium.core.rows import Change, Row
+from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
 from terrarium.core.tool import Tool
 from terrarium.sandbox.memory import MemorySandbox
@@ -38,7 +39,7 @@ class Desk:
             changed=self.changes.append,
             actor=lambda: self.who,
             wait=run,
-            sandbox=lambda: MemorySandbox(self.clock),
+            sandbox=lambda: MemorySandbox(Ground(self.clock)),
         )
         run(self.workspace.open(self.site))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from terrarium.core.clock import Clock
 from terrarium.core.registry import TABLES, find
+from terrarium.core.sandbox import Ground
 from terrarium.sandbox.memory import MemorySandbox
 from terrarium.testing import check_sandbox
 
@@ -19,7 +19,7 @@ def test_every_sandbox(name: str):
         importlib.import_module(TABLES["sandbox"][name].partition(":")[0])
     except ImportError as error:
         pytest.skip(f"not there yet: {error}")
-    check_sandbox(lambda: find("sandbox", name)(clock=Clock()))
+    check_sandbox(lambda: find("sandbox", name)(Ground()))
 
 
 class Textual(MemorySandbox):
@@ -49,4 +49,4 @@ class Forgetful(MemorySandbox):
 )
 def test_the_suite_names_the_broken_clause(kind, told):
     with pytest.raises(AssertionError, match=told):
-        check_sandbox(lambda: kind(Clock()))
+        check_sandbox(lambda: kind(Ground()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from terrarium.core.clock import Clock
 from terrarium.core.rows import Change, Row
-from terrarium.core.sandbox import ExecResult
+from terrarium.core.sandbox import ExecResult, Ground
 from terrarium.sandbox.memory import MemorySandbox
 
 
@@ -21,7 +21,7 @@ class Box:
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.changes: list[Change] = []
-        self.sandbox = MemorySandbox(self.clock, self.changes.append, lambda: "alice")
+        self.sandbox = MemorySandbox(Ground(self.clock, changed=self.changes.append, actor=lambda: "alice"))
         run(self.sandbox.open(folder))
 
     def sh(self, command: str | list[str], **more: Any) -> ExecResult:

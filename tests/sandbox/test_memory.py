@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from memory_box import Box, run
 
-from terrarium.core.clock import START, Clock
+from terrarium.core.clock import START
 from terrarium.core.errors import NotFound, Refused, SandboxFault
 from terrarium.core.registry import find
 from terrarium.core.rows import Change, Row
-from terrarium.core.sandbox import FILE_LIMIT, Sandbox
+from terrarium.core.sandbox import FILE_LIMIT, Ground, Sandbox
 from terrarium.core.values import to_micros
 from terrarium.sandbox.memory import MemorySandbox
 from terrarium.sandbox.tinyshell import tree as tree_module
@@ -29,7 +29,7 @@ def box(tmp_path: Path) -> Box:
 def test_it_is_the_sandbox_called_memory(box: Box) -> None:
     contract: Sandbox = box.sandbox
     assert find("sandbox", "memory") is MemorySandbox
-    assert contract.supports == {"snapshot", "shell", "at_once"}
+    assert contract.supports == {"snapshot", "at_once"}
     assert contract.deterministic
 
 
@@ -233,7 +233,7 @@ def test_an_objection_to_a_change_is_not_swallowed_by_the_shell(tmp_path: Path) 
     def refuse(change: Change) -> None:
         raise RuntimeError("no writing now")
 
-    sandbox = MemorySandbox(Clock(), refuse)
+    sandbox = MemorySandbox(Ground(changed=refuse))
     run(sandbox.open(tmp_path / "box"))
     with pytest.raises(RuntimeError, match="no writing now"):
         run(sandbox.exec("echo 1 > /f || true"))
@@ -305,4 +305,4 @@ def test_a_folder_with_something_else_in_it_cannot_be_opened(tmp_path: Path) -> 
     with pytest.raises(SandboxFault):
         Box(tmp_path)
     with pytest.raises(SandboxFault, match="not open"):
-        run(MemorySandbox(Clock()).read("/f"))
+        run(MemorySandbox(Ground()).read("/f"))

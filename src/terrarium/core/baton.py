@@ -25,6 +25,19 @@ class Baton:
         finally:
             self.drop()
 
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Let others hold the baton for the length of a block, then take it back; nothing where nobody holds it."""
+        holder = self.holder
+        if holder is None:
+            yield
+            return
+        self.drop()
+        try:
+            yield
+        finally:
+            await self.take(holder)
+
     async def take(self, holder: str) -> None:
         """Wait for the baton."""
         await self._lock.acquire()

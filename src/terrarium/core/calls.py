@@ -19,6 +19,7 @@ from terrarium.core.errors import (
     WrongThread,
 )
 from terrarium.core.journal import EventKind, Journal
+from terrarium.core.patience import Patience
 from terrarium.core.program import AsyncProgram, Program
 from terrarium.core.replay import Call, Cursor, Live, Outcome
 from terrarium.core.turnstile import Turnstile
@@ -78,6 +79,7 @@ class Calls:
         self._tasks: dict[Any, int] = {}
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._holds = True
+        self.patience = Patience(baton, callbacks)
 
     def attach(self, program: Program) -> None:
         """Make `program` the one whose thread may call. It begins with the baton."""
@@ -188,10 +190,20 @@ class Calls:
             self._journal.append(EventKind.RAISE, PROGRAM, data, cause=number)
         return error
 
+    def run_command(self, work: Coroutine[Any, Any, Any]) -> Value:
+        """Have a command or a statement done for the program, which passes the baton on meanwhile.
+
+        Inside a callback or a condition it is somebody else's step that lends the baton.
+
+        Raises:
+            ReentrantCall: There is no program whose thread could wait.
+        """
+        if self._callbacks.depth or self._callbacks.testing:
+            return self.block(self.patience.running(work))
+        return self.wait(self.patience.follow(work))
+
     def wait(self, work: Coroutine[Any, Any, Any], number: int = 0) -> Value:
         """Pass the baton on while the engine does `work`.
-
-        Inside a callback or a condition somebody else's step holds it: then it stays where it is.
 
         Args:
             work: What to wait for.
@@ -200,8 +212,6 @@ class Calls:
         Raises:
             ReentrantCall: There is no program whose thread could wait.
         """
-        if self._callbacks.depth or self._callbacks.testing:
-            return self.block(work)
 
         async def passing() -> Value:
             self._turnstile.join(number)

@@ -6,14 +6,17 @@ agents get. Its rows are its state as data, for digests, diffs and checks.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError
+from terrarium.core.network import Caller, Network
 from terrarium.core.rows import Change, Row, Rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
@@ -52,6 +55,8 @@ class Access:
 
     mode: Literal["read", "write"]
     notifies: str | None = None
+    fact: bool = False
+    """It is a property: read without being called."""
 
 
 def reads(method: F) -> F:
@@ -84,8 +89,14 @@ def writes(*, notifies: str | None = None, silent: bool = False) -> Callable[[F]
 class Site:
     """Where a capability stands: what the world gives it.
 
-    `wait` runs a coroutine of the engine from an admin method (a command, a statement) and gives its result; meanwhile
-    others may hold the baton. `actor` says who is writing.
+    Attributes:
+        wait: From an admin method: have a command or statement done on the engine's loop, and give its result.
+            Meanwhile others may hold the baton, and after 10 s of wall time the clock follows the wall.
+        running: The same from a tool, which runs on the engine's loop already: `await site.running(work)`.
+        block: From an admin method: have something short done on the engine's loop while the baton stays.
+        request: `async with site.request(caller):` around what one request of a service does: it holds the baton, the
+            caller is who acts, and conditions are looked at afterwards.
+        actor: Says who is writing.
     """
 
     name: str
@@ -98,6 +109,10 @@ class Site:
     actor: Callable[[], str]
     wait: Callable[[Coroutine[Any, Any, Any]], Any]
     sandbox: Callable[[], Sandbox]
+    network: Network = field(default_factory=Network)
+    running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
+    block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
+    request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
     command_timeout: float = 120.0
     stores: list[Rows] = field(default_factory=list)
 
@@ -150,9 +165,11 @@ def admin_methods(capability: object) -> dict[str, Access]:
     """The admin face: every marked public method, faces such as `fs` included as `fs.write_file`."""
     found: dict[str, Access] = {}
     for name in sorted(dir(type(capability))):
-        access = getattr(getattr(type(capability), name, None), "__access__", None)
+        method = getattr(type(capability), name, None)
+        fact = isinstance(method, property)
+        access = getattr(method.fget if isinstance(method, property) else method, "__access__", None)
         if isinstance(access, Access) and not name.startswith("_"):
-            found[name] = access
+            found[name] = replace(access, fact=fact)
     for face in getattr(capability, "faces", ()):
         for name, access in admin_methods(getattr(capability, face)).items():
             found[f"{face}.{name}"] = access

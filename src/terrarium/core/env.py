@@ -203,7 +203,7 @@ class Face:
         if name.startswith("_"):
             raise AttributeError(name)
         world, spec, path = self._world, self._spec, self._prefix + name
-        known = world.bound.get(f"{spec}.{path}")
+        known = world.paths.bound.get(f"{spec}.{path}")
         if known is not None:
             return known
         capability = world.capability(spec)
@@ -212,6 +212,8 @@ class Face:
         methods = admin_methods(capability)
         if path not in methods:
             raise AttributeError(f"{spec} has no {path!r}; it has: {', '.join(sorted(methods))}")
+        if methods[path].fact:
+            return world.call(Call(f"env.{spec}.{path}", {}))
         function: Any = capability
         for part in path.split("."):
             function = getattr(function, part)
@@ -233,7 +235,7 @@ class Face:
 
         call.__name__ = name
         call.__doc__ = function.__doc__
-        world.bound[f"{spec}.{path}"] = call
+        world.paths.bound[f"{spec}.{path}"] = call
         return call
 
 

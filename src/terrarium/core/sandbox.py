@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
+from terrarium.core.clock import Clock
+from terrarium.core.network import Network
+from terrarium.core.rows import Change
 from terrarium.core.values import record
 
 Feature = Literal[
@@ -27,6 +31,52 @@ class ExecResult:
     stdout: str
     stderr: str
     truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What everything in one sandbox may use together; None means no cap of its own.
+
+    Attributes:
+        cpus: Cores.
+        cpu_seconds: Processor time of all its processes.
+        memory: Bytes of all its processes, with its temporary file systems.
+        processes: Processes and threads.
+        disk: Bytes of the files it has written.
+        files: Files and folders it has made.
+    """
+
+    cpus: float | None = None
+    cpu_seconds: float | None = None
+    memory: int | None = 2 * 1024**3
+    processes: int | None = 512
+    disk: int | None = 4 * 1024**3
+    files: int | None = 500_000
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the engine gives a sandbox to stand on. A sandbox is made as `Kind(ground)`.
+
+    Attributes:
+        clock: World time.
+        name: Of the sandbox in its world, such as `workspace`.
+        agent: Whose it is; None: nobody's in particular.
+        network: The network of its world; None: it is alone.
+        caps: What it may use.
+        settings: What the task or the job says of this kind of sandbox.
+        changed: Called with every change, before it is stored, by a sandbox that the engine emulates.
+        actor: Says who is writing.
+    """
+
+    clock: Clock = field(default_factory=Clock)
+    name: str = "workspace"
+    agent: str | None = None
+    network: Network | None = None
+    caps: Caps = field(default_factory=Caps)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    changed: Callable[[Change], None] = lambda change: None
+    actor: Callable[[], str] = lambda: "task"
 
 
 class Sandbox(Protocol):
@@ -61,6 +111,37 @@ class Sandbox(Protocol):
             CommandTimeout: It ran longer than `timeout` seconds of wall time; its whole process tree is gone.
             SandboxFault: It could not be started.
         """
+        ...
+
+    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+        """Run text in the sandbox's one lasting shell: folder, variables and functions stay for the next call.
+
+        Raises:
+            CommandTimeout: It ran longer than `timeout` seconds of wall time; the shell and all it started are gone,
+                and the next call begins with a new one.
+            SandboxFault: It could not be started.
+            Unsupported: There is no lasting shell (`shell` is not in `supports`).
+        """
+        ...
+
+    async def listen(self, address: str, port: int) -> socket.socket:
+        """A listening socket inside the sandbox; see `terrarium.core.network.Member`.
+
+        Raises:
+            Unsupported: It has no network.
+        """
+        ...
+
+    async def dial(self, address: str, port: int) -> socket.socket:
+        """A socket connected to a port inside the sandbox; see `terrarium.core.network.Member`.
+
+        Raises:
+            Unsupported: It has no network.
+        """
+        ...
+
+    async def name_hosts(self, hosts: str) -> None:
+        """Replace its hosts file; see `terrarium.core.network.Member`."""
         ...
 
     async def read(self, path: str) -> bytes:

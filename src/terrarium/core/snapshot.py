@@ -7,13 +7,35 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from terrarium.core.errors import EngineFault
 
 STATE_FILE = "world.json"
+FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
+
+SnapshotMode = Literal["auto", "every-turn", "never"]
+
+
+class Cadence:
+    """How often a world is saved at the ends of turns: `auto` at most 5 % of the time, `every-turn`, or `never`."""
+
+    def __init__(self, mode: SnapshotMode) -> None:
+        self.mode = mode
+        self._cost = FIRST_COST
+        self._at = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the end of a turn is saved: 20 times the cost of the last snapshot has passed since then."""
+        return self.mode == "every-turn" or time.monotonic() - self._at >= 20 * self._cost
+
+    def saved(self, began: float) -> None:
+        """A snapshot that was begun at `began`, by `time.monotonic`, is done."""
+        self._at = time.monotonic()
+        self._cost = self._at - began
 
 
 class Snapshots:

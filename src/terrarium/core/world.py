@@ -5,35 +5,34 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from terrarium.core.baton import PROGRAM, Baton
 from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
-from terrarium.core.capability import Capability, Site, Traits, admin_methods, check_name
+from terrarium.core.capability import Capability, Site, Traits, check_name
 from terrarium.core.clock import Clock
 from terrarium.core.errors import (
     CapabilityFault,
     CapabilityMissing,
     Refused,
+    TerrariumError,
     WorldClosed,
     WriteInCondition,
 )
 from terrarium.core.journal import EventKind, Journal
+from terrarium.core.network import Caller, Network, Service
+from terrarium.core.paths import Paths
 from terrarium.core.program import Program
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
-from terrarium.core.snapshot import Snapshots
+from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
 from terrarium.core.turnstile import Turnstile
 from terrarium.core.values import Value, decode, encode
-
-_FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
-
-SnapshotMode = Literal["auto", "every-turn", "never"]
 
 
 class World:
@@ -79,25 +78,22 @@ class World:
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
-        self.bound: dict[str, Callable[..., Any]] = {}
-        """Admin methods as `env` offers them, by `spec.method`."""
+        self.paths = Paths(self.capability)
         self.run_queued: Callable[[int], Awaitable[None]] = _nothing
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
+        self.network = Network(self._service_failed)
         self.baton = Baton()
         self.turnstile = Turnstile()
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
-        self.calls = Calls(journal, self.callbacks, self.baton, self.turnstile, self._resolve, self._save, cursor)
+        self.calls = Calls(journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self._save, cursor)
         self._snapshots = snapshots
-        self._mode = mode
+        self._cadence = Cadence(mode)
         self._command_timeout = command_timeout
         self._opener = opener
         self._sandbox = sandbox
         self._configs: dict[str, Mapping[str, Value]] = {}
-        self._handlers: dict[str, Handler] = {}
         self._past: dict[str, Capability] = {}
         self._digested: tuple[int, dict[str, str]] | None = None
-        self._saved_cost = _FIRST_COST
-        self._saved_at = time.monotonic()
         self._saved: tuple[tuple[int, int], str, dict[str, str]] | None = None
 
     # -- capabilities ---------------------------------------------------------------------------------------------
@@ -132,8 +128,12 @@ class World:
             agents=self.agents,
             changed=lambda change: self.changed(spec, change),
             actor=self.actor,
-            wait=self.calls.wait,
+            wait=self.calls.run_command,
+            running=self.calls.patience.running,
+            block=self.calls.block,
+            request=self.request,
             sandbox=lambda: self._sandbox(spec),
+            network=self.network,
             command_timeout=self._command_timeout,
         )
         try:
@@ -156,7 +156,7 @@ class World:
         await self.capability(spec).close()
         del self.capabilities[spec], self._configs[spec]
         self._digested = None
-        self._unhandle(spec)
+        self.paths.forget(spec)
         self.callbacks.blind = not self.traits.sees_writes
         shutil.rmtree(self.folder / spec, ignore_errors=True)
 
@@ -189,6 +189,7 @@ class World:
             CapabilityFault: One could not be closed; the others were.
         """
         self.calls.closed = True
+        await self.network.close()
         closing, self.capabilities = self.capabilities, {}
         first: Exception | None = None
         for spec in reversed(closing):
@@ -219,37 +220,21 @@ class World:
 
     def handle(self, path: str, handler: Handler) -> None:
         """Put `handler` behind `path`."""
-        self._handlers[path] = handler
+        self.paths.put(path, handler)
 
     def attach(self, program: Program) -> None:
         """Make `program` the one whose thread may use this world; it begins with the baton."""
         self.calls.attach(program)
 
-    def _unhandle(self, spec: str) -> None:
-        self._handlers = {path: h for path, h in self._handlers.items() if not path.startswith(f"env.{spec}.")}
-        self.bound = {path: method for path, method in self.bound.items() if not path.startswith(f"{spec}.")}
-
-    def _resolve(self, path: str) -> Handler:
-        found = self._handlers.get(path)
-        if found is None:
-            _, spec, method = path.split(".", 2)
-            capability = self.capability(spec)
-            access = admin_methods(capability)[method]
-            function: Any = capability
-            for part in method.split("."):
-                function = getattr(function, part)
-            found = self._handlers[path] = Handler(lambda _number, **args: function(**args), access.mode)
-        return found
-
     def remember(self, spec: str, config: Mapping[str, Value]) -> None:
         """On a replay: a capability came; it may have gone again before the snapshot, but its signatures are known."""
         self._past[spec] = self.capabilities.get(spec) or self._opener(spec, config)
-        self._unhandle(spec)
+        self.paths.forget(spec)
 
     def forget(self, spec: str) -> None:
         """On a replay: a capability went."""
         self._past.pop(spec, None)
-        self._unhandle(spec)
+        self.paths.forget(spec)
 
     async def pass_time_and_turns(self, number: int, target: int) -> None:
         """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued."""
@@ -268,6 +253,18 @@ class World:
                 await self.callbacks.pass_time(max(0, stop - self.clock.micros), pausing=True)
             if self.clock.micros >= target:
                 return
+
+    @contextlib.asynccontextmanager
+    async def request(self, caller: Caller) -> AsyncIterator[None]:
+        """One request of a service: the baton is held in the caller's name, and conditions are looked at afterwards."""
+        async with self.baton.hold(caller.name):
+            yield
+            await self.callbacks.settle()
+
+    def _service_failed(self, service: Service, error: Exception) -> None:
+        data = {"service": f"{service.host}:{service.port}", "type": type(error).__name__, "message": str(error)}
+        with contextlib.suppress(TerrariumError):
+            self.journal.append(EventKind.ERROR, "world", data)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -336,11 +333,11 @@ class World:
         return name
 
     def _saves(self) -> bool:
-        return self._snapshots is not None and self._mode != "never" and self.traits.snapshots
+        return self._snapshots is not None and self._cadence.mode != "never" and self.traits.snapshots
 
     async def _store(self) -> tuple[str, dict[str, str]]:
         assert self._snapshots is not None
-        started = time.monotonic()
+        began = time.monotonic()
         state = {
             "clock": self.clock.micros,
             "rng": self.rng.save(),
@@ -356,8 +353,7 @@ class World:
 
         digests = self.digests()
         name = await self._snapshots.put(state, digests, save)
-        self._saved_at = time.monotonic()
-        self._saved_cost = self._saved_at - started
+        self._cadence.saved(began)
         return name, digests
 
     def _mark(self, name: str | None, data: Mapping[str, Value], sync: bool = True) -> None:
@@ -368,11 +364,10 @@ class World:
             self.journal.sync()
 
     def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
-        """The snapshot of a resume point: at a turn's end stored when 20 times the cost of the last has passed."""
+        """The snapshot of a resume point; at a turn's end not every one is stored."""
         if not self._saves():
             return None
-        rested = time.monotonic() - self._saved_at >= 20 * self._saved_cost
-        if when == "always" or self._mode == "every-turn" or rested:
+        if when == "always" or self._cadence.due():
             return self.snapshot(turn=when == "turn")
         self._mark(None, {})
         return None

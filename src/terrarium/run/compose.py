@@ -10,7 +10,7 @@ from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TerrariumError
 from terrarium.core.registry import find
-from terrarium.core.sandbox import Sandbox
+from terrarium.core.sandbox import Ground, Sandbox
 from terrarium.core.seeds import child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import Value
@@ -58,9 +58,14 @@ def sandboxes(world: Callable[[], World], clock: Clock) -> Callable[[str], Sandb
 
     def make(spec: str) -> Sandbox:
         here = world()
-        made: Sandbox = find("sandbox", "memory")(
-            clock=clock, changed=lambda change: here.changed(spec, change), actor=here.actor
+        ground = Ground(
+            clock=clock,
+            name=spec,
+            network=here.network,
+            changed=lambda change: here.changed(spec, change),
+            actor=here.actor,
         )
+        made: Sandbox = find("sandbox", "memory")(ground)
         return made
 
     return make

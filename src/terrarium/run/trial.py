@@ -131,7 +131,8 @@ class TrialRun:
             failure = await self._close(episode, world, folder, failure)
             if loaded is not None:
                 module.unload(loaded)
-        self._conclude(journal, verdict if failure is None else Verdict(), stop, failure)
+        measured = world is not None and world.calls.patience.measured
+        self._conclude(journal, verdict if failure is None else Verdict(), stop, failure, measured)
         totals = dict(vars(episode.totals)) if episode else {}
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
@@ -235,13 +236,16 @@ class TrialRun:
         shutil.rmtree(folder / "world", ignore_errors=True)
         return failure
 
-    def _conclude(self, journal: Journal, verdict: Verdict, stop: str, failure: dict[str, Any] | None) -> None:
+    def _conclude(
+        self, journal: Journal, verdict: Verdict, stop: str, failure: dict[str, Any] | None, measured: bool
+    ) -> None:
         try:
             if failure is not None:
                 aside = {"traceback": failure["traceback"]}
                 told = {key: failure[key] for key in ("type", "message", "boundary", "code")}
                 journal.append(EventKind.ERROR, "world", told, wall=aside)
-            journal.append(EventKind.STOP, "world", {"reason": stop})
+            timing = {"timing": "measured"} if measured else {}
+            journal.append(EventKind.STOP, "world", {"reason": stop, **timing})
             journal.append(EventKind.VERDICT, "world", {"verdict": verdict})
             journal.sync()
         except TerrariumError as error:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from terrarium.core.clock import Clock
-from terrarium.core.errors import CapabilityFault, Refused, SandboxFault
+from terrarium.core.errors import CapabilityFault, Refused, SandboxFault, Unsupported
 from terrarium.core.rows import Change, Fields, Row, Rows
-from terrarium.core.sandbox import FILE_LIMIT, SHOWN_LIMIT, ExecResult, Feature
+from terrarium.core.sandbox import FILE_LIMIT, SHOWN_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.tinyshell.run import run_line
 from terrarium.sandbox.tinyshell.tree import HOME, Tree, fault, resolve
 
@@ -28,23 +28,16 @@ class MemorySandbox:
     Not thread-safe: whoever holds the world's baton may use it.
 
     Args:
-        clock: World time, which files get and `date` shows.
-        changed: Called with every change, before it is stored.
-        actor: Says who is writing.
+        ground: World time, which files get and `date` shows; who is told of changes, and who makes them.
     """
 
-    supports: ClassVar[frozenset[Feature]] = frozenset({"snapshot", "shell", "at_once"})
+    supports: ClassVar[frozenset[Feature]] = frozenset({"snapshot", "at_once"})
     deterministic: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        clock: Clock,
-        changed: Callable[[Change], None] = lambda _: None,
-        actor: Callable[[], str] = lambda: "task",
-    ) -> None:
-        self._clock = clock
-        self._changed = changed
-        self._actor = actor
+    def __init__(self, ground: Ground) -> None:
+        self._clock = ground.clock
+        self._changed = ground.changed
+        self._actor = ground.actor
         self._tree: Tree | None = None
 
     def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
@@ -99,6 +92,33 @@ class MemorySandbox:
             _check_text(f"environment variable {name}", value)
         status, out, err = run_line(tree, command, folder, variables, stdin or b"")
         return ExecResult(status, _shown(out), _shown(err), max(len(out), len(err)) > SHOWN_LIMIT)
+
+    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+        """There is no lasting shell: each line is on its own.
+
+        Raises:
+            Unsupported: Always.
+        """
+        raise Unsupported("the memory sandbox has no lasting shell; use exec")
+
+    async def listen(self, address: str, port: int) -> socket.socket:
+        """There is no network.
+
+        Raises:
+            Unsupported: Always.
+        """
+        raise Unsupported("the memory sandbox has no network")
+
+    async def dial(self, address: str, port: int) -> socket.socket:
+        """There is no network.
+
+        Raises:
+            Unsupported: Always.
+        """
+        raise Unsupported("the memory sandbox has no network")
+
+    async def name_hosts(self, hosts: str) -> None:
+        """There is no network, and nobody to look up a name."""
 
     async def read(self, path: str) -> bytes:
         """The content of a file.

@@ -15,6 +15,7 @@ from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, Refused, TerrariumError, Unsupported
 from terrarium.core.registry import find
 from terrarium.core.rows import Change, Row
+from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, canonical, decode, encode
@@ -44,7 +45,7 @@ class _Stand:
             changed=self.changes.append,
             actor=lambda: "task",
             wait=wait,
-            sandbox=lambda: find("sandbox", "memory")(clock=self.clock, changed=self.changes.append),
+            sandbox=lambda: find("sandbox", "memory")(Ground(self.clock, changed=self.changes.append)),
         )
         wait(self.capability.open(site))
 
