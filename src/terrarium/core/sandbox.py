@@ -67,6 +67,7 @@ class Ground:
         settings: What the task or the job says of this kind of sandbox.
         changed: Called with every change, before it is stored, by a sandbox that the engine emulates.
         actor: Says who is writing.
+        keep: Whether its folder is used again after `close`.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -77,6 +78,7 @@ class Ground:
     settings: Mapping[str, object] = field(default_factory=dict)
     changed: Callable[[Change], None] = lambda change: None
     actor: Callable[[], str] = lambda: "task"
+    keep: bool = True
 
 
 class Sandbox(Protocol):

@@ -32,7 +32,7 @@ from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
 from terrarium.core.turnstile import Turnstile
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value, decode, dumps, encode
 
 
 class World:
@@ -51,6 +51,7 @@ class World:
         cursor: The journal of an earlier run, while it still has answers.
         last_moment: World time at which the trial's world time is used up, in microseconds.
         command_timeout: Wall time of one command or statement, in seconds.
+        keep: Whether the folder is used again once the world is closed.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class World:
         cursor: Cursor | None = None,
         last_moment: int | None = None,
         command_timeout: float = 120.0,
+        keep: bool = True,
     ) -> None:
         self.folder = folder
         self.clock = clock
@@ -89,6 +91,7 @@ class World:
         self._snapshots = snapshots
         self._cadence = Cadence(mode)
         self._command_timeout = command_timeout
+        self._keep = keep
         self._opener = opener
         self._sandbox = sandbox
         self._configs: dict[str, Mapping[str, Value]] = {}
@@ -135,6 +138,7 @@ class World:
             sandbox=lambda: self._sandbox(spec),
             network=self.network,
             command_timeout=self._command_timeout,
+            keep=self._keep,
         )
         try:
             await capability.open(site)
@@ -303,14 +307,13 @@ class World:
         if self.callbacks.testing:
             raise WriteInCondition(f"a condition wrote to {spec} ({change.table} {change.key!r}); conditions only look")
         blobs = self.journal.blobs
-        tree = {
-            "capability": spec,
-            "table": change.table,
-            "key": change.key,
-            "before": encode(change.before, blobs),
-            "after": change.tree or encode(change.after, blobs),
-        }
-        self.journal.append_encoded(EventKind.CHANGE, change.actor, tree, cause=self.callbacks.cause)
+        before = "null" if change.before is None else dumps(encode(change.before, blobs))
+        after = change.text or dumps(encode(change.after, blobs))
+        text = (
+            f'{{"capability":{dumps(spec)},"table":{dumps(change.table)},"key":{dumps(encode(change.key))},'
+            f'"before":{before},"after":{after}}}'
+        )
+        self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
         self.version += 1
 
     # -- snapshots ------------------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ def sandboxes(world: Callable[[], World], clock: Clock) -> Callable[[str], Sandb
             network=here.network,
             changed=lambda change: here.changed(spec, change),
             actor=here.actor,
+            keep=False,
         )
         made: Sandbox = find("sandbox", "memory")(ground)
         return made

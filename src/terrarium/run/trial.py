@@ -199,6 +199,7 @@ class TrialRun:
             mode=self.trial.snapshot,  # type: ignore[arg-type]
             cursor=cursor,
             command_timeout=task.limits.command_seconds,
+            keep=False,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
         made.append(world)

@@ -38,6 +38,7 @@ class MemorySandbox:
         self._clock = ground.clock
         self._changed = ground.changed
         self._actor = ground.actor
+        self._keep = ground.keep
         self._tree: Tree | None = None
 
     def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
@@ -51,7 +52,7 @@ class MemorySandbox:
             SandboxFault: The state cannot be read.
         """
         try:
-            store = Rows(folder, lambda change: self._changed(change))
+            store = Rows(folder, lambda change: self._changed(change), keep=self._keep)
         except CapabilityFault as error:
             raise SandboxFault(f"the memory sandbox cannot be opened: {error}") from error
         self._tree = Tree(store, self._clock, lambda: self._actor())
