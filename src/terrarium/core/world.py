@@ -44,7 +44,7 @@ class World:
         rng: Random streams, one for each capability.
         journal: Where everything is written down.
         opener: Makes the capability of a type, not yet open.
-        sandbox: Makes a sandbox for a capability that needs one, not yet open.
+        sandbox: Makes a sandbox for a capability of that name and settings, not yet open.
         agents: Names of the agents.
         snapshots: Where the world is saved; None: nowhere.
         mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
@@ -62,7 +62,7 @@ class World:
         rng: Rng,
         journal: Journal,
         opener: Callable[[str, Mapping[str, Value]], Capability],
-        sandbox: Callable[[str], Sandbox],
+        sandbox: Callable[[str, Mapping[str, Value]], Sandbox],
         agents: Sequence[str] = ("agent",),
         snapshots: Snapshots | None = None,
         mode: SnapshotMode = "auto",
@@ -135,7 +135,7 @@ class World:
             running=self.calls.patience.running,
             block=self.calls.block,
             request=self.request,
-            sandbox=lambda: self._sandbox(spec),
+            sandbox=lambda: self._sandbox(spec, config),
             network=self.network,
             command_timeout=self._command_timeout,
             keep=self._keep,

@@ -130,8 +130,8 @@ class MemorySandbox:
         """
         return self._opened().read(resolve(path))
 
-    async def write(self, path: str, content: bytes) -> None:
-        """Write a file; missing parents are made, its time is world time.
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Write a file, or make the folder of a path that ends with a slash; the time is world time.
 
         Raises:
             Refused: The path is a folder or goes through a file, the content is over 100 MiB, or there is no room.
@@ -140,7 +140,13 @@ class MemorySandbox:
             raise Refused(f"the content of a file is bytes, not {type(content).__name__}")
         if len(content) > FILE_LIMIT:
             raise fault("EFBIG", path)
-        self._opened().write(resolve(path), bytes(content))
+        tree, place = self._opened(), resolve(path)
+        if path.endswith("/") and not content:
+            tree.make_dirs(place)
+            return
+        tree.write(place, bytes(content))
+        if mode is not None:
+            tree.set(place, mode=mode & 0o777)
 
     async def list(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
