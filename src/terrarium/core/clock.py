@@ -150,6 +150,10 @@ class Schedule:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def last(self) -> int | None:
+        """When the last entry is due that is on the schedule now, or None where nothing is."""
+        return max((entry.time for entry in self._live.values()), default=None)
+
     def take(self, up_to: int) -> Entry | None:
         """Remove and return the first entry due at or before `up_to`; a repeating one is put back for its next time."""
         due = self.due()

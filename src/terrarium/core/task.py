@@ -127,6 +127,7 @@ class Entry:
         start: datetime = START,
         limits: Limits | None = None,
         baselines: Mapping[str, Expectation] | None = None,
+        notices: Sequence[str] = (),
     ) -> None:
         self.function = function
         self.capabilities = tuple(capabilities)
@@ -135,6 +136,7 @@ class Entry:
         self.start = start
         self.limits = limits or Limits()
         self.baselines = dict(baselines or {})
+        self.notices = tuple(notices)
         self.solutions: dict[str, Callable[..., Any]] = {}
         self.variants: Callable[[], Iterable[Mapping[str, Any]]] | None = None
         self.__name__ = getattr(function, "__name__", "task")
@@ -187,6 +189,7 @@ def entry(
     agents: Sequence[str] = ("agent",),
     clock: Moment | None = None,
     limits: Limits | Mapping[str, Any] | None = None,
+    notices: Sequence[str] = (),
     null: Expectation = "fail",
     random: Expectation = "fail",
 ) -> Callable[[Callable[..., Any]], Entry]:
@@ -200,6 +203,7 @@ def entry(
         agents: Names; with several, the program is called as `fn(env, agents, **params)`, a dict by name.
         clock: World time at which the world starts; by default Monday 2030-01-07 09:00 UTC.
         limits: Changes to the default limits.
+        notices: Capabilities of which agents are told at their next step when something concerns them, or `["all"]`.
         null: What an agent that does nothing must come to: `fail`, `pass` or `any`.
         random: What an agent that acts at random must come to.
 
@@ -214,6 +218,9 @@ def entry(
             raise unknown_key("capabilities_config", spec, capabilities)
     if not agents or isinstance(agents, str) or len(set(agents)) != len(agents):
         raise ConfigError(f"agents must be a list of different names, not {agents!r}")
+    for spec in (notices,) if isinstance(notices, str) else notices:
+        if isinstance(notices, str) or spec not in ("all", *capabilities, *(s.partition(":")[0] for s in capabilities)):
+            raise ConfigError(f"notices must be a list of this task's capabilities, or ['all'], not {notices!r}")
     for name, value in (("null", null), ("random", random)):
         if value not in ("fail", "pass", "any"):
             raise ConfigError(f"{name} must be 'fail', 'pass' or 'any', not {value!r}")
@@ -232,6 +239,7 @@ def entry(
             start,
             chosen,
             {"null": null, "random": random},
+            notices,
         )
 
     return make

@@ -201,6 +201,7 @@ class TrialRun:
             cursor=cursor,
             command_timeout=task.limits.command_seconds,
             keep=False,
+            notices=task.entry.notices,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
         made.append(world)
