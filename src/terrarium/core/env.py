@@ -9,11 +9,11 @@ import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from terrarium.core.calls import Handler
-from terrarium.core.clock import Moment, Span, moment_micros, span_micros
+from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.face import Face, Selector
 from terrarium.core.handle import AgentView
 from terrarium.core.heartbeat import TEXT, Asked, beats
@@ -39,6 +39,16 @@ class EnvClock:
     def now(self) -> datetime:
         """The present time of the world, in UTC."""
         return from_micros(self._world.now())
+
+    @property
+    def local(self) -> datetime:
+        """The present time of the world, in the task's time zone."""
+        return self.now.astimezone(self.zone)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The task's time zone, in which times without an offset are meant."""
+        return self._world.clock.zone
 
     def advance(self, span: Span) -> Any:
         """Let time pass; whatever becomes due happens on the way. Awaitable in an `async def` program.
@@ -135,7 +145,7 @@ class Env:
             ConfigError: No end, or a period of zero.
         """
         world = self._world
-        asked = beats(world.call, lambda: self.clock.now, agent, every, until, times, text, watch, relevant)
+        asked = beats(world.call, lambda: self.clock.local, agent, every, until, times, text, watch, relevant)
         return self._perform(asked)
 
     def webhook(
@@ -288,7 +298,7 @@ def install(world: World) -> None:
         await world.pass_time_and_turns(number, clock.micros + span_micros(span))
 
     async def advance_to(number: int, moment: Moment) -> None:
-        await world.pass_time_and_turns(number, moment_micros(moment, clock.micros))
+        await world.pass_time_and_turns(number, clock.moment(moment))
 
     async def webhook(_number: int, agent: str, url: str, body: str, timeout: float) -> Delivery:
         own = f"workspace:{agent}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def beats(
         raise ConfigError("a heartbeat needs an end: give either until=... or times=...")
     if period <= 0:
         raise ConfigError("a heartbeat needs a period above zero")
-    end = None if until is None else moment_micros(until, began)
+    end = None if until is None else moment_micros(until, began, now().tzinfo or UTC)
     done: list[Beat] = []
     due = began + period
     yield partial(call, Call("env.activity", {}))

@@ -12,7 +12,7 @@ from typing import Any
 from terrarium.core.agent import Agent, Notice, Reply, StopReason, TurnOver
 from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
-from terrarium.core.clock import Moment, Span, moment_micros, span_micros
+from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
 from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError, VerifierFault
 from terrarium.core.handle import AgentView
@@ -69,7 +69,10 @@ class Episode:
         self._secrets = secrets or Secrets()
         self._deadline = deadline
         self._progress = progress
-        self._seats = {name: TrialSeat(name, world, limits, self.totals, self._secrets) for name in agents}
+        self._seats = {
+            name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
+            for name, agent in agents.items()
+        }
         self._seated = {name: asyncio.Lock() for name in agents}
         self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
@@ -158,7 +161,7 @@ class Episode:
         async def wait(number: int, for_: Span | None, until: Moment | None) -> list[Notice]:
             clock, notices = world.clock, world.notices
             if until is not None:
-                target = moment_micros(until, clock.micros)
+                target = clock.moment(until)
             elif for_ is not None:
                 target = clock.micros + span_micros(for_)
             else:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
+from terrarium.core.clock import Kind
 from terrarium.core.errors import (
     BudgetSpent,
     CapabilityFault,
@@ -49,7 +50,9 @@ class Totals:
 class TrialSeat:
     """The seat of one agent; see `terrarium.core.agent.Seat`."""
 
-    def __init__(self, name: str, world: World, limits: Limits, totals: Totals, secrets: Secrets) -> None:
+    def __init__(
+        self, name: str, world: World, limits: Limits, totals: Totals, secrets: Secrets, measured: bool = False
+    ) -> None:
         self.name = name
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
@@ -63,6 +66,7 @@ class TrialSeat:
         self._limits = limits
         self._totals = totals
         self._secrets = secrets
+        self._measured = measured  # it thinks on its own time
         self._turn = 0
         self._time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
@@ -152,10 +156,11 @@ class TrialSeat:
         began = time.monotonic()
         completion = self._secrets.scrub(await request())
         seconds = round(time.monotonic() - began, 6)
-        async with self.acting(self._world.clock.costs.model):
+        cost, told = self._cost("model", seconds)
+        async with self.acting(cost):
             self.steps += 1
             self._totals.steps += 1
-            step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps})
+            step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self._step = step.seq
             self.messages.append(completion.message)
@@ -176,14 +181,17 @@ class TrialSeat:
             data = {"tool": call.name, "arguments": call.arguments, "id": call.id}
             asked = self._append(EventKind.TOOL_CALL, data, self._step, seen=True)
             self._world.callbacks.cause = asked.seq
+            began = time.monotonic()
             try:
                 result = replace(await self._use(call), call_id=call.id)
             finally:
                 self._world.callbacks.cause = None
         if call.name == WAIT and result.error is None:
             result = await self._wait_for_notice(result)
-        async with self.acting(self._cost(call)):
-            self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result}, asked.seq, seen=True)
+        command = any(tool.command for tool in self.tools if tool.name == call.name)
+        cost, told = self._cost("command" if command else "tool", time.monotonic() - began)
+        async with self.acting(cost):
+            self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result, **told}, asked.seq, seen=True)
             self.tell()
         self._remember(call, result)
         self._may_go_on()
@@ -237,9 +245,15 @@ class TrialSeat:
             self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
         raise TurnOver(StopReason.ERROR)
 
-    def _cost(self, call: ToolCall) -> int:
+    def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
+        """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
         costs = self._world.clock.costs
-        return costs.command if any(t.command for t in self.tools if t.name == call.name) else costs.tool
+        if self._measured and costs.replayed is None:
+            costs = replace(costs, **{kind: None})
+        cost, measured = (0, False) if self._world.clock.wall else costs.of(self.name, kind, seconds)
+        if measured and costs.replayed is None:
+            self._world.calls.patience.measured = True
+        return cost, {"cost": [kind, cost]} if measured else {}
 
     def _break(self, error: TerrariumError, cause: BaseException | None = None) -> None:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
