@@ -23,7 +23,7 @@ from terrarium.core.network import Caller, Service
 from terrarium.core.values import Value
 
 PORTS = {"smtp_port": 25, "submission_port": 587, "imap_port": 143, "pop3_port": 110}
-CONNECTIONS_LIMIT = 50  # of one caller at one time, to all ports together
+CONNECTIONS_LIMIT = 200  # of one caller at one time, to all ports together
 ROOM = 64 * 1024 * 1024  # bytes of messages that one caller may have on their way at one time
 
 Speak = Callable[[socket.socket, Caller], Awaitable[None]]
