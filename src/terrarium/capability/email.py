@@ -17,7 +17,7 @@ from terrarium.capability.mailbox import Copy
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Row
+from terrarium.core.rows import Fields, Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
@@ -52,7 +52,7 @@ class Email:
         accounts = accounts_of(site.config, site.agents)
         self._accounts = accounts.agents
         self._site = site
-        self._office = PostOffice(site, site.rows())
+        self._office = PostOffice(site, site.rows(), self._tell)
         self._mailboxes = self._office.mailboxes
         self._host = MailHost(site, self._office, accounts)
         await self._host.open()
@@ -348,6 +348,12 @@ class Email:
         self._mailboxes.remove(self._at(address, index))
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _tell(self, copy: Copy, letter: Fields) -> None:
+        """Tell the agents whose mailbox it is that a mail has come, but not the one who wrote it."""
+        for agent in self._site.agents:
+            if self._accounts[agent].key == copy.address and agent != self._site.actor():
+                self._site.notify(agent, f"New mail ({copy.id}) from {letter['from']}: {letter['subject']}")
 
     def _account(self, agent: str) -> Address:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -54,10 +54,14 @@ class PostOffice:
     Args:
         site: Where it stands.
         store: The rows it is kept in.
+        arrived: Told of every copy that comes into somebody's INBOX, with its letter.
     """
 
-    def __init__(self, site: Site, store: Rows) -> None:
+    def __init__(
+        self, site: Site, store: Rows, arrived: Callable[[Copy, Fields], None] = lambda copy, letter: None
+    ) -> None:
         self.site = site
+        self._arrived = arrived
         self.store = store
         self.mailboxes = Mailboxes(site, store)
         self._rendered = OrderedDict[tuple[str, bool], bytes]()
@@ -82,8 +86,7 @@ class PostOffice:
             references=references,
         )
         self.store.insert(actor, "message", id, fields)
-        for address in fields["recipients"]:
-            self.mailboxes.put(address, "INBOX", id)
+        self._put_into_inboxes(fields["recipients"], id)
         copy = self.mailboxes.put(letter.sender.key, "Sent", id, (SEEN,))
         return Posted(id, copy, fields["recipients"])
 
@@ -116,14 +119,18 @@ class PostOffice:
         keys = list(dict.fromkeys(address.key for address in recipients))
         author = sender.key if sender is not None else ""
         key = self._written(id, message, raw, author, keys)
-        for address in keys:
-            self.mailboxes.put(address, "INBOX", key)
+        self._put_into_inboxes(keys, key)
         copy = None
         if submitted and author:
             for same in list(self._filed(author, key, sent=False)) if known else ():
                 self.mailboxes.remove(same)
             copy = self.mailboxes.put(author, "Sent", key, (SEEN,))
         return Posted(id, copy, keys)
+
+    def _put_into_inboxes(self, addresses: Sequence[str], key: str) -> None:
+        for address in addresses:
+            copy = self.mailboxes.put(address, "INBOX", key)
+            self._arrived(copy, self.letter(copy))
 
     def append(
         self, address: str, folder: str, raw: bytes, flags: Iterable[str] = (), received: datetime | None = None
