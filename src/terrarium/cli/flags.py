@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -58,7 +59,26 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
         raw["retry"] = {**_table(raw, "retry"), "max_retries": flags["retries"]}
     config = parse(raw, file or "the command line")
     _check_names(config)
+    if any(agent.name == "human" and agent.import_path is None for agent in config.agents):
+        _seat_human(config)
+        return config.model_copy(update={"n_concurrent_trials": 1, "baseline": False})
     return config
+
+
+def _seat_human(config: JobConfig) -> None:
+    """Tell the workers where the human sits.
+
+    Raises:
+        ConfigError: Nowhere: standard input is no terminal, and no other is named.
+    """
+    from terrarium.agent.human import TERMINAL
+
+    if all("terminal" in agent.kwargs for agent in config.agents if agent.name == "human"):
+        return
+    try:
+        os.environ[TERMINAL] = os.ttyname(0)
+    except OSError:
+        raise ConfigError("-a human needs a terminal on standard input, or -k terminal=/dev/pts/N") from None
 
 
 def seeds(text: str) -> list[int]:

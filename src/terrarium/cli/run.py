@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terrarium.cli.progress import Progress
+    from terrarium.run.config import JobConfig
     from terrarium.run.job import Job, JobResult
 
 
@@ -69,7 +70,7 @@ def command(
     config = job_config(paths, file, flags)
     job = Job(config)
     _clear(job.folder.path, overwrite)
-    result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet)))
+    result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet or _human(config))))
     if result is not None:
         told = {**summary(result), "exit_code": code}
         if as_json:
@@ -86,6 +87,11 @@ def _clear(folder: Path, overwrite: bool) -> None:
         from terrarium.cli.leftover import remove_run
 
         remove_run(folder)
+
+
+def _human(config: JobConfig) -> bool:
+    """Whether the terminal belongs to a human who acts."""
+    return any(agent.name == "human" and agent.import_path is None for agent in config.agents)
 
 
 def _progress(plain: bool, as_json: bool, quiet: bool) -> Progress:

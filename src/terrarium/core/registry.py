@@ -26,6 +26,7 @@ TABLES: dict[str, dict[str, str]] = {
         "null": "terrarium.agent.null:NullAgent",
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
+        "human": "terrarium.agent.human:HumanAgent",
     },
 }
 
