@@ -60,7 +60,8 @@ def judge(found: Mapping[str, Any], mapping: tuple[str, str] | None) -> Tier:
     if found["machine"] not in ("x86_64", "aarch64"):
         return Tier(3, (f"sandboxes are made for x86-64 and arm64, not {found['machine']}",))
     if not found["step"]:
-        reasons, advice = ((mapping[0],), (mapping[1],)) if mapping else ((), ())
+        reasons: tuple[str, ...] = mapping[:1] if mapping else ()
+        advice: tuple[str, ...] = mapping[1:] if mapping else ()
         if not found["cgroup"]:
             reasons += ("caps on memory and processor time are watched every 200 ms, not enforced by a cgroup",)
             advice += ("run as root, or under `systemd-run --user --scope -p Delegate=yes`, for caps by cgroup",)

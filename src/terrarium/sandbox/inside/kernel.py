@@ -153,7 +153,7 @@ def loopback_up() -> None:
 
 def forget_arguments() -> None:
     """Overwrite this process's command line and environment, which /proc shows: they hold paths of the host."""
-    with open("/proc/self/stat", "rb") as file:  # noqa: PTH123  # pathlib would have to be imported
+    with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
     for start, end in ((int(fields[45]), int(fields[46])), (int(fields[47]), int(fields[48]))):
         if 0 < start < end:
