@@ -11,7 +11,7 @@ import shutil
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
 from terrarium.core.errors import ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
@@ -20,12 +20,11 @@ from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import ids, saved
 from terrarium.sandbox.inside.init import INLINE
 from terrarium.sandbox.local.command import Escaped, run, too_late
+from terrarium.sandbox.local.layer_rows import LayerRows
 from terrarium.sandbox.local.layers import Layers, NeedsProcess, base_name
 from terrarium.sandbox.local.life import Life
 from terrarium.sandbox.local.shell import Shell
 from terrarium.sandbox.zygote import zygote
-
-T = TypeVar("T")
 
 _SETTINGS = ("rootfs", "world_time")
 _KILLED = 137
@@ -58,7 +57,9 @@ class LocalSandbox:
                 raise unknown_key(f"settings of the sandbox {ground.name}", str(key), _SETTINGS)
         rootfs, world_time = ground.settings.get("rootfs"), ground.settings.get("world_time", True)
         if rootfs is not None and not (isinstance(rootfs, (str, os.PathLike)) and Path(rootfs).is_dir()):
-            raise ConfigError(f"rootfs of the sandbox {ground.name} must be the folder of a root filesystem: {rootfs!r}")
+            raise ConfigError(
+                f"rootfs of the sandbox {ground.name} must be the folder of a root filesystem: {rootfs!r}"
+            )
         if not isinstance(world_time, bool):
             raise ConfigError(f"world_time of the sandbox {ground.name} must be true or false, not {world_time!r}")
         self._ground = ground
@@ -66,6 +67,7 @@ class LocalSandbox:
         self._world_time = world_time
         self._folder: Path | None = None
         self._layers: Layers | None = None
+        self._rows: LayerRows | None = None
         self._life: Life | None = None
         self._shell: Shell | None = None
         self._starting: asyncio.Lock | None = None
@@ -84,7 +86,7 @@ class LocalSandbox:
             SandboxFault: The state cannot be read.
         """
         self._folder = folder
-        self._layers = Layers(folder, self._rootfs)
+        self._layers, self._rows = Layers(folder, self._rootfs), None
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -283,7 +285,7 @@ class LocalSandbox:
             layers = self._opened()
             if self._life is None and not layers.lived:
                 with contextlib.suppress(NeedsProcess):
-                    return layers.list(at)
+                    return layers.names_in(at)
             found = (await (await self._started()).link.ask("list", path=at)).all_content()
             return sorted(name.decode("utf-8", "replace") for name in found.split(b"\0") if name)
 
@@ -318,7 +320,10 @@ class LocalSandbox:
         What of the base has been removed is a row of the table `gone`. Times are left out: those of files that
         processes wrote are the kernel's.
         """
-        yield from self._opened().rows()
+        layers = self._opened()
+        if self._rows is None:
+            self._rows = LayerRows(layers)
+        yield from self._rows.all()
 
     async def save(self, to: Path) -> None:
         """Copy all state into the folder `to`, everything inside frozen meanwhile; called while the world is quiet.
@@ -431,7 +436,8 @@ def _told(path: str, absent: tuple[int, ...] = ()) -> Iterator[None]:
 
 
 def _whole(file: int) -> bytes:
-    parts, total = [], 0
+    parts: list[bytes] = []
+    total = 0
     while total <= FILE_LIMIT:
         part = os.read(file, min(1 << 24, FILE_LIMIT + 1 - total))
         if not part:
@@ -450,7 +456,7 @@ def _fill(file: int, content: bytes | bytearray | memoryview) -> None:
 def _argv(command: object) -> list[str]:
     if isinstance(command, str):
         _check_text("command", command)
-        return ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash -c \"$1\"; exec /bin/sh -c \"$1\"", "sh", command]
+        return ["/bin/sh", "-c", '[ -x /bin/bash ] && exec /bin/bash -c "$1"; exec /bin/sh -c "$1"', "sh", command]
     if not isinstance(command, (list, tuple)) or not command:
         raise Refused(f"a command is a line of text or a list of words, not {command!r}")
     for word in command:
