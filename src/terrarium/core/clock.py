@@ -11,7 +11,7 @@ import heapq
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
@@ -148,6 +148,7 @@ class Clock:
         self.costs = costs or Costs()
         self.zone = zone
         self.wall = wall
+        self._watchers: list[Callable[[], None]] = []
 
     @property
     def now(self) -> datetime:
@@ -173,7 +174,19 @@ class Clock:
 
     def move(self, to: int) -> None:
         """Set the time to `to` microseconds; the past stays where it is."""
-        self.micros = max(self.micros, to)
+        if to > self.micros:
+            self.micros = to
+            for moved in self._watchers:
+                moved()
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call `moved` whenever time has moved, from now on."""
+        self._watchers.append(moved)
+
+    def unwatch(self, moved: Callable[[], None]) -> None:
+        """Call it no longer; idempotent."""
+        if moved in self._watchers:
+            self._watchers.remove(moved)
 
 
 @dataclass(frozen=True, slots=True)
