@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from terrarium.core.registry import TABLES, find
 from terrarium.core.errors import ConfigError
+from terrarium.core.registry import TABLES, find
 from terrarium.sandbox.memory import MemorySandbox
 from terrarium.testing import check_sandbox
 from terrarium.testing.sandbox.suite import PARTS

@@ -61,10 +61,10 @@ async def _change(box: Sandbox) -> None:
 
 
 async def _compare(bench: Bench, box: Sandbox, one: Sandbox, two: Sandbox) -> None:
-    holds(await one.read("/root/text") == b"one", "save: what came afterwards is in it")
-    holds(await two.read("/root/text") == b"two", "save: a file of the copy has another content")
     holds(await one.list("/root") == ["early/", "text"], "save: the copy has other files")
     holds(await two.list("/root") == await box.list("/root"), "save: the copy has other files")
+    holds(await one.read("/root/text") == b"one", "save: what came afterwards is in it")
+    holds(await two.read("/root/text") == b"two", "save: a file of the copy has another content")
     if bench.real:
         before, after = await box.exec(LOOK), await two.exec(LOOK)
         # The file that was written since is another one.
