@@ -1,4 +1,4 @@
-"""The zygote's own process: single-threaded, standard library only, started by `terrarium.run.zygote`.
+"""The zygote's own process: single-threaded, standard library only, started by `terrarium.sandbox.zygote`.
 
 It forks on request, because a process with threads must not. Requests and answers are JSON datagrams on a
 SOCK_SEQPACKET socket, the child's standard streams travel as descriptors:

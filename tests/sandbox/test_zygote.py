@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from terrarium.core.errors import EngineFault
-from terrarium.run.zygote import Zygote
+from terrarium.sandbox.zygote import Zygote
 
 PATH = {"PATH": "/usr/bin:/bin"}
 

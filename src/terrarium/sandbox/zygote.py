@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from terrarium.core.errors import EngineFault
-from terrarium.run import zygote_process
+from terrarium.sandbox import zygote_process
 
 _LIMIT = 1 << 20  # bytes of one request
 
