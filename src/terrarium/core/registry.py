@@ -19,6 +19,7 @@ TABLES: dict[str, dict[str, str]] = {
         "workspace": "terrarium.capability.workspace:Workspace",
     },
     "sandbox": {
+        "landlock": "terrarium.sandbox.landlock:LandlockSandbox",
         "memory": "terrarium.sandbox.memory:MemorySandbox",
     },
     "agent": {

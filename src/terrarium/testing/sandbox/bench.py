@@ -37,6 +37,7 @@ class Bench:
         """Its commands are processes, not functions of the engine."""
         self._count = itertools.count(1)
         self._python: bool | None = None
+        self._rooted: bool | None = None
 
     def folder(self, name: str = "box") -> Path:
         """A folder of the host that is not there yet."""
@@ -64,6 +65,14 @@ class Bench:
         if not self._python:
             self.left_out.append(f"{what}: there is no python3 inside")
         return self._python
+
+    async def rooted(self, box: Sandbox, what: str) -> bool:
+        """Whether commands see files at the same paths as the engine; where not, `what` is noted as left out."""
+        if self._rooted is None:
+            self._rooted = (await box.exec("pwd -P")).stdout == "/root\n"
+        if not self._rooted:
+            self.left_out.append(f"{what}: commands see the files at other paths")
+        return self._rooted
 
     def lacks(self, feature: Feature, what: str) -> bool:
         """Whether the sandbox does not claim a feature; where it does not, `what` is noted as left out."""
@@ -146,7 +155,7 @@ async def survives(box: Sandbox, command: str, timeout: float = 10.0) -> ExecRes
 
 
 def beating(file: str) -> str:
-    """A loop for the shell that adds a line to a file, as long as it lives."""
+    """A loop for the shell that adds a line to a file in /root, where commands start, as long as it lives."""
     return f"while :; do echo x >> {shlex.quote(file)}; sleep 0.05; done"
 
 
@@ -167,5 +176,5 @@ async def until_beats(box: Sandbox, file: str) -> bool:
 
 
 async def _size(box: Sandbox, file: str) -> int:
-    found = await typed(box.read(file), "read of a file that a process writes")
+    found = await typed(box.read(f"/root/{file}"), "read of a file that a process writes")
     return len(found) if isinstance(found, bytes) else 0

@@ -18,7 +18,7 @@ async def check(bench: Bench) -> None:
     async with bench.box() as box:
         await plain(box)
         await codes(box)
-        await surroundings(box)
+        await surroundings(bench, box)
         await inputs(box)
         await encodings(box)
         await files(box)
@@ -29,7 +29,7 @@ async def check(bench: Bench) -> None:
 async def plain(box: Sandbox) -> None:
     """Text goes through the shell, a list does not."""
     await gives(box, "echo grüß", 0, "grüß\n")
-    await gives(box, "echo one; cat /root/none 2>/dev/null || echo two", 0, "one\ntwo\n")
+    await gives(box, "echo one; cat none 2>/dev/null || echo two", 0, "one\ntwo\n")
     await gives(box, "printf '%s\\n' a b | tail -n 1", 0, "b\n")
     await gives(box, "cat <<'END'\n$HOME `x`\nEND\n", 0, "$HOME `x`\n")
     await gives(box, "", 0, "")
@@ -50,22 +50,23 @@ async def codes(box: Sandbox) -> None:
         await gives(box, f"kill -{name} $$", 128 + number, "")
         await gives(box, ["sh", "-c", f"kill -{name} $$"], 128 + number, "")
         await gives(box, f"sh -c 'kill -{name} $$'; exit $?", 128 + number, "")
-    for unknown in ("no-such-command-anywhere", ["no-such-command-anywhere"], ["/root/none"]):
+    for unknown in ("no-such-command-anywhere", ["no-such-command-anywhere"], ["./none"]):
         result = await box.exec(unknown)
         told = f"exec: an unknown command is exit code 127 with a message: {result}"
         holds(result.exit_code == 127 and result.stderr, told)
     await box.write("/root/not-a-program", b"text")
-    holds((await box.exec(["/root/not-a-program"])).exit_code == 126, "exec: what cannot be executed is exit code 126")
+    holds((await box.exec(["./not-a-program"])).exit_code == 126, "exec: what cannot be executed is exit code 126")
 
 
-async def surroundings(box: Sandbox) -> None:
+async def surroundings(bench: Bench, box: Sandbox) -> None:
     """Variables and folders of one command are no other's."""
     await gives(box, "echo $WORD", 0, "x y\n", env={"WORD": "x y"})
     await gives(box, "echo $WORD", 0, "\n")
     await gives(box, ["printenv", "ODD"], 0, "a\nb=c'\"\n", env={"ODD": "a\nb=c'\""})
-    await gives(box, "pwd", 0, "/tmp\n", cwd="/tmp")
     await gives(box, "cd /; WORD=1", 0, "")
-    await gives(box, "pwd; echo ~$WORD", 0, "/root\n/root\n")
+    await gives(box, "[ $(pwd -P) = $HOME ] && echo home $WORD", 0, "home\n")
+    if await bench.rooted(box, "exec: cwd=/tmp is /tmp"):
+        await gives(box, "pwd; echo ~", 0, "/tmp\n/root\n", cwd="/tmp")
     await box.write("/root/sub dir/file", b"")
     await gives(box, "ls", 0, "file\n", cwd="/root/sub dir")
     found = await typed(box.exec("echo ran", cwd="/root/none"), "exec in a folder that is not there")
@@ -81,7 +82,7 @@ async def inputs(box: Sandbox) -> None:
     await gives(box, "cat; echo end", 0, "end\n", timeout=10.0)
     await gives(box, "wc -c", 0, "6000000\n", stdin=b"z" * 6_000_000, timeout=30.0)
     await gives(box, "echo early", 0, "early\n", stdin=b"z" * 6_000_000, timeout=30.0)
-    await gives(box, ["cmp", "/root/all-bytes", "-"], 0, "", stdin=await _bytes(box))
+    await gives(box, ["cmp", "all-bytes", "-"], 0, "", stdin=await _bytes(box))
 
 
 async def _bytes(box: Sandbox) -> bytes:
@@ -93,20 +94,20 @@ async def _bytes(box: Sandbox) -> bytes:
 async def encodings(box: Sandbox) -> None:
     """Every byte may come out, and is shown somehow."""
     await box.write("/root/odd", b"a\xff\xfe\x00\xed\xa0\x80b\n")
-    result = await box.exec("cat /root/odd")
+    result = await box.exec("cat odd")
     shown = result.stdout
     holds(
         shown.startswith("a") and shown.endswith("b\n"), f"exec: output that is not UTF-8 is shown somehow: {shown!r}"
     )
     shown.encode()  # and can be written down
     await gives(box, "printf 'gr\\303\\274n'", 0, "grün")
-    holds((await box.exec("cat /root/odd >&2")).stderr.endswith("b\n"), "exec: nor is what is on standard error lost")
+    holds((await box.exec("cat odd >&2")).stderr.endswith("b\n"), "exec: nor is what is on standard error lost")
 
 
 async def files(box: Sandbox) -> None:
     """Commands and the engine see the same files."""
     await box.write("/root/text", b"short")
-    await gives(box, "echo made > /root/made; cat /root/text", 0, "short")
+    await gives(box, "echo made > made; cat text", 0, "short")
     holds(await box.read("/root/made") == b"made\n", "exec: a file that a command wrote can be read")
     await box.write("/root/script", b"#!/bin/sh\necho ran $1\n")
     await gives(box, "chmod +x script && ./script well", 0, "ran well\n")
@@ -116,10 +117,10 @@ async def files(box: Sandbox) -> None:
         await box.read("/root/made")
     await box.exec("mkdir -p d/e; touch d/f; chmod 700 d")
     holds(await box.list("/root/d") == ["e/", "f"], "list: what commands made is listed")
-    await gives(box, "cd /root/d && printf x > $(printf 'bad\\377name') && ls | wc -l", 0, "3\n")
+    await gives(box, "cd d && printf x > $(printf 'bad\\377name') && ls | wc -l", 0, "3\n")
     names = await box.list("/root/d")
     holds(len(names) == 3, f"list: a name that is not UTF-8 is listed somehow: {names}")
-    await box.exec("mkfifo /root/fifo; truncate -s 10G /root/sparse; mkdir -p shut/in; chmod 0 shut")
+    await box.exec("mkfifo fifo; truncate -s 10G sparse || truncate -s 200M sparse; mkdir -p shut/in; chmod 0 shut")
     for path in ("/root/fifo", "/root/sparse"):
         with raises(Refused, f"read: {path} is Refused, and nobody waits for it"):
             await asyncio.wait_for(box.read(path), 20)

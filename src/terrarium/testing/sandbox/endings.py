@@ -34,7 +34,7 @@ async def check(bench: Bench) -> None:
 async def limits(box: Sandbox) -> None:
     """A command over its time goes, and everything that it started."""
     for number, (what, command) in enumerate(WAYS.items()):
-        file = f"/root/beat-{number}"
+        file = f"beat-{number}"
         with raises(CommandTimeout, f"exec: {what} runs longer than its timeout"):
             await box.exec(command.format(beating(file)), timeout=0.7)
         holds(not await beats(box, file), f"exec: {what} lives on after the timeout")
@@ -47,22 +47,22 @@ async def limits(box: Sandbox) -> None:
 
 async def background(box: Sandbox) -> None:
     """What a command leaves running lives on, and nobody waits for it."""
-    for number, start in enumerate(("{} &", "setsid sh -c '{}' >/dev/null 2>&1 &", "(({}) &)")):
-        file = f"/root/background-{number}"
+    for number, start in enumerate(("{} &", "setsid sh -c '{}' >/dev/null 2>&1 &", "(({}) &);")):
+        file = f"background-{number}"
         await gives(box, start.format(beating(file)) + " echo started", 0, "started\n", timeout=10.0)
         holds(await until_beats(box, file) and await beats(box, file), f"exec: `{start}` does not live on")
     await gives(box, "pkill -f no-such-thing; sleep 0.1; echo others", 0, "others\n")
-    holds(await beats(box, "/root/background-0"), "exec: another command ended what ran in the background")
+    holds(await beats(box, "background-0"), "exec: another command ended what ran in the background")
 
 
 async def cancelled(box: Sandbox) -> None:
     """Who gives up waiting ends the command."""
-    task = asyncio.ensure_future(box.exec(beating("/root/cancelled")))
-    await until_beats(box, "/root/cancelled")
+    task = asyncio.ensure_future(box.exec(beating("cancelled")))
+    await until_beats(box, "cancelled")
     task.cancel()
     await asyncio.wait({task}, timeout=10)
     holds(task.cancelled(), "exec: a command that is cancelled ends")
-    holds(not await beats(box, "/root/cancelled"), "exec: what was cancelled runs on")
+    holds(not await beats(box, "cancelled"), "exec: what was cancelled runs on")
     await alive(box, "a cancelled command")
 
 
@@ -71,8 +71,8 @@ async def closing(bench: Bench) -> None:
     folder = bench.folder()
     box = bench.make(Ground())
     await box.open(folder)
-    await box.exec(f"setsid sh -c '{beating('/root/left')}' >/dev/null 2>&1 &")
-    await until_beats(box, "/root/left")
+    await box.exec(f"setsid sh -c '{beating('left')}' >/dev/null 2>&1 &")
+    await until_beats(box, "left")
     task = asyncio.ensure_future(box.exec("sleep 100"))
     await asyncio.sleep(0.3)
     await asyncio.wait_for(box.close(), 20)
@@ -83,4 +83,4 @@ async def closing(bench: Bench) -> None:
     )
     await box.close()
     async with bench.box(folder) as again:
-        holds(not await beats(again, "/root/left"), "close: a process lives on")
+        holds(not await beats(again, "left"), "close: a process lives on")

@@ -120,12 +120,10 @@ async def times(bench: Bench) -> None:
         await box.write("/root/first", b"")
         clock.move(clock.micros + 3_600_000_000)
         await box.write("/root/deep/second", b"")
-        result = await box.exec("stat -c %Y /root/first /root/deep/second")
+        result = await box.exec("stat -c %Y first deep/second")
         start = clock.start // 1_000_000
         holds(
             result.stdout.split() == [str(start), str(start + 3600)],
             f"write: files do not have world time: {result.stdout.split()}, {result.stderr[:200]!r}",
         )
-        holds(
-            (await box.exec("test -w /root/first -a -O /root/first")).exit_code == 0, "write: not the user's own file"
-        )
+        holds((await box.exec("test -w first -a -O first")).exit_code == 0, "write: not the user's own file")

@@ -110,9 +110,9 @@ async def dialled(network: Network, box: Sandbox, other: Sandbox) -> None:
     with raises(NotFound, "dial: nobody listens there"):
         await network.dial("one", "localhost", 8000)
     await box.write("/root/echo.py", ECHO.encode())
-    await box.exec("setsid python3 /root/echo.py > /root/up 2>&1 &")
+    await box.exec("setsid python3 echo.py > up 2>&1 &")
     for _ in range(100):
-        if (await box.exec("cat /root/up")).stdout:
+        if (await box.exec("cat up")).stdout:
             break
         await asyncio.sleep(0.1)
     connection = await network.dial("one", "localhost", 8000)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from terrarium.core.errors import NotFound, Unsupported
 from terrarium.core.sandbox import Sandbox
+from terrarium.core.snapshot import Snapshots
 from terrarium.testing.clause import holds, raises
 from terrarium.testing.sandbox.bench import Bench, gives
 
-LOOK = "cd /root && find . ! -name . -printf '%p %y %m %s %l %T@\\n' | sort"
+LOOK = "find . ! -name . -printf '%p %y %m %s %l %T@\\n' | sort"
 
 
 async def check(bench: Bench) -> None:
@@ -24,28 +24,28 @@ async def check(bench: Bench) -> None:
         await box.write("/root/text", b"one")
         await box.write("/root/early/file", b"sealed")
         await box.write("/root/early/gone", b"sealed")
-        first = await _copy(box, bench)
+        first = await copy_of(box, bench)
         if bench.real:
             await _change(box)
         await box.write("/root/text", b"two")
-        second = await _copy(box, bench)
+        second = await copy_of(box, bench)
         await box.write("/root/text", b"three")
         async with bench.box(first) as one, bench.box(second) as two:
             await _compare(bench, box, one, two)
         async with bench.box(first) as one:
             holds(await one.read("/root/text") == b"changed", "open: what was changed after opening a copy is lost")
-            third = await _copy(one, bench)
+            third = await copy_of(one, bench)
         async with bench.box(third) as three:
             holds(await three.read("/root/text") == b"changed", "save: a copy of a copy has another content")
 
 
-async def _copy(box: Sandbox, bench: Bench) -> Path:
-    """What is saved, copied as a person would, for the folder that was saved into may be read-only to all."""
-    to, copy = bench.folder("saved"), bench.folder("copy")
-    await box.save(to)
-    if to.exists():
-        shutil.copytree(to, copy, symlinks=True)
-    return copy
+async def copy_of(box: Sandbox, bench: Bench) -> Path:
+    """What is saved, stored and copied as the engine does it."""
+    snapshots = Snapshots(bench.folder("snapshots"))
+    name = await snapshots.put({}, {}, lambda staging: box.save(staging / "box"))
+    copy = bench.folder("copy")
+    snapshots.restore(name, copy)
+    return copy / "box"
 
 
 async def _change(box: Sandbox) -> None:
@@ -56,7 +56,7 @@ async def _change(box: Sandbox) -> None:
         " touch -d @86400 kept/old; truncate -s 1G kept/sparse; chmod 1777 kept/empty; mv early later; mkdir early"
     )
     await box.exec(
-        "for f in /etc/* /usr/share/*; do [ -f $f ] && rm $f 2>/dev/null && echo $f > /root/removed && break; done"
+        "for f in /etc/* /usr/share/*; do [ -f $f ] && rm $f 2>/dev/null && echo $f > removed && break; done"
     )
 
 

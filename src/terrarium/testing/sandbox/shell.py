@@ -101,11 +101,11 @@ async def streams(box: Sandbox) -> None:
 
 async def ending(box: Sandbox) -> None:
     """A call over its time takes the shell with it; what runs in the background stays until then."""
-    await says(box, f"Z=1; ({beating('/root/shell-beat')}) & echo started", 0, "started\n", timeout=10.0)
-    await until_beats(box, "/root/shell-beat")
+    await says(box, f"Z=1; ({beating('shell-beat')}) & echo started", 0, "started\n", timeout=10.0)
+    await until_beats(box, "shell-beat")
     await says(box, "echo $Z", 0, "1\n")
-    holds(await beats(box, "/root/shell-beat"), "shell: what runs in the background does not live on")
+    holds(await beats(box, "shell-beat"), "shell: what runs in the background does not live on")
     with raises(CommandTimeout, "shell: a call over its time"):
         await box.shell("setsid sleep 100 & sleep 100", timeout=0.5)
-    holds(not await beats(box, "/root/shell-beat"), "shell: what it started lives on after the timeout")
+    holds(not await beats(box, "shell-beat"), "shell: what it started lives on after the timeout")
     await says(box, "echo -$Z-; pwd", 0, "--\n/root\n", timeout=10.0)

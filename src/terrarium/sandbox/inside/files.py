@@ -1,0 +1,208 @@
+"""Files of a sandbox, worked on from inside: by descriptors below one root, out of which no link and no `..` leads.
+
+Used by the first process of a sandbox on the mounted tree, and by the engine on the tree of a sandbox in which no
+process has lived. What goes wrong is an OSError.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from terrarium.sandbox.inside import kernel
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+_DEEP = 200  # folders below each other that are removed before what is below is moved up
+
+
+def open_file(root: int, path: bytes, limit: int) -> tuple[int, os.stat_result]:
+    """Open a file to read it.
+
+    Raises:
+        OSError: ENOENT; EISDIR for a folder; EINVAL for what is neither file nor folder; EFBIG over `limit` bytes.
+    """
+    file = kernel.open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    found = os.fstat(file)
+    trouble = 0
+    if stat.S_ISDIR(found.st_mode):
+        trouble = errno.EISDIR
+    elif not stat.S_ISREG(found.st_mode):
+        trouble = errno.EINVAL
+    elif found.st_size > limit:
+        trouble = errno.EFBIG
+    if trouble:
+        os.close(file)
+        raise OSError(trouble, os.strerror(trouble))
+    return file, found
+
+
+def create(root: int, path: bytes, owner: int | None = None) -> int:
+    """Open a file to write it from the start; missing folders are made.
+
+    Args:
+        root: Where paths start.
+        path: The file.
+        owner: Who shall own what is made; None: the caller.
+
+    Raises:
+        OSError: EISDIR for a folder; ENOTDIR where a file is in the way; EINVAL for what is neither.
+    """
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+    if path.rstrip(b"/") != path or not path:
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    try:
+        file = kernel.open_inside(root, path, flags)
+        made = False
+    except FileNotFoundError:
+        make_folders(root, os.path.dirname(path), owner)
+        file = kernel.open_inside(root, path, flags | os.O_CREAT, 0o644)
+        made = True
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if made:
+            os.fchmod(file, 0o644)
+            if owner is not None:
+                os.fchown(file, owner, owner)
+        else:
+            os.ftruncate(file, 0)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def finish(file: int, micros: int | None) -> None:
+    """Give a written file its time, in microseconds since 1970, and close it."""
+    try:
+        if micros is not None:
+            os.utime(file, ns=(micros * 1000, micros * 1000))
+    finally:
+        os.close(file)
+
+
+def make_folders(root: int, path: bytes, owner: int | None = None) -> None:
+    """Make a folder and its parents, where they are missing.
+
+    Raises:
+        OSError: ENOTDIR or EEXIST where something else is in the way.
+    """
+    made = b"/"
+    for part in path.split(b"/"):
+        if part in (b"", b"."):
+            continue
+        following = os.path.join(made, part)
+        try:
+            folder = kernel.open_inside(root, following, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            above = kernel.open_inside(root, made, _FOLDER)
+            try:
+                os.mkdir(part, 0o755, dir_fd=above)
+                if owner is not None:
+                    os.chown(part, owner, owner, dir_fd=above, follow_symlinks=False)
+            finally:
+                os.close(above)
+        else:
+            os.close(folder)
+        made = following
+
+
+def names(root: int, path: bytes) -> list[bytes]:
+    """The names in a folder, sorted, folders with a trailing slash.
+
+    Raises:
+        OSError: ENOENT, ENOTDIR.
+    """
+    folder = kernel.open_inside(root, path or b"/", _FOLDER)
+    try:
+        with os.scandir(folder) as found:
+            return sorted(
+                os.fsencode(entry.name) + (b"/" if entry.is_dir(follow_symlinks=False) else b"") for entry in found
+            )
+    finally:
+        os.close(folder)
+
+
+def remove(root: int, path: bytes) -> None:
+    """Remove a file or a whole folder.
+
+    Raises:
+        OSError: ENOENT; EBUSY for what the sandbox cannot do without.
+    """
+    above, _, name = path.rstrip(b"/").rpartition(b"/")
+    if name in (b"", b".", b".."):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    folder = kernel.open_inside(root, above or b"/", _FOLDER)
+    try:
+        remove_at(folder, name)
+    finally:
+        os.close(folder)
+
+
+def remove_at(folder: int, name: bytes) -> None:
+    """Remove what is called `name` in an open folder, however deep it is; links are not followed."""
+    try:
+        os.unlink(name, dir_fd=folder)
+        return
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.EPERM):
+            raise
+    spare = 0
+    pending = [name]
+    while pending:
+        one = pending.pop()
+        below, spare = _empty(folder, one, spare)
+        if below:
+            pending += [one, *below]
+        else:
+            os.rmdir(one, dir_fd=folder)
+
+
+def _empty(top: int, name: bytes, spare: int) -> tuple[list[bytes], int]:
+    """Remove what is in a folder; what lies too deep is moved up into `top`, and named."""
+    moved: list[bytes] = []
+    stack: list[tuple[int, list[bytes], bytes]] = []
+    here = _enter(top, name)
+    stack.append((here, _content(here), name))
+    try:
+        while stack:
+            here, left, own = stack[-1]
+            if not left:
+                os.close(here)
+                stack.pop()
+                if stack:
+                    os.rmdir(own, dir_fd=stack[-1][0])
+                continue
+            entry = left.pop()
+            try:
+                os.unlink(entry, dir_fd=here)
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EISDIR, errno.EPERM):
+                    raise
+            if len(stack) >= _DEEP:
+                spare += 1
+                moved.append(b".removed-%d" % spare)
+                os.rename(entry, moved[-1], src_dir_fd=here, dst_dir_fd=top)
+            else:
+                inner = _enter(here, entry)
+                stack.append((inner, _content(inner), entry))
+    finally:
+        for open_folder, _, _ in stack:
+            os.close(open_folder)
+    return moved, spare
+
+
+def _enter(folder: int, name: bytes) -> int:
+    try:
+        return os.open(name, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except PermissionError:  # as an ordinary user, in a folder whose owner took its own rights away
+        os.chmod(name, 0o700, dir_fd=folder)
+        return os.open(name, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _content(folder: int) -> list[bytes]:
+    if not os.fstat(folder).st_mode & 0o300 == 0o300:
+        os.chmod(folder, 0o700)
+    return [os.fsencode(name) for name in os.listdir(folder)]

@@ -1,0 +1,165 @@
+"""The keeper of one command: between the first process and the command, it sees to it that nothing of it gets away.
+
+It adopts every process that the command leaves behind, so that at a time limit it finds and ends them all, whatever
+sessions and forks they hide behind. It speaks with the engine on a socket of its own:
+
+    → {"exit": code}   the command itself has ended; what it left running goes on
+    ← anything         end all of it; → {"gone": true} when nothing is left, {"gone": false} where that took too long
+
+When the engine lets go of the socket before the command has ended, all of it is ended too.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from terrarium.sandbox.inside import filter, kernel
+
+_PATIENCE = 1.0  # seconds for ending processes one by one
+_FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENOTDIR: 127}
+
+
+def locked_down(memory_files: bool) -> None:
+    """Give up all rights for good: what this process starts from now on has none either."""
+    kernel.drop_capabilities()
+    kernel.filter_calls(filter.program(memory_files=memory_files))
+
+
+def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int]) -> None:
+    """Run a command and stay until nothing of it is left. Never returns.
+
+    Args:
+        request: `argv`, `env`, `cwd`, `limits` (rlimits by name), `memory_files`.
+        control: The engine's.
+        streams: Standard input, output and error of the command.
+    """
+    woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(waker)
+    kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
+    locked_down(bool(request["memory_files"]))
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        child = os.fork()
+    except OSError as error:
+        os.write(streams[2], f"cannot start a process: {os.strerror(error.errno or 0)}\n".encode())
+        _tell(control, {"exit": 126})
+        os._exit(0)
+    if child == 0:
+        run(request, streams)
+    for stream in streams:
+        os.close(stream)
+    _watch(child, control, woken)
+    os._exit(0)
+
+
+def run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
+    """Become the command. Never returns."""
+    code = 126
+    try:
+        os.setsid()
+        for target, stream in enumerate(streams):
+            os.dup2(stream, target)
+        os.closerange(3, 4096)
+        for name, (soft, hard) in sorted(request["limits"].items()):
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+        os.umask(0o022)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("500")
+        except OSError:
+            pass
+        try:
+            os.chdir(request["cwd"])
+        except OSError as error:
+            os.write(2, f"{request['cwd']}: {os.strerror(error.errno or 0)}\n".encode())
+            os._exit(1)
+        os.execvpe(request["argv"][0], request["argv"], request["env"])
+    except OSError as error:
+        code = _FAILURES.get(error.errno or 0, 126)
+        os.write(2, f"{request['argv'][0]}: {os.strerror(error.errno or 0)}\n".encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
+
+
+def _watch(child: int, control: socket.socket, woken: int) -> None:
+    poll = select.poll()
+    poll.register(woken, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    running = True
+    while True:
+        ready = dict(poll.poll())
+        if woken in ready:
+            os.read(woken, 4096)
+        ended, left = _reap(child)
+        if ended is not None:
+            running = False
+            _tell(control, {"exit": ended})
+        if not left:
+            return
+        if control.fileno() in ready:
+            asked = control.recv(100)
+            if asked or running:
+                gone = _end_all(child, control, running)
+                _tell(control, {"gone": gone})
+                if gone:
+                    return
+            poll.unregister(control)
+
+
+def _reap(child: int) -> tuple[int | None, bool]:
+    """(How the command ended, if it did just now; whether anything of it is left)."""
+    ended = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended, False
+        if pid == 0:
+            return ended, True
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            ended = code if code >= 0 else 128 - code
+
+
+def _end_all(child: int, control: socket.socket, running: bool) -> bool:
+    """End every process below this one; False where they multiply too fast, or cannot be seen."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+                below = file.read().split()
+        except OSError:
+            return False
+        for pid in below:
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        ended, left = _reap(child)
+        if ended is not None and running:
+            _tell(control, {"exit": ended})
+        if not left:
+            return True
+        if not below:
+            time.sleep(0.001)
+    return False
+
+
+def _tell(control: socket.socket, words: dict[str, Any]) -> None:
+    try:
+        control.send(json.dumps(words).encode(), socket.MSG_DONTWAIT)
+    except OSError:
+        pass
