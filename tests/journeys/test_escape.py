@@ -6,6 +6,7 @@ Each row of the table that is printed is one of them: see it with `-s`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -66,13 +67,20 @@ def _run(kind: str, user: int | None, folder: Path) -> dict[str, str | None]:
     if user is not None:
         os.chown(folder, user, user)
     before = State.now()
+    python, path = _python(user)
     as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     done = subprocess.run(
-        [sys.executable, str(DRIVER), kind, str(folder)],
+        [python, "-B", str(DRIVER), kind, str(folder)],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": path,
+        },
         timeout=110,
         **as_user,  # type: ignore[call-overload]
     )
@@ -106,8 +114,6 @@ def test_nothing_gets_out(kind: str, who: str, tmp_path_factory: pytest.TempPath
     user = USER if who == "a plain user" else None
     if user is not None and os.geteuid() != 0:
         pytest.skip("only root can run it as another user")
-    if user is not None:
-        _reachable(user)
     missing = _missing(kind)
     if missing:
         pytest.skip(missing)
@@ -123,13 +129,21 @@ def test_nothing_gets_out(kind: str, who: str, tmp_path_factory: pytest.TempPath
     assert not still, table
 
 
-def _reachable(user: int) -> None:
-    """Skip where that user could not even read the program."""
-    look = subprocess.run(
-        [sys.executable, "-c", "import terrarium"], user=user, group=user, capture_output=True, text=True
-    )
-    if look.returncode:
-        pytest.skip(f"user {user} cannot read the library: {look.stderr.strip().splitlines()[-1]}")
+def _python(user: int | None) -> tuple[str, str]:
+    """An interpreter that the user may run, and where it finds the library."""
+    if user is None:
+        return sys.executable, ""
+    import terrarium
+
+    there = [Path(terrarium.__file__).parent.parent, *(Path(one) for one in sys.path if one.endswith("site-packages"))]
+    look = "import os, subprocess, sys, terrarium.core.sandbox; subprocess.run([sys.executable, '-c', ''], check=True)"
+    for python in (sys.executable, "/usr/bin/python3"):
+        env = {"PYTHONPATH": os.pathsep.join(map(str, there)), "PATH": os.environ["PATH"]}
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            words = [python, "-Bc", look]
+            subprocess.run(words, user=user, group=user, extra_groups=[], env=env, capture_output=True, check=True)
+            return python, env["PYTHONPATH"]
+    pytest.skip(f"user {user} can run no interpreter that finds the library")
 
 
 def _missing(kind: str) -> str | None:

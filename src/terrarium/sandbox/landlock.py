@@ -286,7 +286,7 @@ class LandlockSandbox:
 
     def _limits(self) -> dict[str, tuple[int, int]]:
         caps = self._caps
-        found = {"CORE": (0, 0), "NOFILE": (1024, 1024), "MEMLOCK": (65536, 65536)}
+        found = {"CORE": (0, 0), "NOFILE": (512, 512), "MEMLOCK": (65536, 65536)}
         if caps.memory:
             found["DATA"] = (caps.memory, caps.memory)
         if caps.disk:

@@ -12,7 +12,7 @@ import ctypes, mmap, os, sys, time
 kind = sys.argv[1]
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
-got, held = 0, []
+got, real, held = 0, 0, []
 def told():
     print(got, flush=True)
 try:
@@ -38,15 +38,15 @@ try:
             r, w = os.pipe(); held += [r, w]; os.set_blocking(w, False)
             try: fcntl.fcntl(w, 1031, 1 << 20)
             except OSError: pass
-            os.write(w, bytes(1 << 20)); got -= 19
+            count = os.write(w, bytes(1 << 20)); real += count; got = (real >> 20) - 20
         elif kind == "sockets":
             import socket
             a, b = socket.socketpair(); held += [a, b]; a.setblocking(False)
             for s in (a, b): s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             try:
-                while True: a.send(bytes(1 << 16))
+                while True: real += a.send(bytes(1 << 16))
             except OSError: pass
-            got -= 19
+            got = (real >> 20) - 20
         got += 20
         told()
 except BaseException as error:

@@ -196,7 +196,7 @@ async def neighbours(kind: Any, folder: Path, found: dict[str, str | None]) -> N
             await box.write("/root/settle.py", SETTLE.encode())
             await box.exec(f"python3 settle.py {name} {7000 + number} {name[-8:]} > settled 2>&1 &")
             for _ in range(100):
-                if b"settled" in await box.read("/root/settled"):
+                if "settled" in (await box.exec("cat settled")).stdout:
                     break
                 await asyncio.sleep(0.05)
         for number, box in enumerate(boxes):

@@ -80,6 +80,8 @@ def streams_lead_nowhere():
 def privileges():
     if libc.prctl(39, 0, 0, 0, 0) != 1:
         return "no_new_privs is not set"
+    if os.geteuid() != 0:
+        return None  # nobody but root gains by executing
     bounding = [number for number in range(41) if libc.prctl(23, number, 0, 0, 0) == 1]
     header, data = struct.pack("Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
     libc.capget(header, data)

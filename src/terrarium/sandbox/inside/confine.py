@@ -58,7 +58,8 @@ _OWN_ONLY = {  # calls whose argument of that place names a process: 0 is the ca
 }  # fmt: skip
 _MODES = {"open": (2, None, 2), "openat": (257, 56, 3), "creat": (85, None, 1), "mknodat": (259, 33, 2)}
 _FLAG_CALLS = (0x40086602, 0x401C5820, 0x40086604)  # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION
-_IOCTL_CALL = (16, 29)
+_IOCTL_CALL, _FCNTL_CALL, _SETSOCKOPT = (16, 29), (72, 25), (54, 208)
+_PIPE_SIZE, _SEND_BUFFER = 1031, (7, 32)
 
 _ALLOW, _FAIL, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
 _LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
@@ -174,5 +175,7 @@ def _program() -> bytes:
     for numbers_and_mode in _MODES.values():  # no file with the set-user-id bit, not even for a moment
         ask(numbers_and_mode[which], numbers_and_mode[2], [(_ANY_BIT, stat.S_ISUID | stat.S_ISGID, True)], no)
     ask(_IOCTL_CALL[which], 1, [(_EQUAL, one, True) for one in _FLAG_CALLS], no)
+    ask(_FCNTL_CALL[which], 1, [(_EQUAL, _PIPE_SIZE, True)], no)  # what lies in pipes is nobody's memory
+    ask(_SETSOCKOPT[which], 2, [(_EQUAL, one, True) for one in _SEND_BUFFER], no)
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("HBBI", *line) for line in code)
