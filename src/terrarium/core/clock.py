@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -95,6 +95,7 @@ class Clock:
         self.micros = to_micros(start)
         self.start = self.micros
         self.costs = costs or Costs()
+        self._watchers: list[Callable[[], None]] = []
 
     @property
     def now(self) -> datetime:
@@ -103,7 +104,19 @@ class Clock:
 
     def move(self, to: int) -> None:
         """Set the time to `to` microseconds; the past stays where it is."""
-        self.micros = max(self.micros, to)
+        if to > self.micros:
+            self.micros = to
+            for moved in self._watchers:
+                moved()
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call `moved` whenever time has moved, from now on."""
+        self._watchers.append(moved)
+
+    def unwatch(self, moved: Callable[[], None]) -> None:
+        """Call it no longer; idempotent."""
+        if moved in self._watchers:
+            self._watchers.remove(moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "sandbox": {
         "landlock": "terrarium.sandbox.landlock:LandlockSandbox",
+        "local": "terrarium.sandbox.local.sandbox:LocalSandbox",
         "memory": "terrarium.sandbox.memory:MemorySandbox",
     },
     "agent": {

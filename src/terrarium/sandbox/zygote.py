@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import atexit
 import contextlib
 import json
 import os
@@ -30,7 +31,7 @@ class Child:
 
 
 class Zygote:
-    """Makes child processes for one engine. Used on the engine's event loop; started at the first `spawn`."""
+    """Makes child processes for one engine. Used on the engine's event loop; started at its first request."""
 
     def __init__(self) -> None:
         self._link: socket.socket | None = None
@@ -60,28 +61,74 @@ class Zygote:
         Raises:
             EngineFault: It cannot be started, the request is over 1 MiB, or the zygote is gone.
         """
+        request = {"argv": list(argv), "env": dict(env or {}), "cwd": cwd, "rlimits": dict(rlimits or {})}
+        return await self._ask(request, streams)
+
+    async def make(self, control: socket.socket, **words: Any) -> Child:
+        """Make a sandbox, whose first process serves `control`; see `zygote_process`.
+
+        Raises:
+            EngineFault: It cannot be made; the message says what the kernel refused.
+        """
+        return await self._ask({"make": words}, (control.fileno(),))
+
+    async def job(self, name: str, **words: Any) -> Mapping[str, Any]:
+        """Have files of a sandbox worked on: `save`, `unpack` or `own`; see `zygote_process`.
+
+        Returns:
+            What it says of it.
+
+        Raises:
+            EngineFault: It went wrong; the message says what.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            child = await self._ask({"job": name, **words}, (theirs.fileno(),))
+            theirs.close()
+            await asyncio.shield(child.ended)
+            try:
+                told: dict[str, Any] = json.loads(ours.recv(_LIMIT) or b"{}")
+            except BlockingIOError:
+                told = {}
+        finally:
+            ours.close()
+            theirs.close()
+        if not told.get("done"):
+            raise EngineFault(f"{name}: {told.get('error', 'the process that did it died')}")
+        return told
+
+    async def _ask(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> Child:
         link = self._open()
         self._count += 1
         number = self._count
-        request = {"id": number, "argv": list(argv), "env": dict(env or {}), "cwd": cwd, "rlimits": dict(rlimits or {})}
-        data = json.dumps(request).encode()
+        data = json.dumps({"id": number, **request}).encode()
         if len(data) > _LIMIT:
             raise EngineFault(f"a command line and environment of {len(data)} bytes are too large")
         loop = asyncio.get_running_loop()
         self._started[number], self._ended[number] = loop.create_future(), loop.create_future()
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))]
-        try:
-            link.sendmsg([data], rights)
-        except OSError as error:
-            raise EngineFault(f"the zygote is gone: {error}") from error
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        while True:
+            try:
+                link.sendmsg([data], rights)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.001)  # many ask at once
+            except OSError as error:
+                raise EngineFault(f"the zygote is gone: {error}") from error
         ended = self._ended[number]
         return Child(number, await self._started[number], ended)
 
     def kill(self, child: Child) -> None:
-        """End a process and everything in its session."""
-        if self._link is not None and not child.ended.done():
-            with contextlib.suppress(OSError):
-                self._link.send(json.dumps({"kill": child.number}).encode())
+        """End a process and everything in its session, or a sandbox."""
+        if self._link is None or child.ended.done():
+            return
+        try:
+            self._link.send(json.dumps({"kill": child.number}).encode())
+        except BlockingIOError:
+            asyncio.get_running_loop().call_later(0.001, self.kill, child)
+        except OSError:
+            pass  # it is gone, and all its children with it
 
     def close(self) -> None:
         """End everything it started, and itself; idempotent."""
@@ -97,6 +144,8 @@ class Zygote:
     def _open(self) -> socket.socket:
         if self._link is not None:
             return self._link
+        if self._process is not None:
+            self._process.wait()  # one before this, which was killed
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         for side in (ours, theirs):
@@ -149,3 +198,29 @@ class Zygote:
                 future.set_exception(fault)
         self._started.clear()
         self._ended.clear()
+
+
+_zygotes: dict[tuple[int, int], tuple[asyncio.AbstractEventLoop, Zygote]] = {}
+
+
+def zygote() -> Zygote:
+    """The zygote of this process and of the event loop that runs; made at its first use, gone with either."""
+    loop = asyncio.get_running_loop()
+    for key, (known, made) in list(_zygotes.items()):
+        if key[0] != os.getpid():
+            del _zygotes[key]  # the parent's, before this process was forked
+        elif known.is_closed():
+            del _zygotes[key]
+            made.close()
+    if not _zygotes:
+        atexit.register(_close_all)
+    return _zygotes.setdefault((os.getpid(), id(loop)), (loop, Zygote()))[1]
+
+
+def _close_all() -> None:
+    for pid, _ in list(_zygotes):
+        if pid == os.getpid():
+            for _, made in _zygotes.values():
+                made.close()
+            _zygotes.clear()
+            return

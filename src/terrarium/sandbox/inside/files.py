@@ -11,6 +11,7 @@ import os
 import stat
 
 from terrarium.sandbox.inside import kernel
+from terrarium.sandbox.inside.walk import walk
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _DEEP = 200  # folders below each other that are removed before what is below is moved up
@@ -157,6 +158,20 @@ def remove_at(folder: int, name: bytes) -> None:
             pending += [one, *below]
         else:
             os.rmdir(one, dir_fd=folder)
+
+
+def own(top: int) -> None:
+    """Make everything below an open folder the caller's, so that it can be removed as one's own is.
+
+    Raises:
+        OSError: Something belongs to an id that the caller has no power over.
+    """
+    me = os.geteuid()
+    for found in walk(top):
+        if found.stat.st_uid != me:
+            os.chown(found.name, me, -1, dir_fd=found.folder, follow_symlinks=False)
+        if stat.S_ISDIR(found.stat.st_mode) and found.stat.st_mode & 0o700 != 0o700:
+            os.chmod(found.name, 0o700, dir_fd=found.folder)
 
 
 def _empty(top: int, name: bytes, spare: int) -> tuple[list[bytes], int]:

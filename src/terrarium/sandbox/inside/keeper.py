@@ -12,6 +12,7 @@ When the engine lets go of the socket before the command has ended, all of it is
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -25,6 +26,7 @@ from typing import Any
 from terrarium.sandbox.inside import filter, kernel
 
 _PATIENCE = 1.0  # seconds for ending processes one by one
+_DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 _FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENOTDIR: 127}
 
 
@@ -40,10 +42,12 @@ def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[i
     Args:
         request: `argv`, `env`, `cwd`, `limits` (rlimits by name), `memory_files`.
         control: The engine's.
-        streams: Standard input, output and error of the command.
+        streams: Standard input, output and error of the command, and what it gets as 3, 4 and so on.
     """
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
+    for number in _DEAF:
+        signal.signal(number, signal.SIG_IGN)
     kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
     locked_down(bool(request["memory_files"]))
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
@@ -67,13 +71,14 @@ def run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     code = 126
     try:
         os.setsid()
-        for target, stream in enumerate(streams):
+        high = [fcntl.fcntl(stream, fcntl.F_DUPFD, 64) for stream in streams]
+        for target, stream in enumerate(high):
             os.dup2(stream, target)
-        os.closerange(3, 4096)
+        os.closerange(len(high), 65536)
         for name, (soft, hard) in sorted(request["limits"].items()):
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
         os.umask(0o022)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGXFSZ):
+        for number in (*_DEAF, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         try:

@@ -1,4 +1,4 @@
-"""The system calls that Python has no function for, by ctypes. Numbers of x86-64 and arm64, which share all new ones."""
+"""The system calls that Python has no function for, by ctypes: those of x86-64 and arm64."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """mount(2)."""
+    """Mount a file system, or bind with `MS_BIND`."""
     words = (source.encode(), target.encode(), kind.encode() or None, ctypes.c_ulong(flags), options.encode() or None)
     _checked(libc.mount(*words), f"mount {kind or 'bind'} on {target}")
 
@@ -116,7 +116,7 @@ def open_inside(root: int, path: bytes, flags: int, mode: int = 0) -> int:
 
 
 def prctl(option: int, *arguments: object) -> int:
-    """prctl(2) with numbers."""
+    """Set a property of this process."""
     words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in arguments]
     words += [ctypes.c_ulong(0)] * (4 - len(words))
     return _checked(libc.prctl(ctypes.c_int(option), *words), f"prctl {option}")

@@ -1,0 +1,186 @@
+"""Builds the file tree of a sandbox: a template that a zygote makes once, and a tree for each sandbox on top of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+from terrarium.sandbox.inside import ground, ids, kernel
+
+_PLACES = ("/sys/kernel", "/sys", "/media", "/mnt")  # covered in the zygote's own mount namespace, where nobody looks
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_DEV_LINKS = {
+    "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx", "core": "/dev/null",
+}  # fmt: skip
+_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_COVERED = ("kcore", "keys", "timer_list", "sched_debug", "kallsyms", "kpagecount", "kpageflags", "vmallocinfo")
+FAKETIME = "/dev/faketime.so.1"
+TIME_FILE = "/dev/world/time"
+
+
+@dataclass
+class Template:
+    """What all sandboxes of a zygote share, in a file system in memory that nobody else sees.
+
+    Attributes:
+        place: Where it is mounted.
+        digests: The digest of each base, by the path of its root filesystem; "" is the machine's own.
+    """
+
+    place: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
+    _mapped: dict[str, str] = field(default_factory=dict)
+
+    def make(self, faketime: str | None) -> None:
+        """Make it, in a mount namespace of the caller's own.
+
+        Args:
+            faketime: The library that shows processes another time, on the machine.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if ids.real_root() or ids.owner() == 0:
+            kernel.unshare(kernel.NEWNS)
+        kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
+        place = next((path for path in _PLACES if os.path.isdir(path)), "/tmp")
+        kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=64m")
+        for name in ("skeleton", "usr", "dev", "root", "world"):
+            os.mkdir(f"{place}/{name}")
+        owner = 0 if not ids.real_root() else ids.owner()
+        ground.lay(f"{place}/skeleton", owner)
+        shared = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV
+        kernel.bind("/usr", f"{place}/usr", shared, recursive=True)
+        for name, target in ground.roots().items():
+            if target is None:
+                os.mkdir(f"{place}/{name}")
+                kernel.bind(f"/{name}", f"{place}/{name}", shared, recursive=True)
+        self._devices(f"{place}/dev", faketime)
+        self.place = place
+
+    def _devices(self, place: str, faketime: str | None) -> None:
+        for name in _DEVICES:
+            if os.path.exists(f"/dev/{name}"):
+                with open(f"{place}/{name}", "wb"):
+                    pass
+                kernel.bind(f"/dev/{name}", f"{place}/{name}")
+        for name, target in _DEV_LINKS.items():
+            os.symlink(target, f"{place}/{name}")
+        for name in ("pts", "shm", "world"):
+            os.mkdir(f"{place}/{name}")
+        if faketime:
+            with open(faketime, "rb") as source, open(f"{place}/{os.path.basename(FAKETIME)}", "wb") as target_file:
+                target_file.write(source.read())
+            os.chmod(f"{place}/{os.path.basename(FAKETIME)}", 0o755)
+
+    def mapped(self, rootfs: str, userns: int) -> str:
+        """Where a root filesystem can be found with its owners as they are inside.
+
+        Args:
+            rootfs: Its path on the machine.
+            userns: A user namespace with the ids of a sandbox.
+        """
+        if rootfs not in self._mapped:
+            target = f"{self.place}/rootfs-{len(self._mapped)}"
+            os.mkdir(target)
+            if ids.real_root():
+                kernel.bind_mapped(rootfs, target, userns)
+            else:
+                kernel.bind(rootfs, target, recursive=True)
+            self._mapped[rootfs] = target
+        return self._mapped[rootfs]
+
+
+@dataclass
+class Tree:
+    """The descriptors that lead into the tree of a sandbox that has been built."""
+
+    clock: int
+    hosts: int
+    upper: int
+
+
+def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -> Tree:
+    """Build the tree in the caller's own mount namespace and make it the root.
+
+    The working directory is the folder that holds `upper`, `work` and the sealed layers.
+
+    Args:
+        template: What is shared.
+        lowers: Names of sealed layers, the newest first.
+        rootfs: Where the root filesystem is; None: the machine's base.
+        shm: Bytes of /dev/shm.
+
+    Raises:
+        OSError: The kernel refused something; the message says what.
+    """
+    place, root = template.place, f"{template.place}/root"
+    kernel.mount("tmpfs", f"{place}/world", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=8m")
+    made = []
+    for name in ("time", "hosts"):
+        made.append(os.open(f"{place}/world/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    os.write(made[1], b"127.0.0.1\tlocalhost\n")
+    upper = os.open("upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    layers = ":".join([*lowers, rootfs or f"{place}/skeleton"])
+    kernel.mount("overlay", root, "overlay", kernel.MS_NODEV, f"userxattr,lowerdir={layers},upperdir=upper,workdir=work")
+    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    if rootfs is None:
+        kernel.bind(f"{place}/usr", _at(top, "usr"), recursive=True)
+        for name, target in ground.roots().items():
+            if target is None:
+                kernel.bind(f"{place}/{name}", _at(top, name), recursive=True)
+    kernel.bind(f"{place}/dev", _at(top, "dev"), recursive=True)
+    kernel.set_attributes(f"{root}/dev", kernel.ATTR_RDONLY)
+    kernel.mount("devpts", f"{root}/dev/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, "newinstance,ptmxmode=0666")
+    options = f"mode=1777,size={shm},nr_inodes=100000"
+    kernel.mount("tmpfs", f"{root}/dev/shm", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    kernel.bind(f"{place}/world", f"{root}/dev/world", kernel.ATTR_RDONLY)
+    kernel.bind(f"{root}/dev/world/hosts", _at(top, "etc/hosts", "file"))  # read-only, as what it is taken from
+    _proc(top, root)
+    os.close(top)
+    kernel.enter_root(root)
+    return Tree(*made, upper)
+
+
+def _proc(top: int, root: str) -> None:
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    kernel.mount("proc", _at(top, "proc"), "proc", flags, "hidepid=2")
+    proc = f"{root}/proc"
+    for name in _READ_ONLY:
+        if os.path.exists(f"{proc}/{name}"):
+            kernel.bind(f"{proc}/{name}", f"{proc}/{name}", kernel.ATTR_RDONLY)
+    for name in _COVERED:
+        if os.path.exists(f"{proc}/{name}"):
+            kernel.bind("/dev/null", f"{proc}/{name}")
+
+
+def _at(top: int, path: str, kind: str = "folder") -> str:
+    """A path for mount(2) that leads to `path` in the tree, made where it is missing; no link is followed.
+
+    What an earlier life of the sandbox put in its place goes.
+    """
+    at, parts = os.dup(top), path.split("/")
+    for number, part in enumerate(parts):
+        wanted = "folder" if number < len(parts) - 1 else kind
+        there = _kind(at, part)
+        if there not in (wanted, None):
+            os.unlink(part, dir_fd=at) if there != "folder" else os.rename(part, f".{part}.moved", src_dir_fd=at, dst_dir_fd=at)
+            there = None
+        if there is None and wanted == "folder":
+            os.mkdir(part, 0o755, dir_fd=at)
+        elif there is None:
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=at))
+        following = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+        os.close(at)
+        at = following
+    return f"/proc/self/fd/{at}"
+
+
+def _kind(folder: int, name: str) -> str | None:
+    try:
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"

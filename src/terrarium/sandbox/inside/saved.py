@@ -1,0 +1,252 @@
+"""The state of a sandbox as plain files that survive any copying: a list of all there is, and the contents beside it.
+
+`tree.jsonl` begins with a line about the whole; then one line for each entry, folders before what is in them:
+`[layer, path, kind, mode, uid, gid, mtime, extra]`. Kinds: `d` folder, `f` file (extra: number of its content under
+`files/`), `h` another name of a file (extra: the first path), `l` link (extra: target), `p` pipe, `w` a removed entry
+of the base. Extended attributes follow where there are any. Ids are those inside the sandbox.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from terrarium.sandbox.inside import files, kernel
+from terrarium.sandbox.inside.walk import Found, walk
+
+LIST, CONTENTS = "tree.jsonl", "files"
+OPAQUE = "user.overlay.opaque"
+_FICLONE = 0x40049409
+_FORMAT = 1
+
+
+def save(tree: int, layers: Sequence[str], to: int, owner: int, head: dict[str, Any]) -> None:
+    """Write the layers of a sandbox, which stand still, into an empty folder.
+
+    Args:
+        tree: The open folder that holds the layers.
+        layers: Their names, the upper one last; the others never change again, so their files may be linked.
+        to: The open folder to write into.
+        owner: The id that root of the sandbox has here.
+        head: What else to write down about the whole.
+
+    Raises:
+        OSError: Something cannot be read or written.
+    """
+    os.mkdir(CONTENTS, 0o755, dir_fd=to)
+    contents = os.open(CONTENTS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=to)
+    listing = os.open(LIST, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=to)
+    number = 0
+    with os.fdopen(listing, "w", encoding="ascii") as out:
+        out.write(json.dumps({**head, "format": _FORMAT, "layers": list(layers)}) + "\n")
+        for layer in layers:
+            names: dict[tuple[int, int], str] = {}
+            top = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=tree)
+            try:
+                for found in walk(top):
+                    line = _line(layer, found, owner)
+                    if line is None:
+                        continue
+                    if line[2] == "f":
+                        key = found.stat.st_dev, found.stat.st_ino
+                        if key in names:
+                            line[2], line[7] = "h", names[key]
+                        else:
+                            names[key] = line[1]
+                            number += 1
+                            line[7] = number
+                            sealed = layer != layers[-1]
+                            _content(found, contents, str(number), link=sealed and found.stat.st_mode & 0o444 == 0o444)
+                    out.write(json.dumps(line) + "\n")
+            finally:
+                os.close(top)
+    os.close(contents)
+
+
+def _line(layer: str, found: Found, owner: int) -> list[Any] | None:
+    known, extra = found.stat, None
+    kind = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFIFO: "p", stat.S_IFCHR: "w"}.get(
+        stat.S_IFMT(known.st_mode)
+    )
+    if kind is None or (kind == "w" and known.st_rdev != 0):
+        return None  # a unix socket: nobody listens any more
+    if kind == "l":
+        extra = os.fsdecode(os.readlink(found.name, dir_fd=found.folder))
+    path = os.fsdecode(found.path)
+    ids = [_inside(known.st_uid, owner), _inside(known.st_gid, owner)]
+    line: list[Any] = [layer, path, kind, stat.S_IMODE(known.st_mode), *ids, known.st_mtime_ns, extra]
+    if kind in "df":
+        attributes = _attributes(found)
+        if attributes:
+            line.append(attributes)
+    return line
+
+
+def _inside(outside: int, owner: int) -> int:
+    return outside - owner if 0 <= outside - owner < 65536 else 0
+
+
+def _attributes(found: Found) -> dict[str, str]:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(found.name, flags, dir_fd=found.folder)
+    except OSError:
+        return {}
+    try:
+        names = [name for name in os.listxattr(file) if name.startswith("user.")]
+        kept = sorted(name for name in names if not name.startswith("user.overlay.") or name == OPAQUE)
+        return {name: base64.b64encode(os.getxattr(file, name)).decode() for name in kept}
+    except OSError:
+        return {}
+    finally:
+        os.close(file)
+
+
+def _content(found: Found, contents: int, name: str, link: bool) -> None:
+    if link:
+        try:
+            os.link(found.name, name, src_dir_fd=found.folder, dst_dir_fd=contents, follow_symlinks=False)
+            return
+        except OSError:
+            pass  # another file system, or too many links
+    source = os.open(found.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found.folder)
+    try:
+        target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=contents)
+        try:
+            _copy(source, target)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _copy(source: int, target: int) -> None:
+    """Copy a file: by reference where the file system can, otherwise what is not a hole."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+        return
+    except OSError:
+        pass
+    size, at = os.fstat(source).st_size, 0
+    os.ftruncate(target, size)
+    while at < size:
+        try:
+            start = os.lseek(source, at, os.SEEK_DATA)
+            at = os.lseek(source, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # nothing but a hole
+            start, at = at, size
+        os.lseek(target, start, os.SEEK_SET)
+        while start < at:
+            moved = os.sendfile(target, source, start, min(at - start, 1 << 30))
+            if moved == 0:
+                return
+            start += moved
+
+
+def entries(folder: int) -> Iterator[list[Any]]:
+    """The lines of a saved state, the one about the whole first, each with all of its fields.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not a saved state of this version.
+    """
+    listing = os.open(LIST, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(listing, encoding="ascii") as lines:
+        head = json.loads(lines.readline())
+        if not isinstance(head, dict) or head.get("format") != _FORMAT:
+            raise ValueError("it is of another version")
+        yield [head]
+        for text in lines:
+            line = json.loads(text)
+            yield line if len(line) == 9 else [*line, {}]
+
+
+def unpack(folder: int, tree: int, owner: int, *, give_away: bool) -> None:
+    """Make the layers again out of a saved state; the contents move to their places.
+
+    Args:
+        folder: The open folder of the saved state.
+        tree: The open folder for the layers, empty.
+        owner: The id that root of the sandbox has here.
+        give_away: Whether files can be given to other ids than the caller's.
+
+    Raises:
+        OSError: Something cannot be written.
+        ValueError: It is not a saved state of this version.
+    """
+    lines = entries(folder)
+    tops = {}
+    for layer in next(lines)[0]["layers"]:
+        os.mkdir(layer, 0o755, dir_fd=tree)
+        tops[layer] = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
+        if give_away:
+            os.fchown(tops[layer], owner, owner)
+    contents = os.open(CONTENTS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    folders: list[tuple[int, bytes, int, int]] = []
+    try:
+        for layer, text, kind, mode, uid, gid, mtime, extra, attributes in lines:
+            top, path = tops[layer], os.fsencode(text)
+            above, _, name = path.rpartition(b"/")
+            here = kernel.open_inside(top, above or b"/", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                _make(here, name, kind, extra, contents, top)
+                if give_away:
+                    os.chown(name, owner + uid, owner + gid, dir_fd=here, follow_symlinks=False)
+                if kind in "df":
+                    _dress(here, name, kind, mode, attributes)
+                if kind == "d":
+                    folders.append((top, path, mode, mtime))
+                else:
+                    os.utime(name, ns=(mtime, mtime), dir_fd=here, follow_symlinks=False)
+            finally:
+                os.close(here)
+        for top, path, mode, mtime in reversed(folders):
+            inner = kernel.open_inside(top, path, os.O_RDONLY | os.O_DIRECTORY)
+            os.fchmod(inner, mode)
+            os.utime(inner, ns=(mtime, mtime))
+            os.close(inner)
+    finally:
+        for top in tops.values():
+            os.close(top)
+        os.close(contents)
+    os.unlink(LIST, dir_fd=folder)
+    files.remove_at(folder, CONTENTS.encode())
+
+
+def _make(here: int, name: bytes, kind: str, extra: Any, contents: int, top: int) -> None:
+    if kind == "d":
+        os.mkdir(name, 0o700, dir_fd=here)
+    elif kind == "f":
+        os.rename(str(extra), name, src_dir_fd=contents, dst_dir_fd=here)
+    elif kind == "h":
+        above, _, first = os.fsencode(extra).rpartition(b"/")
+        there = kernel.open_inside(top, above or b"/", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.link(first, name, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)
+        finally:
+            os.close(there)
+    elif kind == "l":
+        os.symlink(os.fsencode(extra), name, dir_fd=here)
+    elif kind == "p":
+        os.mkfifo(name, dir_fd=here)
+    elif kind == "w":
+        os.mknod(name, stat.S_IFCHR, 0, dir_fd=here)
+
+
+def _dress(here: int, name: bytes, kind: str, mode: int, attributes: dict[str, str]) -> None:
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    try:
+        if kind == "f":
+            os.fchmod(file, mode)
+        for key, value in attributes.items():
+            os.setxattr(file, key, base64.b64decode(value))
+    finally:
+        os.close(file)

@@ -1,0 +1,391 @@
+"""The folder of a local sandbox: its layers on disk, and the files in them before any process has lived there.
+
+    tree/upper          what is written; the overlay's upper layer once the sandbox has started
+    tree/0, 1, ...      what was written before a start: sealed, never written again
+    tree/lived          a process has lived here
+    tree.jsonl, files/  a saved state that has not been opened yet, see `terrarium.sandbox.inside.saved`
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import SandboxFault
+from terrarium.core.rows import Row
+from terrarium.sandbox.inside import files, ground, ids, saved
+from terrarium.sandbox.inside.walk import Found, walk
+
+_SEALED = 8  # layers below the upper one, at most
+_CONTENT = 64 * 1024  # bytes of text that a row shows as it is
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class NeedsProcess(Exception):
+    """Only a started sandbox can tell."""
+
+
+class Layers:
+    """The layers of one sandbox, worked on by the engine itself while no process has lived there.
+
+    Args:
+        folder: The sandbox's own; nothing is made in it before the first write.
+        rootfs: The root filesystem it stands on, if it has one.
+    """
+
+    def __init__(self, folder: Path, rootfs: str | None) -> None:
+        self._folder = folder
+        self._tree = folder / "tree"
+        self._rooted = rootfs is not None
+        self._upper = -1
+        self._sums: dict[tuple[int, int, int, int], str] = {}
+        self.packed = (folder / saved.LIST).exists()
+        """A saved state lies here that has not been opened yet."""
+        self.lived = self._head().get("lived", False) if self.packed else (self._tree / "lived").exists()
+        """A process has lived here, so that files are worked on from inside only."""
+
+    @property
+    def tree(self) -> Path:
+        """The folder of the layers."""
+        return self._tree
+
+    def names(self) -> list[str]:
+        """The layers there are, the oldest first, the upper one last."""
+        found = [name for name in _names(self._tree) if name.isdigit()]
+        return [*sorted(found, key=int), *(["upper"] if (self._tree / "upper").is_dir() else [])]
+
+    def close(self) -> None:
+        """Let go; idempotent."""
+        if self._upper >= 0:
+            os.close(self._upper)
+            self._upper = -1
+
+    # -- before any process ---------------------------------------------------------------------------------------
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file.
+
+        Raises:
+            OSError: As `files.open_file`.
+            NeedsProcess: It lies in the base.
+        """
+        parts = self._parts(path)
+        try:
+            file, _ = files.open_file(self._top(), _joined(parts), limit)
+        except FileNotFoundError:
+            content = ground.etc().get("/".join(parts[1:])) if parts[:1] == ["etc"] and not self._rooted else None
+            if isinstance(content, bytes):
+                return content
+            self._only_ours(parts)
+            raise
+        with os.fdopen(file, "rb") as source:
+            return source.read()
+
+    def write(self, path: str, content: bytes, micros: int) -> None:
+        """Write a file, with its time in microseconds since 1970; missing parents are made.
+
+        Raises:
+            OSError: As `files.create`.
+            NeedsProcess: It would lie in the base.
+        """
+        parts = self._parts(path)
+        if len(parts) < 2 or parts[0] == "etc":
+            self._only_ours(parts)
+        self._make_top(parts[0])
+        file = files.create(self._top(), _joined(parts), ids.owner() if ids.real_root() else None)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(file, view) :]
+        except BaseException:
+            os.close(file)
+            raise
+        files.finish(file, micros)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and its parents.
+
+        Raises:
+            OSError: As `files.make_folders`.
+            NeedsProcess: It would lie in the base.
+        """
+        parts = self._parts(path)
+        if not parts:
+            return
+        self._make_top(parts[0])
+        files.make_folders(self._top(), _joined(parts), ids.owner() if ids.real_root() else None)
+
+    def list(self, path: str) -> list[str]:
+        """The names in a folder, sorted, folders with a trailing slash.
+
+        Raises:
+            OSError: ENOENT, ENOTDIR.
+            NeedsProcess: It lies in the base.
+        """
+        parts = self._parts(path)
+        base: set[str] = set()
+        if not parts:
+            if self._rooted:
+                raise NeedsProcess
+            base = {f"{name}/" for name in ground.FOLDERS} | {
+                name if target else f"{name}/" for name, target in ground.roots().items()
+            }
+        elif parts[0] == "etc":
+            raise NeedsProcess
+        try:
+            found = {os.fsdecode(name) for name in files.names(self._top(), _joined(parts))}
+        except FileNotFoundError:
+            self._only_ours(parts)
+            if len(parts) == 1 and parts[0] in ground.FOLDERS:
+                return []
+            if not base:
+                raise
+            found = set()
+        return sorted(found | base)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or folder.
+
+        Raises:
+            OSError: ENOENT.
+            NeedsProcess: It lies in the base.
+        """
+        parts = self._parts(path)
+        if len(parts) < 2 or parts[0] == "etc":
+            raise NeedsProcess
+        files.remove(self._top(), _joined(parts))
+
+    def _parts(self, path: str) -> list[str]:
+        """The parts of a path; nothing here is a link, so `..` can be taken away."""
+        parts: list[str] = []
+        for part in path.split("/"):
+            if part == "..":
+                del parts[-1:]
+            elif part not in ("", "."):
+                parts.append(part)
+        if parts and (self._rooted or parts[0] in ("usr", "proc", "dev", "sys") or parts[0] in ground.roots()):
+            raise NeedsProcess
+        return parts
+
+    def _only_ours(self, parts: list[str]) -> None:
+        if parts[:1] == ["etc"] or not parts:
+            raise NeedsProcess
+
+    def _make_top(self, name: str) -> None:
+        mode = ground.FOLDERS.get(name)
+        if mode is not None:
+            try:
+                os.mkdir(name, mode, dir_fd=self._top(make=True))
+            except FileExistsError:
+                return
+            os.chmod(name, mode, dir_fd=self._upper)
+            self._give(name, self._upper)
+
+    def _top(self, *, make: bool = False) -> int:
+        if self._upper < 0:
+            if self.packed:
+                raise NeedsProcess
+            upper = self._tree / "upper"
+            if not upper.is_dir():
+                if not make:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                self.prepare()
+            self._upper = os.open(upper, _OPEN)
+        return self._upper
+
+    def _give(self, name: str, folder: int | None = None) -> None:
+        if ids.real_root():
+            os.chown(name, ids.owner(), ids.owner(), dir_fd=folder, follow_symlinks=False)
+
+    # -- layers ---------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the folders that there have to be."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for place in (self._tree, self._tree / "upper"):
+            if not place.is_dir():
+                place.mkdir(mode=0o755 if place.name == "upper" else 0o700)
+                self._give(str(place))
+
+    def unpack(self) -> None:
+        """Open a saved state in which no process has lived.
+
+        Raises:
+            SandboxFault: It cannot be read.
+        """
+        self._tree.mkdir(mode=0o700, exist_ok=True)
+        self._give(str(self._tree))
+        folder, tree = os.open(self._folder, _OPEN), os.open(self._tree, _OPEN)
+        try:
+            saved.unpack(folder, tree, ids.owner(), give_away=ids.real_root())
+        except (OSError, ValueError) as error:
+            raise SandboxFault(f"the saved state in {self._folder} cannot be opened: {error}") from error
+        finally:
+            os.close(folder)
+            os.close(tree)
+        self.packed = False
+
+    def seal(self) -> list[str]:
+        """Make ready for a start: what has been written becomes a layer of its own.
+
+        Returns:
+            The sealed layers, the newest first.
+        """
+        self.close()
+        self.prepare()
+        sealed = [name for name in self.names() if name != "upper"]
+        if any(_names(self._tree / "upper")) and len(sealed) < _SEALED:
+            name = str(int(sealed[-1]) + 1 if sealed else 0)
+            (self._tree / "upper").rename(self._tree / name)
+            sealed.append(name)
+        self.prepare()
+        work = self._tree / "work"
+        if not work.is_dir():
+            work.mkdir(mode=0o700)
+            self._give(str(work))
+        lived = self._tree / "lived"
+        if not lived.exists():
+            lived.touch()
+        self.lived = True
+        return sealed[::-1]
+
+    def save(self, to: Path) -> None:
+        """Write the state into the folder `to`, by the engine itself.
+
+        Raises:
+            OSError: It cannot be read or written.
+        """
+        to.mkdir(parents=True, exist_ok=True)
+        tree, target = os.open(self._tree, _OPEN), os.open(to, _OPEN)
+        try:
+            saved.save(tree, self.names(), target, ids.owner() if ids.real_root() else os.geteuid(), self.head())
+        finally:
+            os.close(tree)
+            os.close(target)
+
+    def head(self) -> dict[str, Any]:
+        """What a saved state says about the whole."""
+        return {"lived": self.lived}
+
+    def _head(self) -> dict[str, Any]:
+        try:
+            head = json.loads((self._folder / saved.LIST).read_text("ascii").partition("\n")[0])
+        except (OSError, ValueError) as error:
+            raise SandboxFault(f"the saved state in {self._folder} cannot be read: {error}") from error
+        return head if isinstance(head, dict) else {}
+
+    # -- rows -----------------------------------------------------------------------------------------------------
+
+    def rows(self) -> Iterator[Row]:
+        """Every file, folder and link that differs from the base, and what of the base is gone."""
+        merged: dict[str, Row] = {}
+        for path, kind, opaque, row in self._packed_rows() if self.packed else self._live_rows():
+            if kind == "w" or opaque or kind != "d":
+                for below in [key for key in merged if key.startswith(f"{path}/")]:
+                    del merged[below]
+            merged[path] = row
+        yield from sorted(merged.values(), key=lambda row: (row.table, row.key))
+
+    def _live_rows(self) -> Iterator[tuple[str, str, bool, Row]]:
+        for layer in self.names():
+            top = os.open(self._tree / layer, _OPEN)
+            try:
+                for found in walk(top):
+                    kind = stat.S_IFMT(found.stat.st_mode)
+                    path = "/" + found.path.decode("utf-8", "replace")
+                    mode = stat.S_IMODE(found.stat.st_mode)
+                    if kind == stat.S_IFREG:
+                        yield path, "f", False, Row("file", path, {"mode": mode, **self._content(found)})
+                    elif kind == stat.S_IFDIR:
+                        yield path, "d", _opaque(found), Row("dir", path, {"mode": mode})
+                    elif kind == stat.S_IFLNK:
+                        target = os.readlink(found.name, dir_fd=found.folder).decode("utf-8", "replace")
+                        yield path, "l", False, Row("link", path, {"target": target})
+                    elif kind == stat.S_IFCHR:
+                        yield path, "w", False, Row("gone", path, {})
+            finally:
+                os.close(top)
+
+    def _packed_rows(self) -> Iterator[tuple[str, str, bool, Row]]:
+        folder = os.open(self._folder, _OPEN)
+        try:
+            lines, firsts = saved.entries(folder), dict[tuple[str, str], int]()
+            next(lines)
+            for layer, text, kind, mode, _, _, _, extra, attributes in lines:
+                path = "/" + os.fsencode(text).decode("utf-8", "replace")
+                if kind in "fh":
+                    number = firsts[layer, text] = extra if kind == "f" else firsts[layer, extra]
+                    content = (self._folder / saved.CONTENTS / str(number)).read_bytes()
+                    yield path, "f", False, Row("file", path, {"mode": mode, **_fields(content)})
+                elif kind == "d":
+                    yield path, "d", saved.OPAQUE in attributes, Row("dir", path, {"mode": mode})
+                elif kind == "l":
+                    target = os.fsencode(extra).decode("utf-8", "replace")
+                    yield path, "l", False, Row("link", path, {"target": target})
+                elif kind == "w":
+                    yield path, "w", False, Row("gone", path, {})
+        finally:
+            os.close(folder)
+
+    def _content(self, found: Found) -> dict[str, Any]:
+        known = found.stat
+        key = known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
+        if known.st_size > _CONTENT and key in self._sums:
+            return {"size": known.st_size, "sha256": self._sums[key]}
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            file = os.open(found.name, flags, dir_fd=found.folder)
+        except OSError:
+            return {"size": known.st_size}  # nobody but its owner, another id, may read it
+        with os.fdopen(file, "rb") as source:
+            if known.st_size <= _CONTENT:
+                return _fields(source.read())
+            total = hashlib.file_digest(source, "sha256").hexdigest()
+        self._sums[key] = total
+        return {"size": known.st_size, "sha256": total}
+
+
+def _fields(content: bytes) -> dict[str, Any]:
+    if len(content) <= _CONTENT:
+        try:
+            return {"size": len(content), "content": content.decode()}
+        except UnicodeDecodeError:
+            pass
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _opaque(found: Found) -> bool:
+    try:
+        inner = os.open(found.name, _OPEN | os.O_NOFOLLOW, dir_fd=found.folder)
+    except OSError:
+        return False
+    try:
+        return os.getxattr(inner, saved.OPAQUE) == b"y"
+    except OSError:
+        return False
+    finally:
+        os.close(inner)
+
+
+def _joined(parts: list[str]) -> bytes:
+    return os.fsencode("/".join(parts))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+@functools.cache
+def base_name(rootfs: str | None) -> str:
+    """What the header of a journal calls the base: `host:<digest>` or `rootfs:<digest>`."""
+    return f"rootfs:{ground.rootfs_digest(rootfs)}" if rootfs else f"host:{ground.host_digest()}"

@@ -1,0 +1,236 @@
+"""The life of a sandbox: from the start of its first process to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import resource
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import EngineFault, SandboxFault
+from terrarium.core.sandbox import Ground
+from terrarium.sandbox.inside import house, ids
+from terrarium.sandbox.local.layers import Layers
+from terrarium.sandbox.local.link import Link
+from terrarium.sandbox.zygote import Child, zygote
+
+START_SECONDS = 30.0
+_ENV = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LOGNAME": "root",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "SHELL": "/bin/bash",
+    "TERM": "dumb",
+    "USER": "root",
+}
+_FILES = 65_536  # descriptors of one process
+_SPARE = 4  # sockets that are had beforehand, besides one for each service
+
+
+class Life:
+    """A started sandbox. Made by `begin`."""
+
+    def __init__(self, ground: Ground, link: Link, child: Child, env: Mapping[str, str]) -> None:
+        self.link = link
+        self.env = env
+        self.limits: dict[str, tuple[int, int]] = {}
+        self._ground = ground
+        self._child = child
+        self._clock = self._hosts = -1
+        self._sockets: list[int] = []
+        self._cap: str | None = None
+        self._frozen_by_group = False
+
+    @classmethod
+    async def begin(
+        cls, ground: Ground, folder: Path, layers: Layers, rootfs: str | None, world_time: bool
+    ) -> Life:
+        """Start the first process of a sandbox.
+
+        Raises:
+            SandboxFault: It cannot be had; the message says what is missing.
+        """
+        faketime = _library() if world_time and not _foreign(rootfs) else None
+        caps = asdict(ground.caps)
+        told: list[Life] = []
+        link = Link(lambda words: told[0]._hear(words) if told else None)
+        try:
+            if layers.packed:
+                await _unpack(folder, layers)
+            request = {
+                "folder": str(layers.tree),
+                "lowers": layers.seal(),
+                "rootfs": rootfs,
+                "hostname": ground.name.replace(":", "-")[:60] or "world",
+                "shm": (ground.caps.memory or 2 << 30) // 2,
+                "caps": caps,
+                "sockets": (len(ground.network.services()) if ground.network else 0) + _SPARE,
+                "faketime": _library(),
+            }
+            child = await zygote().make(link.theirs, **request)
+            link.theirs.close()
+            env = {**_ENV, **(_TIME if faketime else {})}
+            life = cls(ground, link, child, env)
+            told.append(life)
+            async with asyncio.timeout(START_SECONDS):
+                answer = await link.ready
+        except (OSError, EngineFault, TimeoutError) as error:
+            link.close()
+            raise SandboxFault(f"the sandbox {ground.name} cannot be started: {error}{_hint()}") from error
+        except BaseException:
+            link.close()
+            raise
+        if "failed" in answer.words:
+            link.close()
+            raise SandboxFault(f"the sandbox {ground.name} cannot be started: {answer.words['failed']}{_hint()}")
+        life._clock, life._hosts, *life._sockets = answer.descriptors
+        life._caps(caps, answer.words["enforced"])
+        ground.clock.watch(life.tell_time)
+        life.tell_time()
+        return life
+
+    def _caps(self, caps: Mapping[str, Any], enforced: list[str]) -> None:
+        own = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        wanted = {
+            "CORE": 0,
+            "CPU": int(caps["cpu_seconds"]) + 1 if caps["cpu_seconds"] else None,
+            "DATA": caps["memory"] if "memory" not in enforced else None,
+            "FSIZE": caps["disk"],
+            "NOFILE": min(_FILES, own) if own != resource.RLIM_INFINITY else _FILES,
+            "NPROC": caps["processes"],
+        }
+        self.limits = {name: (int(value), int(value)) for name, value in wanted.items() if value is not None}
+        if own == resource.RLIM_INFINITY or own > 1024:
+            self.limits["NOFILE"] = (1024, self.limits["NOFILE"][1])
+        self._frozen_by_group = "memory" in enforced
+
+    # -- while it lasts -------------------------------------------------------------------------------------------
+
+    def tell_time(self) -> None:
+        """Write down the time of the world for the processes inside; called whenever it moves."""
+        if self._clock >= 0:
+            micros = self._ground.clock.micros
+            text = b"%d.%06d\n" % divmod(micros, 1_000_000)
+            os.pwrite(self._clock, text, 0)
+
+    def name_hosts(self, hosts: str) -> None:
+        """Replace the hosts file."""
+        data = hosts.encode()
+        os.pwrite(self._hosts, data, 0)
+        os.ftruncate(self._hosts, len(data))
+
+    async def socket(self) -> socket.socket:
+        """A TCP socket in the sandbox's network namespace, neither bound nor connected, which does not block.
+
+        Raises:
+            SandboxFault: It cannot be had.
+        """
+        if not self._sockets:
+            try:
+                self._sockets += (await self.link.ask("sockets", count=_SPARE)).descriptors
+            except OSError as error:
+                raise SandboxFault(f"the sandbox gives no socket: {error.strerror}") from error
+        made = socket.socket(fileno=self._sockets.pop())
+        made.setblocking(False)
+        return made
+
+    async def still(self, work: Callable[[int], Awaitable[object]]) -> None:
+        """Do `work` while everything inside stands still.
+
+        Args:
+            work: Gets the number of this sandbox with the zygote, which can freeze its control group; 0 where it has
+                none, and everything has been stopped.
+        """
+        if self._frozen_by_group:
+            await work(self._child.number)
+            return
+        await self.link.ask("stop")
+        try:
+            await work(0)
+        finally:
+            await self.link.ask("go")
+
+    async def end_all(self) -> None:
+        """End everything in it but its first process."""
+        try:
+            await self.link.ask("end")
+        except (OSError, SandboxFault):
+            pass
+
+    def last_words(self) -> str:
+        """Why everything was ended, as a line for those who asked for a command."""
+        cap, self._cap = self._cap, None
+        if cap is None:
+            return "[the command was killed]\n"
+        return f"[the sandbox passed its cap on {cap}: everything in it was killed]\n"
+
+    async def ended(self) -> int:
+        """How its first process ended.
+
+        Raises:
+            EngineFault: The zygote is gone.
+        """
+        return await asyncio.shield(self._child.ended)
+
+    async def end(self) -> None:
+        """End it; idempotent."""
+        self._ground.clock.unwatch(self.tell_time)
+        self.link.close()
+        zygote().kill(self._child)
+        for descriptor in (self._clock, self._hosts, *self._sockets):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._clock = self._hosts = -1
+        self._sockets = []
+        try:
+            await asyncio.shield(self._child.ended)
+        except EngineFault:
+            pass  # the zygote is gone, and every sandbox with it
+
+    def _hear(self, words: Mapping[str, Any]) -> None:
+        self._cap = words.get("cap", self._cap)
+
+
+_TIME = {
+    "LD_PRELOAD": house.FAKETIME,
+    "FAKETIME_TIMESTAMP_FILE": house.TIME_FILE,
+    "FAKETIME_FMT": "%s",
+    "FAKETIME_NO_CACHE": "1",
+    "DONT_FAKE_MONOTONIC": "1",
+}
+
+
+def _library() -> str | None:
+    """The library that shows processes another time; None where it is not installed for this machine."""
+    found = importlib.util.find_spec("libfaketime")
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
+    return str(path) if path.is_file() else None
+
+
+def _foreign(rootfs: str | None) -> bool:
+    """Whether programs there are not made for the library: they have another C library."""
+    return rootfs is not None and any(Path(rootfs, "lib").glob("ld-musl-*"))
+
+
+async def _unpack(folder: Path, layers: Layers) -> None:
+    if ids.real_root() or not layers.lived:
+        layers.unpack()
+        return
+    layers.tree.mkdir(mode=0o700, exist_ok=True)
+    await zygote().job("unpack", folder=str(folder))
+    layers.packed = False
+
+
+def _hint() -> str:
+    from terrarium.sandbox.tier import tier
+
+    found = tier()
+    return f"; {found.reasons[0]}; try: {found.advice[0]}" if found.number > 1 and found.advice else ""

@@ -1,0 +1,478 @@
+"""The sandbox called `local`: Linux namespaces, made by the zygote, with nothing to install and no daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+import shutil
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from terrarium.core.errors import ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
+from terrarium.core.network import Caller
+from terrarium.core.rows import Row
+from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
+from terrarium.sandbox.inside import ids, saved
+from terrarium.sandbox.inside.init import INLINE
+from terrarium.sandbox.local.command import Escaped, run, too_late
+from terrarium.sandbox.local.layers import Layers, NeedsProcess, base_name
+from terrarium.sandbox.local.life import Life
+from terrarium.sandbox.local.shell import Shell
+from terrarium.sandbox.zygote import zygote
+
+T = TypeVar("T")
+
+_SETTINGS = ("rootfs", "world_time")
+_KILLED = 137
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHELL_LIMIT = 1024 * 1024
+
+
+class LocalSandbox:
+    """A sandbox of namespaces, with an overlay over a read-only base.
+
+    Nothing is started before the first command, listener or connection; files are written straight into the layer on
+    disk until then. Settings: `rootfs` (path of an unpacked root filesystem, in place of the machine's /usr),
+    `world_time` (default True: processes see the time of the world).
+
+    Args:
+        ground: What it stands on.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+    """
+
+    supports: ClassVar[frozenset[Feature]] = frozenset(
+        {"network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "shell"}
+    )
+    deterministic: ClassVar[bool] = False
+
+    def __init__(self, ground: Ground) -> None:
+        for key in ground.settings:
+            if key not in _SETTINGS:
+                raise unknown_key(f"settings of the sandbox {ground.name}", str(key), _SETTINGS)
+        rootfs, world_time = ground.settings.get("rootfs"), ground.settings.get("world_time", True)
+        if rootfs is not None and not (isinstance(rootfs, (str, os.PathLike)) and Path(rootfs).is_dir()):
+            raise ConfigError(f"rootfs of the sandbox {ground.name} must be the folder of a root filesystem: {rootfs!r}")
+        if not isinstance(world_time, bool):
+            raise ConfigError(f"world_time of the sandbox {ground.name} must be true or false, not {world_time!r}")
+        self._ground = ground
+        self._rootfs = str(Path(rootfs).resolve()) if rootfs is not None else None
+        self._world_time = world_time
+        self._folder: Path | None = None
+        self._layers: Layers | None = None
+        self._life: Life | None = None
+        self._shell: Shell | None = None
+        self._starting: asyncio.Lock | None = None
+        self._typing: asyncio.Lock | None = None
+        self._count = 0
+
+    @property
+    def base(self) -> str:
+        """What its base is called in the header of a journal: `host:<digest>` or `rootfs:<digest>`."""
+        return base_name(self._rootfs)
+
+    async def open(self, folder: Path) -> None:
+        """Begin with the state in `folder`, which may be empty; starts no process and writes nothing.
+
+        Raises:
+            SandboxFault: The state cannot be read.
+        """
+        self._folder = folder
+        self._layers = Layers(folder, self._rootfs)
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    async def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 120.0,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> ExecResult:
+        """Run one command: text through the shell, a list without one.
+
+        What it starts in the background goes on after it, until the sandbox is closed. A command that is not there is
+        exit code 127, a folder `cwd` that is not there 1, one that was killed by signal n 128 + n.
+
+        Raises:
+            CommandTimeout: It ran longer than `timeout` seconds of wall time; everything that it started is gone.
+            SandboxFault: It could not be started.
+            Refused: The command or `env` cannot be given to a process.
+        """
+        argv = _argv(command)
+        folder = self._at(cwd or "/root")
+        layers = self._opened()
+        if argv[:3] == ["mkdir", "-p", "--"] and len(argv) == 4 and self._life is None and not layers.lived:
+            made = self._without_process(layers.make_folder, posix_join(folder, argv[3]))
+            if made:
+                return ExecResult(0, "", "")
+        life = await self._started()
+        variables = {**life.env, **_checked_env(env or {}), "PWD": folder}
+        self._count += 1
+        work = run(
+            life.link,
+            argv,
+            env=variables,
+            cwd=folder,
+            limits=life.limits,
+            stdin=stdin,
+            timeout=timeout,
+            number=self._count,
+        )
+        return await self._outcome(life, work, timeout)
+
+    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+        """Run text in the one lasting shell: folder, variables and functions stay for the next call.
+
+        Its standard input is empty. `exit` ends it with that code, and the next call begins a new one.
+
+        Raises:
+            CommandTimeout: It ran longer than `timeout` seconds of wall time; the shell and all it started are gone.
+            SandboxFault: It could not be started.
+            Refused: The text holds NUL or a lone surrogate, or is over 1 MiB.
+        """
+        _check_text("command", command)
+        if len(command) > _SHELL_LIMIT:
+            raise Refused(f"a command of {len(command)} characters is over 1 MiB; write it into a file and run that")
+        self._typing = self._typing or asyncio.Lock()
+        async with self._typing:
+            life = await self._started()
+            if self._shell is None or not self._shell.alive:
+                self._end_shell()
+                self._shell = Shell(life.link)
+                await self._shell.start(life.env, "/root", life.limits)
+            return await self._outcome(life, self._shell.run(command, timeout), timeout)
+
+    async def _outcome(self, life: Life, work: Awaitable[ExecResult], timeout: float) -> ExecResult:
+        """What a command comes to, also where it brought down its keeper or the whole sandbox."""
+        try:
+            return await work
+        except Escaped as escaped:
+            await life.end_all()
+            self._end_shell()
+            if escaped.late:
+                raise too_late(timeout) from None
+            (out, more), (err, much) = escaped.shown
+            return ExecResult(_KILLED, out, err + life.last_words(), more or much)
+        except SandboxFault:
+            if self._life is not life or life.link.open:
+                raise
+            code = await life.ended()  # the kernel killed it, for its memory
+            self._end_shell()
+            return ExecResult(_KILLED, "", f"[everything in the sandbox was killed ({code}): out of memory?]\n")
+
+    def _end_shell(self) -> None:
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+
+    # -- network --------------------------------------------------------------------------------------------------
+
+    async def listen(self, address: str, port: int) -> socket.socket:
+        """A listening, non-blocking socket inside the sandbox.
+
+        Raises:
+            SandboxFault: The port is taken inside.
+        """
+        life = await self._started()
+        made = await life.socket()
+        try:
+            made.bind((address, port))
+            made.listen(256)
+        except OSError as error:
+            made.close()
+            raise SandboxFault(f"{address}:{port} cannot be opened in the sandbox: {error.strerror}") from error
+        return made
+
+    async def dial(self, address: str, port: int) -> socket.socket:
+        """A socket connected to a port that a process inside the sandbox listens on.
+
+        Raises:
+            NotFound: Nobody listens there.
+            SandboxFault: It cannot be had.
+        """
+        life = await self._started()
+        made = await life.socket()
+        try:
+            async with asyncio.timeout(10.0):
+                await asyncio.get_running_loop().sock_connect(made, (address, port))
+        except ConnectionRefusedError:
+            made.close()
+            raise NotFound(f"nobody listens on {address}:{port} in the sandbox") from None
+        except OSError as error:  # TimeoutError is one: whoever listens accepts nobody
+            made.close()
+            raise SandboxFault(f"{address}:{port} cannot be reached in the sandbox: {error}") from error
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    async def name_hosts(self, hosts: str) -> None:
+        """Replace its hosts file."""
+        (await self._started()).name_hosts(hosts)
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    async def read(self, path: str) -> bytes:
+        """The content of a file, at most 100 MiB.
+
+        Raises:
+            NotFound: No such file.
+            Refused: It is a folder, or larger.
+        """
+        at = self._at(path)
+        with _told(at):
+            layers = self._opened()
+            if self._life is None and not layers.lived:
+                with contextlib.suppress(NeedsProcess):
+                    return layers.read(at, FILE_LIMIT)
+            answer = await (await self._started()).link.ask("read", path=at, limit=FILE_LIMIT)
+            try:
+                if not answer.descriptors or answer.words.get("memory"):
+                    return answer.all_content()
+                return _whole(answer.descriptors[0])
+            finally:
+                answer.close()
+
+    async def write(self, path: str, content: bytes) -> None:
+        """Write a file; missing parents are made, its time is world time.
+
+        Raises:
+            Refused: The path is a folder, the content is over 100 MiB or the disk cap is reached.
+        """
+        at = self._at(path)
+        if not isinstance(content, (bytes, bytearray, memoryview)):
+            raise Refused(f"the content of a file is bytes, not {type(content).__name__}")
+        if len(content) > FILE_LIMIT:
+            raise Refused(f"{at}: {len(content)} bytes are over 100 MiB", code="EFBIG")
+        if at.endswith("/"):
+            raise Refused(f"{at}: is a folder", code="EISDIR")
+        with _told(at):
+            layers, micros = self._opened(), self._ground.clock.micros
+            if self._life is None and not layers.lived:
+                with contextlib.suppress(NeedsProcess):
+                    layers.write(at, bytes(content), micros)
+                    return
+            link = (await self._started()).link
+            if len(content) <= INLINE:
+                await link.ask("write", bytes(content), path=at, time=micros)
+                return
+            memory = os.memfd_create("content", os.MFD_CLOEXEC)
+            try:
+                _fill(memory, content)
+                await link.ask("write", descriptors=(memory,), path=at, time=micros, size=len(content))
+            finally:
+                os.close(memory)
+
+    async def list(self, path: str) -> list[str]:
+        """The names in a folder, sorted, folders with a trailing slash.
+
+        Raises:
+            NotFound: No such folder.
+        """
+        at = self._at(path)
+        with _told(at, absent=(errno.ENOTDIR,)):
+            layers = self._opened()
+            if self._life is None and not layers.lived:
+                with contextlib.suppress(NeedsProcess):
+                    return layers.list(at)
+            found = (await (await self._started()).link.ask("list", path=at)).all_content()
+            return sorted(name.decode("utf-8", "replace") for name in found.split(b"\0") if name)
+
+    async def remove(self, path: str) -> None:
+        """Remove a file or a whole folder.
+
+        Raises:
+            NotFound: No such path.
+            Refused: The sandbox cannot do without it.
+        """
+        at = self._at(path)
+        with _told(at):
+            layers = self._opened()
+            if self._life is None and not layers.lived:
+                with contextlib.suppress(NeedsProcess):
+                    layers.remove(at)
+                    return
+            await (await self._started()).link.ask("remove", path=at)
+
+    def _without_process(self, work: Callable[[str], None], path: str) -> bool:
+        try:
+            work(path)
+        except (NeedsProcess, OSError):
+            return False
+        return True
+
+    # -- state ----------------------------------------------------------------------------------------------------
+
+    def rows(self) -> Iterator[Row]:
+        """Every file (`mode`, `size` and `content` or `sha256`), folder and link that differs from the base.
+
+        What of the base has been removed is a row of the table `gone`. Times are left out: those of files that
+        processes wrote are the kernel's.
+        """
+        yield from self._opened().rows()
+
+    async def save(self, to: Path) -> None:
+        """Copy all state into the folder `to`, everything inside frozen meanwhile; called while the world is quiet.
+
+        Raises:
+            SandboxFault: It cannot be read or written.
+        """
+        layers = self._opened()
+        try:
+            if layers.packed:
+                to.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(self._place() / saved.CONTENTS, to / saved.CONTENTS)
+                shutil.copyfile(self._place() / saved.LIST, to / saved.LIST)
+            elif not layers.lived:
+                if layers.names():
+                    layers.save(to)
+            else:
+                to.mkdir(parents=True, exist_ok=True)
+                work = {"folder": str(layers.tree), "layers": layers.names(), "to": str(to), "head": layers.head()}
+                if self._life is not None:
+                    await self._life.still(lambda freeze: zygote().job("save", **work, freeze=freeze))
+                else:
+                    await zygote().job("save", **work)
+        except (OSError, EngineFault) as error:
+            raise SandboxFault(f"the sandbox {self._ground.name} cannot be saved: {error}") from error
+
+    async def close(self) -> None:
+        """End everything in it; idempotent."""
+        layers, self._layers = self._layers, None
+        await self._bury()
+        if layers is not None:
+            layers.close()
+            if layers.lived and not layers.packed and not ids.real_root():
+                with contextlib.suppress(EngineFault):
+                    await zygote().job("own", folder=str(layers.tree))
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    @property
+    def caps_by(self) -> Mapping[str, str]:
+        """By what each cap is enforced here."""
+        from terrarium.sandbox.tier import tier
+
+        return tier().caps
+
+    async def _started(self) -> Life:
+        if self._life is not None and self._life.link.open:
+            return self._life
+        self._starting = self._starting or asyncio.Lock()
+        async with self._starting:
+            layers = self._opened()
+            if self._life is None or not self._life.link.open:
+                await self._bury()
+                life = await Life.begin(self._ground, self._place(), layers, self._rootfs, self._world_time)
+                self._life = life
+                if self._layers is None:
+                    await self._bury()
+                    raise SandboxFault(f"the sandbox {self._ground.name} was closed")
+                if self._ground.network is not None:
+                    await self._ground.network.join(self, Caller(self._ground.agent, self._ground.name))
+            return self._life
+
+    async def _bury(self) -> None:
+        """Let go of a life that has ended, or end it."""
+        life, self._life = self._life, None
+        self._end_shell()
+        if life is not None:
+            if self._ground.network is not None:
+                await self._ground.network.leave(self._ground.name)
+            await life.end()
+
+    def _opened(self) -> Layers:
+        if self._layers is None:
+            raise SandboxFault(f"the sandbox {self._ground.name} is not open")
+        return self._layers
+
+    def _place(self) -> Path:
+        assert self._folder is not None
+        return self._folder
+
+    def _at(self, path: object) -> str:
+        self._opened()
+        _check_text("path", path)
+        assert isinstance(path, str)
+        if not path:
+            raise Refused("a path is not empty", code="ENOENT")
+        if len(path.encode()) > 4096:
+            raise Refused(f"{path[:80]}...: the path is too long", code="ENAMETOOLONG")
+        return posix_join("/root", path)
+
+
+def posix_join(folder: str, path: str) -> str:
+    """A path as it is, or below `folder` where it is relative."""
+    return path if path.startswith("/") else f"{folder}/{path}"
+
+
+@contextlib.contextmanager
+def _told(path: str, absent: tuple[int, ...] = ()) -> Iterator[None]:
+    """Errors of files as the contract has them."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0
+        said = f"{path[:200]}: {os.strerror(number)}"
+        if number == errno.ENOENT or number in absent:
+            raise NotFound(said, code="ENOENT") from None
+        if number == errno.ENOSPC and path:
+            raise EngineFault(f"the disk of this machine is full: {said}") from error
+        raise Refused(said, code=errno.errorcode.get(number)) from None
+
+
+def _whole(file: int) -> bytes:
+    parts, total = [], 0
+    while total <= FILE_LIMIT:
+        part = os.read(file, min(1 << 24, FILE_LIMIT + 1 - total))
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        total += len(part)
+    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+
+def _fill(file: int, content: bytes | bytearray | memoryview) -> None:
+    view, written = memoryview(content), 0
+    while written < len(view):
+        written += os.pwrite(file, view[written : written + (1 << 26)], written)
+
+
+def _argv(command: object) -> list[str]:
+    if isinstance(command, str):
+        _check_text("command", command)
+        return ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash -c \"$1\"; exec /bin/sh -c \"$1\"", "sh", command]
+    if not isinstance(command, (list, tuple)) or not command:
+        raise Refused(f"a command is a line of text or a list of words, not {command!r}")
+    for word in command:
+        _check_text("command", word)
+    return list(command)
+
+
+def _checked_env(env: Mapping[str, str]) -> dict[str, str]:
+    for name, value in env.items():
+        _check_text("name of an environment variable", name)
+        if not _VARIABLE.fullmatch(name):
+            raise Refused(f"{name!r} is not the name of an environment variable")
+        _check_text(f"environment variable {name}", value)
+    return dict(env)
+
+
+def _check_text(what: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise Refused(f"the {what} must be text, not {type(text).__name__}")
+    if "\0" in text:
+        raise Refused(f"the {what} holds a NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"the {what} holds a lone surrogate, which UTF-8 cannot hold") from None
