@@ -17,7 +17,12 @@ _COPIED = (
     "ld.so.cache", "ld.so.conf", "ssl/openssl.cnf", "ssl/certs/ca-certificates.crt",
     "pki/tls/certs/ca-bundle.crt", "services", "protocols", "mime.types",
 )  # fmt: skip
-_PACKAGES = ("/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/lib/apk/db/installed")
+_PACKAGES = (
+    "/var/lib/dpkg/status",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/lib/apk/db/installed",
+)
 _WRITTEN = {
     "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
     "hostname": "world\n",

@@ -124,7 +124,9 @@ def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -
     os.write(made[1], b"127.0.0.1\tlocalhost\n")
     upper = os.open("upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     layers = ":".join([*lowers, rootfs or f"{place}/skeleton"])
-    kernel.mount("overlay", root, "overlay", kernel.MS_NODEV, f"userxattr,lowerdir={layers},upperdir=upper,workdir=work")
+    kernel.mount(
+        "overlay", root, "overlay", kernel.MS_NODEV, f"userxattr,lowerdir={layers},upperdir=upper,workdir=work"
+    )
     top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     if rootfs is None:
         kernel.bind(f"{place}/usr", _at(top, "usr"), recursive=True)
@@ -133,7 +135,9 @@ def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -
                 kernel.bind(f"{place}/{name}", _at(top, name), recursive=True)
     kernel.bind(f"{place}/dev", _at(top, "dev"), recursive=True)
     kernel.set_attributes(f"{root}/dev", kernel.ATTR_RDONLY)
-    kernel.mount("devpts", f"{root}/dev/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, "newinstance,ptmxmode=0666")
+    kernel.mount(
+        "devpts", f"{root}/dev/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, "newinstance,ptmxmode=0666"
+    )
     options = f"mode=1777,size={shm},nr_inodes=100000"
     kernel.mount("tmpfs", f"{root}/dev/shm", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     kernel.bind(f"{place}/world", f"{root}/dev/world", kernel.ATTR_RDONLY)
@@ -166,7 +170,9 @@ def _at(top: int, path: str, kind: str = "folder") -> str:
         wanted = "folder" if number < len(parts) - 1 else kind
         there = _kind(at, part)
         if there not in (wanted, None):
-            os.unlink(part, dir_fd=at) if there != "folder" else os.rename(part, f".{part}.moved", src_dir_fd=at, dst_dir_fd=at)
+            os.unlink(part, dir_fd=at) if there != "folder" else os.rename(
+                part, f".{part}.moved", src_dir_fd=at, dst_dir_fd=at
+            )
             there = None
         if there is None and wanted == "folder":
             os.mkdir(part, 0o755, dir_fd=at)

@@ -1,9 +1,9 @@
 """The folder of a local sandbox: its layers on disk, and the files in them before any process has lived there.
 
-    tree/upper          what is written; the overlay's upper layer once the sandbox has started
-    tree/0, 1, ...      what was written before a start: sealed, never written again
-    tree/lived          a process has lived here
-    tree.jsonl, files/  a saved state that has not been opened yet, see `terrarium.sandbox.inside.saved`
+tree/upper          what is written; the overlay's upper layer once the sandbox has started
+tree/0, 1, ...      what was written before a start: sealed, never written again
+tree/lived          a process has lived here
+tree.jsonl, files/  a saved state that has not been opened yet, see `terrarium.sandbox.inside.saved`
 """
 
 from __future__ import annotations

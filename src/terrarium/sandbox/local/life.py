@@ -48,9 +48,7 @@ class Life:
         self._frozen_by_group = False
 
     @classmethod
-    async def begin(
-        cls, ground: Ground, folder: Path, layers: Layers, rootfs: str | None, world_time: bool
-    ) -> Life:
+    async def begin(cls, ground: Ground, folder: Path, layers: Layers, rootfs: str | None, world_time: bool) -> Life:
         """Start the first process of a sandbox.
 
         Raises:

@@ -58,7 +58,9 @@ class LocalSandbox:
                 raise unknown_key(f"settings of the sandbox {ground.name}", str(key), _SETTINGS)
         rootfs, world_time = ground.settings.get("rootfs"), ground.settings.get("world_time", True)
         if rootfs is not None and not (isinstance(rootfs, (str, os.PathLike)) and Path(rootfs).is_dir()):
-            raise ConfigError(f"rootfs of the sandbox {ground.name} must be the folder of a root filesystem: {rootfs!r}")
+            raise ConfigError(
+                f"rootfs of the sandbox {ground.name} must be the folder of a root filesystem: {rootfs!r}"
+            )
         if not isinstance(world_time, bool):
             raise ConfigError(f"world_time of the sandbox {ground.name} must be true or false, not {world_time!r}")
         self._ground = ground
@@ -450,7 +452,7 @@ def _fill(file: int, content: bytes | bytearray | memoryview) -> None:
 def _argv(command: object) -> list[str]:
     if isinstance(command, str):
         _check_text("command", command)
-        return ["/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash -c \"$1\"; exec /bin/sh -c \"$1\"", "sh", command]
+        return ["/bin/sh", "-c", '[ -x /bin/bash ] && exec /bin/bash -c "$1"; exec /bin/sh -c "$1"', "sh", command]
     if not isinstance(command, (list, tuple)) or not command:
         raise Refused(f"a command is a line of text or a list of words, not {command!r}")
     for word in command:
