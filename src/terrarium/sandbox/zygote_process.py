@@ -17,6 +17,7 @@ When the socket closes, or its parent dies, everything it started ends with it.
 from __future__ import annotations
 
 import array
+import gc
 import json
 import os
 import resource
@@ -314,6 +315,9 @@ def main() -> None:
     ids.owner()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     zygote = Zygote(link, master)
+    gc.collect()
+    gc.freeze()  # what children share with it stays shared
+    gc.disable()
     try:
         zygote.serve()
     except (OSError, ValueError):

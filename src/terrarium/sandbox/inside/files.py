@@ -218,6 +218,6 @@ def _enter(folder: int, name: bytes) -> int:
 
 
 def _content(folder: int) -> list[bytes]:
-    if not os.fstat(folder).st_mode & 0o300 == 0o300:
+    if os.fstat(folder).st_mode & 0o300 != 0o300:
         os.chmod(folder, 0o700)
     return [os.fsencode(name) for name in os.listdir(folder)]

@@ -1,12 +1,13 @@
 """The system calls that commands in a sandbox may not make, as a seccomp filter.
 
-Everything else is allowed: without capabilities and in namespaces of their own, commands can do little harm by the rest.
+Everything else is allowed: without capabilities, in namespaces of their own, commands can do little harm by the rest.
 What is on the list has a history of holes, or would lead out of what a sandbox is given.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import struct
 
 from terrarium.sandbox.inside.kernel import MACHINE
@@ -49,6 +50,7 @@ def _argument(position: int) -> int:
     return 16 + 8 * position  # its lower half
 
 
+@functools.cache
 def program(*, memory_files: bool = True) -> bytes:
     """The filter for this machine.
 

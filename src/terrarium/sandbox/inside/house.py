@@ -145,7 +145,7 @@ def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -
     _proc(top, root)
     os.close(top)
     kernel.enter_root(root)
-    return Tree(*made, upper)
+    return Tree(made[0], made[1], upper)
 
 
 def _proc(top: int, root: str) -> None:

@@ -36,12 +36,12 @@ def _unused() -> int:
     for name in ("/etc/subuid", "/etc/subgid"):
         for line in _lines(name):
             _, _, rest = line.partition(":")
-            first, _, count = rest.partition(":")
-            if first.isdigit() and count.isdigit():
-                taken.append((int(first), int(first) + int(count)))
+            start, _, count = rest.partition(":")
+            if start.isdigit() and count.isdigit():
+                taken.append((int(start), int(start) + int(count)))
     taken += [(entry.pw_uid, entry.pw_uid + 1) for entry in pwd.getpwall()]
     for first in range(_FIRST, _LAST, COUNT):
-        if all(first + COUNT <= start or end <= first for start, end in taken):
+        if all(first + COUNT <= low or high <= first for low, high in taken):
             return first
     return _LAST
 
@@ -56,12 +56,13 @@ def enter_holder() -> None:
         OSError: User namespaces cannot be had.
     """
     uid, gid, me = os.geteuid(), os.getegid(), os.getpid()
-    ranges = [_own_range(name, uid) for name in ("/etc/subuid", "/etc/subgid")]
+    found = [_own_range(name, uid) for name in ("/etc/subuid", "/etc/subgid")]
     programs = [shutil.which(name) for name in ("newuidmap", "newgidmap")]
+    ranges = [one for one in found if one is not None]
     entered, enter = os.pipe()
     done, told = os.pipe()
     child = 0
-    if all(ranges) and all(programs):
+    if len(ranges) == 2 and all(programs):
         child = os.fork()
         if child == 0:
             _map_from_outside(me, entered, told, list(zip(programs, (uid, gid), ranges, strict=True)))

@@ -26,7 +26,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from terrarium.sandbox.inside import files, house, keeper, kernel
+from terrarium.sandbox.inside import files, filter, house, keeper, kernel
 from terrarium.sandbox.inside.pump import Pump
 from terrarium.sandbox.inside.sampler import PERIOD, Sampler
 
@@ -65,6 +65,7 @@ def begin(
         tree = house.build(template, request["lowers"], request["rootfs_at"], request["shm"])
         kernel.forget_arguments()
         _shut_out({control.fileno(), tree.clock, tree.hosts, tree.upper, *([meter] if meter is not None else [])})
+        kernel.gain_nothing()
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         init = Init(request, control, tree, meter)
         sockets = [new_socket() for _ in range(request["sockets"])]
@@ -109,9 +110,10 @@ class Init:
     """Serves the engine until it lets go."""
 
     def __init__(self, request: Mapping[str, Any], control: socket.socket, tree: house.Tree, meter: int | None) -> None:
-        self._request = request
         self._control = control
+        self._filter = filter.program(memory_files="memory" in request["enforced"])
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._proc = os.stat("/proc").st_dev
         self._sampler = Sampler(request["caps"], request["enforced"], tree.upper, meter)
         self._pumps: dict[int, Pump] = {}  # by the descriptor of the pipe
         self._numbers: dict[int, int] = {}  # descriptor, by the number that the engine knows
@@ -245,8 +247,7 @@ class Init:
                         os.close(number)
                 if len(streams) < 3:
                     streams.insert(0, os.open("/dev/null", os.O_RDONLY))
-                memory_files = "memory" in self._request["enforced"]
-                keeper.keep({**request, "memory_files": memory_files}, link, streams)
+                keeper.keep(request, link, streams, self._filter)
             finally:
                 os._exit(126)
 
@@ -279,6 +280,9 @@ class Init:
 
     def _read(self, path: bytes, limit: int) -> tuple[dict[str, Any], bytes, list[int]]:
         file, found = files.open_file(self._root, path, limit)
+        if found.st_dev == self._proc and os.readlink(f"/proc/self/fd/{file}").startswith("/proc/1/"):
+            os.close(file)
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))  # about this process: of the machine
         if found.st_size > INLINE:
             return {"size": found.st_size}, b"", [file]
         try:
@@ -298,6 +302,8 @@ class Init:
             raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
         file = files.create(self._root, path)
         try:
+            if os.fstat(file).st_dev == self._proc:
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))  # not with the rights of this process
             if descriptors:
                 size, done = request["size"], 0
                 while done < size:

@@ -23,34 +23,29 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from terrarium.sandbox.inside import filter, kernel
+from terrarium.sandbox.inside import kernel
 
 _PATIENCE = 1.0  # seconds for ending processes one by one
 _DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 _FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENOTDIR: 127}
 
 
-def locked_down(memory_files: bool) -> None:
-    """Give up all rights for good: what this process starts from now on has none either."""
-    kernel.drop_capabilities()
-    kernel.filter_calls(filter.program(memory_files=memory_files))
-
-
-def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int]) -> None:
+def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], program: bytes) -> None:
     """Run a command and stay until nothing of it is left. Never returns.
 
     Args:
-        request: `argv`, `env`, `cwd`, `limits` (rlimits by name), `memory_files`.
+        request: `argv`, `env`, `cwd`, `limits` (rlimits by name).
         control: The engine's.
         streams: Standard input, output and error of the command, and what it gets as 3, 4 and so on.
+        program: The seccomp filter.
     """
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     for number in _DEAF:
         signal.signal(number, signal.SIG_IGN)
     kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
-    locked_down(bool(request["memory_files"]))
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.drop_capabilities()
+    kernel.filter_calls(program)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         child = os.fork()
@@ -81,11 +76,6 @@ def run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
         for number in (*_DEAF, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
-        try:
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write("500")
-        except OSError:
-            pass
         try:
             os.chdir(request["cwd"])
         except OSError as error:

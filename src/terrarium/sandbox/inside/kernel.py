@@ -122,14 +122,17 @@ def prctl(option: int, *arguments: object) -> int:
     return _checked(libc.prctl(ctypes.c_int(option), *words), f"prctl {option}")
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good, and any gain by executing something."""
+def gain_nothing() -> None:
+    """See to it that nothing that is executed from now on has more rights than who executes it."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     for number in range(64):
         if libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) < 0:
             break
-    header = struct.pack("II", 0x20080522, 0)
-    _checked(libc.capset(header, bytes(24)), "capset")
+
+
+def drop_capabilities() -> None:
+    """Give up every capability."""
+    _checked(libc.capset(struct.pack("II", 0x20080522, 0), bytes(24)), "capset")
 
 
 def filter_calls(program: bytes) -> None:

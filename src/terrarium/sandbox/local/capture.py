@@ -135,7 +135,7 @@ class Capture:
 
 
 def pipe() -> tuple[int, int]:
-    """(Where to read without waiting, where to write) a pipe that commands can open again by /dev/stdout and its like."""
+    """(Where to read without waiting, where to write): a pipe that commands can open again as /dev/stdout."""
     source, sink = os.pipe2(os.O_CLOEXEC)
     if ids.real_root():
         os.fchown(sink, ids.owner(), ids.owner())

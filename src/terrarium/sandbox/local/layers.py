@@ -10,21 +10,15 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import json
 import os
-import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import SandboxFault
-from terrarium.core.rows import Row
 from terrarium.sandbox.inside import files, ground, ids, saved
-from terrarium.sandbox.inside.walk import Found, walk
 
 _SEALED = 8  # layers below the upper one, at most
-_CONTENT = 64 * 1024  # bytes of text that a row shows as it is
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -41,11 +35,10 @@ class Layers:
     """
 
     def __init__(self, folder: Path, rootfs: str | None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._tree = folder / "tree"
-        self._rooted = rootfs is not None
+        self.rootfs = rootfs
         self._upper = -1
-        self._sums: dict[tuple[int, int, int, int], str] = {}
         self.packed = (folder / saved.LIST).exists()
         """A saved state lies here that has not been opened yet."""
         self.lived = self._head().get("lived", False) if self.packed else (self._tree / "lived").exists()
@@ -80,7 +73,7 @@ class Layers:
         try:
             file, _ = files.open_file(self._top(), _joined(parts), limit)
         except FileNotFoundError:
-            content = ground.etc().get("/".join(parts[1:])) if parts[:1] == ["etc"] and not self._rooted else None
+            content = ground.etc().get("/".join(parts[1:])) if parts[:1] == ["etc"] and self.rootfs is None else None
             if isinstance(content, bytes):
                 return content
             self._only_ours(parts)
@@ -122,7 +115,7 @@ class Layers:
         self._make_top(parts[0])
         files.make_folders(self._top(), _joined(parts), ids.owner() if ids.real_root() else None)
 
-    def list(self, path: str) -> list[str]:
+    def names_in(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
 
         Raises:
@@ -132,7 +125,7 @@ class Layers:
         parts = self._parts(path)
         base: set[str] = set()
         if not parts:
-            if self._rooted:
+            if self.rootfs is not None:
                 raise NeedsProcess
             base = {f"{name}/" for name in ground.FOLDERS} | {
                 name if target else f"{name}/" for name, target in ground.roots().items()
@@ -170,7 +163,9 @@ class Layers:
                 del parts[-1:]
             elif part not in ("", "."):
                 parts.append(part)
-        if parts and (self._rooted or parts[0] in ("usr", "proc", "dev", "sys") or parts[0] in ground.roots()):
+        if parts and (
+            self.rootfs is not None or parts[0] in ("usr", "proc", "dev", "sys") or parts[0] in ground.roots()
+        ):
             raise NeedsProcess
         return parts
 
@@ -208,7 +203,7 @@ class Layers:
 
     def prepare(self) -> None:
         """Make the folders that there have to be."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         for place in (self._tree, self._tree / "upper"):
             if not place.is_dir():
                 place.mkdir(mode=0o755 if place.name == "upper" else 0o700)
@@ -222,11 +217,11 @@ class Layers:
         """
         self._tree.mkdir(mode=0o700, exist_ok=True)
         self._give(str(self._tree))
-        folder, tree = os.open(self._folder, _OPEN), os.open(self._tree, _OPEN)
+        folder, tree = os.open(self.folder, _OPEN), os.open(self._tree, _OPEN)
         try:
             saved.unpack(folder, tree, ids.owner(), give_away=ids.real_root())
         except (OSError, ValueError) as error:
-            raise SandboxFault(f"the saved state in {self._folder} cannot be opened: {error}") from error
+            raise SandboxFault(f"the saved state in {self.folder} cannot be opened: {error}") from error
         finally:
             os.close(folder)
             os.close(tree)
@@ -274,104 +269,22 @@ class Layers:
         """What a saved state says about the whole."""
         return {"lived": self.lived}
 
+    def in_base(self, path: str) -> bool:
+        """Whether the base has something at an absolute path."""
+        if self.rootfs is not None:
+            return os.path.lexists(self.rootfs + path)
+        first, _, rest = path[1:].partition("/")
+        known = ground.etc()
+        if first == "etc":
+            return not rest or rest in known or any(name.startswith(f"{rest}/") for name in known)
+        return not rest and (first in ground.FOLDERS or first in ground.roots())
+
     def _head(self) -> dict[str, Any]:
         try:
-            head = json.loads((self._folder / saved.LIST).read_text("ascii").partition("\n")[0])
+            head = json.loads((self.folder / saved.LIST).read_text("ascii").partition("\n")[0])
         except (OSError, ValueError) as error:
-            raise SandboxFault(f"the saved state in {self._folder} cannot be read: {error}") from error
+            raise SandboxFault(f"the saved state in {self.folder} cannot be read: {error}") from error
         return head if isinstance(head, dict) else {}
-
-    # -- rows -----------------------------------------------------------------------------------------------------
-
-    def rows(self) -> Iterator[Row]:
-        """Every file, folder and link that differs from the base, and what of the base is gone."""
-        merged: dict[str, Row] = {}
-        for path, kind, opaque, row in self._packed_rows() if self.packed else self._live_rows():
-            if kind == "w" or opaque or kind != "d":
-                for below in [key for key in merged if key.startswith(f"{path}/")]:
-                    del merged[below]
-            merged[path] = row
-        yield from sorted(merged.values(), key=lambda row: (row.table, row.key))
-
-    def _live_rows(self) -> Iterator[tuple[str, str, bool, Row]]:
-        for layer in self.names():
-            top = os.open(self._tree / layer, _OPEN)
-            try:
-                for found in walk(top):
-                    kind = stat.S_IFMT(found.stat.st_mode)
-                    path = "/" + found.path.decode("utf-8", "replace")
-                    mode = stat.S_IMODE(found.stat.st_mode)
-                    if kind == stat.S_IFREG:
-                        yield path, "f", False, Row("file", path, {"mode": mode, **self._content(found)})
-                    elif kind == stat.S_IFDIR:
-                        yield path, "d", _opaque(found), Row("dir", path, {"mode": mode})
-                    elif kind == stat.S_IFLNK:
-                        target = os.readlink(found.name, dir_fd=found.folder).decode("utf-8", "replace")
-                        yield path, "l", False, Row("link", path, {"target": target})
-                    elif kind == stat.S_IFCHR:
-                        yield path, "w", False, Row("gone", path, {})
-            finally:
-                os.close(top)
-
-    def _packed_rows(self) -> Iterator[tuple[str, str, bool, Row]]:
-        folder = os.open(self._folder, _OPEN)
-        try:
-            lines, firsts = saved.entries(folder), dict[tuple[str, str], int]()
-            next(lines)
-            for layer, text, kind, mode, _, _, _, extra, attributes in lines:
-                path = "/" + os.fsencode(text).decode("utf-8", "replace")
-                if kind in "fh":
-                    number = firsts[layer, text] = extra if kind == "f" else firsts[layer, extra]
-                    content = (self._folder / saved.CONTENTS / str(number)).read_bytes()
-                    yield path, "f", False, Row("file", path, {"mode": mode, **_fields(content)})
-                elif kind == "d":
-                    yield path, "d", saved.OPAQUE in attributes, Row("dir", path, {"mode": mode})
-                elif kind == "l":
-                    target = os.fsencode(extra).decode("utf-8", "replace")
-                    yield path, "l", False, Row("link", path, {"target": target})
-                elif kind == "w":
-                    yield path, "w", False, Row("gone", path, {})
-        finally:
-            os.close(folder)
-
-    def _content(self, found: Found) -> dict[str, Any]:
-        known = found.stat
-        key = known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
-        if known.st_size > _CONTENT and key in self._sums:
-            return {"size": known.st_size, "sha256": self._sums[key]}
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            file = os.open(found.name, flags, dir_fd=found.folder)
-        except OSError:
-            return {"size": known.st_size}  # nobody but its owner, another id, may read it
-        with os.fdopen(file, "rb") as source:
-            if known.st_size <= _CONTENT:
-                return _fields(source.read())
-            total = hashlib.file_digest(source, "sha256").hexdigest()
-        self._sums[key] = total
-        return {"size": known.st_size, "sha256": total}
-
-
-def _fields(content: bytes) -> dict[str, Any]:
-    if len(content) <= _CONTENT:
-        try:
-            return {"size": len(content), "content": content.decode()}
-        except UnicodeDecodeError:
-            pass
-    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _opaque(found: Found) -> bool:
-    try:
-        inner = os.open(found.name, _OPEN | os.O_NOFOLLOW, dir_fd=found.folder)
-    except OSError:
-        return False
-    try:
-        return os.getxattr(inner, saved.OPAQUE) == b"y"
-    except OSError:
-        return False
-    finally:
-        os.close(inner)
 
 
 def _joined(parts: list[str]) -> bytes:
@@ -380,7 +293,7 @@ def _joined(parts: list[str]) -> bytes:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)
+        return [path.name for path in folder.iterdir()]
     except OSError:
         return []
 

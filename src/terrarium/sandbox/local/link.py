@@ -71,7 +71,8 @@ class Link:
             raise SandboxFault("the sandbox is gone")
         self._count += 1
         number = self._count
-        future = self._waiting[number] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting[number] = future
         data = json.dumps({"id": number, "op": op, **words}).encode() + b"\n" + content
         while True:
             try:
@@ -120,13 +121,13 @@ class Link:
             return
         answer, self._held = Answer(words, content, self._held), []
         if "id" in words:
-            future: asyncio.Future[Answer] | None = self._waiting.pop(words["id"], None)
+            waiting: asyncio.Future[Answer] | None = self._waiting.pop(words["id"], None)
         elif "ready" in words or "failed" in words:
-            future = self.ready
+            waiting = self.ready
         else:
             self._told(words)
-            future = None
-        if future is not None and not future.done():
-            future.set_result(answer)
+            waiting = None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
         else:
             answer.close()

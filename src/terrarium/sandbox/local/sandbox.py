@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-import re
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
 from terrarium.core.errors import ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.rows import Row
-from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
+from terrarium.core.sandbox import ExecResult, Feature, Ground
 from terrarium.sandbox.inside import ids, saved
-from terrarium.sandbox.inside.init import INLINE
+from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path, checked_text, joined
 from terrarium.sandbox.local.command import Escaped, run, too_late
-from terrarium.sandbox.local.layers import Layers, NeedsProcess, base_name
+from terrarium.sandbox.local.files import Files
+from terrarium.sandbox.local.layer_rows import LayerRows
+from terrarium.sandbox.local.layers import Layers, base_name
 from terrarium.sandbox.local.life import Life
+from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.local.shell import Shell
 from terrarium.sandbox.zygote import zygote
 
-T = TypeVar("T")
-
 _SETTINGS = ("rootfs", "world_time")
 _KILLED = 137
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELL_LIMIT = 1024 * 1024
 
 
@@ -68,11 +66,13 @@ class LocalSandbox:
         self._world_time = world_time
         self._folder: Path | None = None
         self._layers: Layers | None = None
+        self._rows: LayerRows | None = None
         self._life: Life | None = None
         self._shell: Shell | None = None
         self._starting: asyncio.Lock | None = None
         self._typing: asyncio.Lock | None = None
         self._count = 0
+        self._files = Files(self._opened, self._line, ground.clock)
 
     @property
     def base(self) -> str:
@@ -86,7 +86,7 @@ class LocalSandbox:
             SandboxFault: The state cannot be read.
         """
         self._folder = folder
-        self._layers = Layers(folder, self._rootfs)
+        self._layers, self._rows = Layers(folder, self._rootfs), None
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -109,15 +109,12 @@ class LocalSandbox:
             SandboxFault: It could not be started.
             Refused: The command or `env` cannot be given to a process.
         """
-        argv = _argv(command)
-        folder = self._at(cwd or "/root")
-        layers = self._opened()
-        if argv[:3] == ["mkdir", "-p", "--"] and len(argv) == 4 and self._life is None and not layers.lived:
-            made = self._without_process(layers.make_folder, posix_join(folder, argv[3]))
-            if made:
-                return ExecResult(0, "", "")
+        self._opened()
+        argv, folder = checked_command(command), checked_path(cwd or "/root")
+        if argv[:3] == ["mkdir", "-p", "--"] and len(argv) == 4 and self._files.make_folder(joined(folder, argv[3])):
+            return ExecResult(0, "", "")  # what every workspace begins with needs no process
         life = await self._started()
-        variables = {**life.env, **_checked_env(env or {}), "PWD": folder}
+        variables = {**life.env, **checked_env(env or {}), "PWD": folder}
         self._count += 1
         work = run(
             life.link,
@@ -141,7 +138,7 @@ class LocalSandbox:
             SandboxFault: It could not be started.
             Refused: The text holds NUL or a lone surrogate, or is over 1 MiB.
         """
-        _check_text("command", command)
+        checked_text("command", command)
         if len(command) > _SHELL_LIMIT:
             raise Refused(f"a command of {len(command)} characters is over 1 MiB; write it into a file and run that")
         self._typing = self._typing or asyncio.Lock()
@@ -230,19 +227,7 @@ class LocalSandbox:
             NotFound: No such file.
             Refused: It is a folder, or larger.
         """
-        at = self._at(path)
-        with _told(at):
-            layers = self._opened()
-            if self._life is None and not layers.lived:
-                with contextlib.suppress(NeedsProcess):
-                    return layers.read(at, FILE_LIMIT)
-            answer = await (await self._started()).link.ask("read", path=at, limit=FILE_LIMIT)
-            try:
-                if not answer.descriptors or answer.words.get("memory"):
-                    return answer.all_content()
-                return _whole(answer.descriptors[0])
-            finally:
-                answer.close()
+        return await self._files.read(path)
 
     async def write(self, path: str, content: bytes) -> None:
         """Write a file; missing parents are made, its time is world time.
@@ -250,29 +235,7 @@ class LocalSandbox:
         Raises:
             Refused: The path is a folder, the content is over 100 MiB or the disk cap is reached.
         """
-        at = self._at(path)
-        if not isinstance(content, (bytes, bytearray, memoryview)):
-            raise Refused(f"the content of a file is bytes, not {type(content).__name__}")
-        if len(content) > FILE_LIMIT:
-            raise Refused(f"{at}: {len(content)} bytes are over 100 MiB", code="EFBIG")
-        if at.endswith("/"):
-            raise Refused(f"{at}: is a folder", code="EISDIR")
-        with _told(at):
-            layers, micros = self._opened(), self._ground.clock.micros
-            if self._life is None and not layers.lived:
-                with contextlib.suppress(NeedsProcess):
-                    layers.write(at, bytes(content), micros)
-                    return
-            link = (await self._started()).link
-            if len(content) <= INLINE:
-                await link.ask("write", bytes(content), path=at, time=micros)
-                return
-            memory = os.memfd_create("content", os.MFD_CLOEXEC)
-            try:
-                _fill(memory, content)
-                await link.ask("write", descriptors=(memory,), path=at, time=micros, size=len(content))
-            finally:
-                os.close(memory)
+        await self._files.write(path, content)
 
     async def list(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
@@ -280,14 +243,7 @@ class LocalSandbox:
         Raises:
             NotFound: No such folder.
         """
-        at = self._at(path)
-        with _told(at, absent=(errno.ENOTDIR,)):
-            layers = self._opened()
-            if self._life is None and not layers.lived:
-                with contextlib.suppress(NeedsProcess):
-                    return layers.list(at)
-            found = (await (await self._started()).link.ask("list", path=at)).all_content()
-            return sorted(name.decode("utf-8", "replace") for name in found.split(b"\0") if name)
+        return await self._files.names(path)
 
     async def remove(self, path: str) -> None:
         """Remove a file or a whole folder.
@@ -296,21 +252,7 @@ class LocalSandbox:
             NotFound: No such path.
             Refused: The sandbox cannot do without it.
         """
-        at = self._at(path)
-        with _told(at):
-            layers = self._opened()
-            if self._life is None and not layers.lived:
-                with contextlib.suppress(NeedsProcess):
-                    layers.remove(at)
-                    return
-            await (await self._started()).link.ask("remove", path=at)
-
-    def _without_process(self, work: Callable[[str], None], path: str) -> bool:
-        try:
-            work(path)
-        except (NeedsProcess, OSError):
-            return False
-        return True
+        await self._files.remove(path)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -320,7 +262,10 @@ class LocalSandbox:
         What of the base has been removed is a row of the table `gone`. Times are left out: those of files that
         processes wrote are the kernel's.
         """
-        yield from self._opened().rows()
+        layers = self._opened()
+        if self._rows is None:
+            self._rows = LayerRows(layers)
+        yield from self._rows.all()
 
     async def save(self, to: Path) -> None:
         """Copy all state into the folder `to`, everything inside frozen meanwhile; called while the world is quiet.
@@ -383,6 +328,9 @@ class LocalSandbox:
                     await self._ground.network.join(self, Caller(self._ground.agent, self._ground.name))
             return self._life
 
+    async def _line(self) -> Link:
+        return (await self._started()).link
+
     async def _bury(self) -> None:
         """Let go of a life that has ended, or end it."""
         life, self._life = self._life, None
@@ -400,81 +348,3 @@ class LocalSandbox:
     def _place(self) -> Path:
         assert self._folder is not None
         return self._folder
-
-    def _at(self, path: object) -> str:
-        self._opened()
-        _check_text("path", path)
-        assert isinstance(path, str)
-        if not path:
-            raise Refused("a path is not empty", code="ENOENT")
-        if len(path.encode()) > 4096:
-            raise Refused(f"{path[:80]}...: the path is too long", code="ENAMETOOLONG")
-        return posix_join("/root", path)
-
-
-def posix_join(folder: str, path: str) -> str:
-    """A path as it is, or below `folder` where it is relative."""
-    return path if path.startswith("/") else f"{folder}/{path}"
-
-
-@contextlib.contextmanager
-def _told(path: str, absent: tuple[int, ...] = ()) -> Iterator[None]:
-    """Errors of files as the contract has them."""
-    try:
-        yield
-    except OSError as error:
-        number = error.errno or 0
-        said = f"{path[:200]}: {os.strerror(number)}"
-        if number == errno.ENOENT or number in absent:
-            raise NotFound(said, code="ENOENT") from None
-        if number == errno.ENOSPC and path:
-            raise EngineFault(f"the disk of this machine is full: {said}") from error
-        raise Refused(said, code=errno.errorcode.get(number)) from None
-
-
-def _whole(file: int) -> bytes:
-    parts, total = [], 0
-    while total <= FILE_LIMIT:
-        part = os.read(file, min(1 << 24, FILE_LIMIT + 1 - total))
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        total += len(part)
-    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-
-
-def _fill(file: int, content: bytes | bytearray | memoryview) -> None:
-    view, written = memoryview(content), 0
-    while written < len(view):
-        written += os.pwrite(file, view[written : written + (1 << 26)], written)
-
-
-def _argv(command: object) -> list[str]:
-    if isinstance(command, str):
-        _check_text("command", command)
-        return ["/bin/sh", "-c", '[ -x /bin/bash ] && exec /bin/bash -c "$1"; exec /bin/sh -c "$1"', "sh", command]
-    if not isinstance(command, (list, tuple)) or not command:
-        raise Refused(f"a command is a line of text or a list of words, not {command!r}")
-    for word in command:
-        _check_text("command", word)
-    return list(command)
-
-
-def _checked_env(env: Mapping[str, str]) -> dict[str, str]:
-    for name, value in env.items():
-        _check_text("name of an environment variable", name)
-        if not _VARIABLE.fullmatch(name):
-            raise Refused(f"{name!r} is not the name of an environment variable")
-        _check_text(f"environment variable {name}", value)
-    return dict(env)
-
-
-def _check_text(what: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise Refused(f"the {what} must be text, not {type(text).__name__}")
-    if "\0" in text:
-        raise Refused(f"the {what} holds a NUL")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Refused(f"the {what} holds a lone surrogate, which UTF-8 cannot hold") from None

@@ -131,11 +131,13 @@ class Shell:
                 return
 
     async def _writable(self) -> None:
-        room: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_writer(self._script, lambda: room.done() or room.set_result(None))
+        room = asyncio.Event()
+        self._loop.add_writer(self._script, room.set)
+        waiting = asyncio.ensure_future(room.wait())
         try:
-            await asyncio.wait({room, self._done}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((waiting, self._done), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            waiting.cancel()
             self._loop.remove_writer(self._script)
 
     def _hear(self) -> None:

@@ -1,0 +1,137 @@
+"""The state of a local sandbox as rows: what on disk differs from the base."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+from terrarium.core.errors import SandboxFault
+from terrarium.core.rows import Row
+from terrarium.sandbox.inside import saved
+from terrarium.sandbox.inside.walk import Found, walk
+from terrarium.sandbox.local.layers import Layers
+
+_CONTENT = 64 * 1024  # bytes of text that a row shows as it is
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_TRIES = 5
+
+
+class LayerRows:
+    """The rows of some layers. Digests of large files are kept, and made again where a file has changed.
+
+    Args:
+        layers: Of one sandbox.
+    """
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self._sums: dict[tuple[int, int, int, int], str] = {}
+
+    def all(self) -> list[Row]:
+        """Every file, folder and link that differs from the base, and what of the base is gone, in order.
+
+        Raises:
+            SandboxFault: Processes move folders about all the time.
+        """
+        for _ in range(_TRIES):
+            try:
+                return self._merged()
+            except OSError as error:
+                if error.errno not in (errno.ESTALE, errno.ENOENT):
+                    raise SandboxFault(f"the files of the sandbox cannot be read: {error}") from error
+        raise SandboxFault("the files of the sandbox cannot be read: processes move its folders about all the time")
+
+    def _merged(self) -> list[Row]:
+        merged: dict[str, Row] = {}
+        for path, whole, row in self._packed() if self._layers.packed else self._live():
+            if whole:  # it hides what a layer below has there
+                for below in [key for key in merged if key.startswith(f"{path}/")]:
+                    del merged[below]
+            merged[path] = row
+        kept = [row for row in merged.values() if row.table != "gone" or self._layers.in_base(row.key)]
+        return sorted(kept, key=lambda row: (row.table, row.key))
+
+    def _live(self) -> Iterator[tuple[str, bool, Row]]:
+        for layer in self._layers.names():
+            top = os.open(self._layers.tree / layer, _OPEN)
+            try:
+                for found in walk(top):
+                    kind, mode = stat.S_IFMT(found.stat.st_mode), stat.S_IMODE(found.stat.st_mode)
+                    path = "/" + found.path.decode("utf-8", "replace")
+                    if kind == stat.S_IFREG:
+                        yield path, True, Row("file", path, {"mode": mode, **self._content(found)})
+                    elif kind == stat.S_IFDIR:
+                        yield path, _opaque(found), Row("dir", path, {"mode": mode})
+                    elif kind == stat.S_IFLNK:
+                        yield path, True, _link(path, os.readlink(found.name, dir_fd=found.folder))
+                    elif kind == stat.S_IFCHR:
+                        yield path, True, Row("gone", path, {})
+            finally:
+                os.close(top)
+
+    def _packed(self) -> Iterator[tuple[str, bool, Row]]:
+        folder = os.open(self._layers.folder, _OPEN)
+        try:
+            lines, numbers = saved.entries(folder), dict[tuple[str, str], int]()
+            next(lines)
+            for layer, text, kind, mode, _, _, _, extra, attributes in lines:
+                path = "/" + os.fsencode(text).decode("utf-8", "replace")
+                if kind in "fh":
+                    number = numbers[layer, text] = extra if kind == "f" else numbers[layer, extra]
+                    content = (self._layers.folder / saved.CONTENTS / str(number)).read_bytes()
+                    yield path, True, Row("file", path, {"mode": mode, **_fields(content)})
+                elif kind == "d":
+                    yield path, saved.OPAQUE in attributes, Row("dir", path, {"mode": mode})
+                elif kind == "l":
+                    yield path, True, _link(path, os.fsencode(extra))
+                elif kind == "w":
+                    yield path, True, Row("gone", path, {})
+        finally:
+            os.close(folder)
+
+    def _content(self, found: Found) -> dict[str, Any]:
+        known = found.stat
+        key = known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
+        if known.st_size > _CONTENT and key in self._sums:
+            return {"size": known.st_size, "sha256": self._sums[key]}
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            file = os.open(found.name, flags, dir_fd=found.folder)
+        except OSError:
+            return {"size": known.st_size}  # nobody but its owner, another id, may read it
+        with os.fdopen(file, "rb") as source:
+            if known.st_size <= _CONTENT:
+                return _fields(source.read())
+            total = hashlib.file_digest(source, "sha256").hexdigest()
+        self._sums[key] = total
+        return {"size": known.st_size, "sha256": total}
+
+
+def _fields(content: bytes) -> dict[str, Any]:
+    if len(content) <= _CONTENT:
+        try:
+            return {"size": len(content), "content": content.decode()}
+        except UnicodeDecodeError:
+            pass
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _link(path: str, target: bytes) -> Row:
+    return Row("link", path, {"target": target.decode("utf-8", "replace")})
+
+
+def _opaque(found: Found) -> bool:
+    try:
+        inner = os.open(found.name, _OPEN | os.O_NOFOLLOW, dir_fd=found.folder)
+    except OSError:
+        return False
+    try:
+        return os.getxattr(inner, saved.OPAQUE) == b"y"
+    except OSError:
+        return False
+    finally:
+        os.close(inner)
