@@ -45,9 +45,9 @@ for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"
         if word in open(path).read() and path.split("/")[2] not in (str(os.getpid()), str(os.getppid()), "self"):
             found.append(path)
     except OSError: pass
-if libc.shmget(0x7E55, 4096, 0) >= 0: found.append("shared memory")
-if libc.msgget(0x7E55, 0) >= 0: found.append("a message queue")
-if libc.syscall(240, b"neighbour", 0, 0, None) >= 0: found.append("a POSIX message queue")
+if libc.shmget(0x7E55 + port, 4096, 0) >= 0: found.append("shared memory")
+if libc.msgget(0x7E55 + port, 0) >= 0: found.append("a message queue")
+if libc.syscall(240, b"neighbour-%d" % port, 0, 0, None) >= 0: found.append("a POSIX message queue")
 for family, address in ((socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, chr(0) + name)):
     try:
         with socket.socket(family) as one:
@@ -63,7 +63,8 @@ libc = ctypes.CDLL(None)
 for folder in ("/root", "/tmp", "/dev/shm", "/run", "."):
     try: open(f"{folder}/told-{port}", "w").write(word)
     except OSError: pass
-libc.shmget(0x7E55, 4096, 0o1666); libc.msgget(0x7E55, 0o1666); libc.syscall(240, b"neighbour", 0o102, 0o666, None)
+libc.shmget(0x7E55 + port, 4096, 0o1666); libc.msgget(0x7E55 + port, 0o1666)
+libc.syscall(240, b"neighbour-%d" % port, 0o102, 0o666, None)
 held = []
 for family, address in ((socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, chr(0) + name)):
     try: one = socket.socket(family); one.bind(address); one.listen(); held.append(one)

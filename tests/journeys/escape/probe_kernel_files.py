@@ -11,8 +11,8 @@ from probe import family, opens, others, way
 def devices():
     dangerous = (
         "mem kmem port kvm fuse net/tun loop0 loop-control vda vda1 sda sda1 nvme0n1 vsock vhost-vsock vhost-net uinput "
-        "kmsg userfaultfd mapper/control hpet rtc rtc0 console tty0 tty1 ttyS0 hwrng cpu/0/msr nvram btrfs-control "
-        "autofs cuse ppp uhid vfio/vfio dri/card0 watchdog input/event0 mcelog tpm0 udmabuf dma_heap/system"
+        "kmsg userfaultfd mapper/control hpet rtc rtc0 console tty0 tty1 ttyS0 hwrng cpu/0/msr nvram "
+        "btrfs-control autofs cuse ppp uhid vfio/vfio dri/card0 watchdog input/event0 mcelog tpm0 udmabuf dma_heap/system"
     )
     got = [name for name in dangerous.split() if opens(f"/dev/{name}", os.O_RDONLY) or opens(f"/dev/{name}", os.O_RDWR)]
     for kind, major, minor in (
@@ -49,16 +49,16 @@ def terminal():
 @way
 def proc_and_sys():
     got = []
-    for path in (
-        "/proc/sysrq-trigger",
-        "/proc/kcore",
-        "/proc/kmsg",
-        "/proc/kpageflags",
-        "/proc/acpi/wakeup",
-        "/proc/fs",
-    ):
-        if opens(path, os.O_RDWR if "trigger" in path else os.O_RDONLY) and path != "/proc/fs":
-            got.append(path)
+    if opens("/proc/sysrq-trigger", os.O_WRONLY):
+        return "/proc/sysrq-trigger can be written"
+    for path in ("/proc/kcore", "/proc/kmsg", "/proc/kpageflags", "/proc/kallsyms", "/proc/keys", "/proc/timer_list"):
+        try:
+            with open(path, "rb") as file:
+                found = file.read(4096)
+        except OSError:
+            continue
+        if (found.strip(b"0 \n") and path != "/proc/kallsyms") or b"ffffffff8" in found:
+            return f"{path} tells something"
     for top in ("/proc/sys", "/sys", "/proc/irq", "/proc/bus", "/proc/scsi", "/proc/fs"):
         for folder, _, files in os.walk(top):
             got += [path for path in (f"{folder}/{name}" for name in files) if opens(path, os.O_WRONLY)]

@@ -100,6 +100,7 @@ class Keeper:
         Raises:
             OSError: The kernel cannot do it.
         """
+        kernel.gain_nothing()
         kernel.drop_capabilities()
         kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
         parent = os.getppid()
