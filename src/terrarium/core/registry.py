@@ -19,6 +19,7 @@ TABLES: dict[str, dict[str, str]] = {
         "workspace": "terrarium.capability.workspace:Workspace",
     },
     "sandbox": {
+        "landlock": "terrarium.sandbox.landlock:LandlockSandbox",
         "local": "terrarium.sandbox.local.sandbox:LocalSandbox",
         "memory": "terrarium.sandbox.memory:MemorySandbox",
     },

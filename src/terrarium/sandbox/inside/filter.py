@@ -35,6 +35,8 @@ _MISSING: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 _CLONE, _SOCKET, _IOCTL, _PERSONALITY, _MEMFD = (56, 220), (41, 198), (16, 29), (135, 92), (319, 279)
 
+_FCNTL, _SETSOCKOPT, _PIPE_SIZE, _BUFFERS = (72, 25), (54, 208), 1031, (7, 8)  # SO_SNDBUF, SO_RCVBUF
+
 _NAMESPACES = 0x7E020000  # every CLONE_NEW* flag of clone(2)
 _FAMILIES = (1, 2, 10)  # unix, IPv4, IPv6
 _NETLINK, _NETLINK_ROUTE = 16, 0
@@ -55,7 +57,7 @@ def program(*, memory_files: bool = True) -> bytes:
     """The filter for this machine.
 
     Args:
-        memory_files: Allow memfd_create(2): its memory is seen by a control group only.
+        memory_files: Allow memfd_create(2) and larger buffers: a control group alone sees their memory.
     """
     which = 0 if MACHINE == "x86_64" else 1
     no, missing, family = _FAIL | errno.EPERM, _FAIL | errno.ENOSYS, _FAIL | errno.EAFNOSUPPORT
@@ -97,6 +99,14 @@ def program(*, memory_files: bool = True) -> bytes:
         *[(_EQUAL, len(_PERSONALITIES) - place, 0, known) for place, known in enumerate(_PERSONALITIES)],
         (_RETURN, 0, 0, no), allow,
     ])  # fmt: skip
+    if not memory_files:  # nor is what lies in pipes and sockets
+        only(_FCNTL[which], [
+            (_LOAD, 0, 0, _argument(1)), (_EQUAL, 0, 1, _PIPE_SIZE), (_RETURN, 0, 0, no), allow,
+        ])  # fmt: skip
+        only(_SETSOCKOPT[which], [
+            (_LOAD, 0, 0, _argument(2)), (_EQUAL, 1, 0, _BUFFERS[0]), (_EQUAL, 0, 1, _BUFFERS[1]),
+            (_RETURN, 0, 0, no), allow,
+        ])  # fmt: skip
     for answer, numbers in (
         (missing, [found[which] for found in _MISSING.values()] + ([] if memory_files else [_MEMFD[which]])),
         (no, [found[which] for found in _DENIED.values()]),

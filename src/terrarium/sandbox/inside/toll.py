@@ -1,0 +1,118 @@
+"""What all processes below this one use together, and the files of one folder: looked at from time to time."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_REST = 10.0  # counting takes at most one tenth of the time
+_SPARE = 3  # processes that are not the commands': the nest, and what is just ending
+
+
+class Toll:
+    """The caps of one sandbox.
+
+    Args:
+        caps: Numbers by the names of `terrarium.core.sandbox.Caps`; None or missing: no cap.
+        folder: Where its files lie.
+    """
+
+    def __init__(self, caps: Mapping[str, Any], folder: str) -> None:
+        self._caps = {name: value for name, value in caps.items() if value}
+        self._folder = folder
+        self._next = 0.0
+        self._excused = measure(folder) if {"disk", "files"} & set(self._caps) else (0, 0)
+
+    def passed(self) -> str | None:
+        """The cap that has been passed; None where none has."""
+        below = self._below()
+        if len(below) > self._caps.get("processes", 1 << 30) + _SPARE:
+            return "processes"
+        if "memory" in self._caps and sum(map(_memory, below)) > self._caps["memory"]:
+            return "memory"
+        if "cpu_seconds" in self._caps:
+            times = os.times()
+            spent = times.children_user + times.children_system + sum(map(_processor, below))
+            if spent > self._caps["cpu_seconds"]:
+                return "cpu_seconds"
+        return self._files()
+
+    def _files(self) -> str | None:
+        now = time.monotonic()
+        if not {"disk", "files"} & set(self._caps) or now < self._next:
+            return None
+        used = measure(self._folder)
+        took = time.monotonic() - now
+        self._next = now + took * _REST
+        for name, amount, before in zip(("disk", "files"), used, self._excused, strict=True):
+            if name in self._caps and amount > max(self._caps[name], before):
+                return name  # what was too much before, in a state from elsewhere, ends nothing: more of it does
+        return None
+
+    def _below(self) -> list[int]:
+        found: list[int] = []
+        pending = [os.getpid()]
+        while pending:
+            below = _children(pending.pop())
+            found += below
+            pending += below
+        return found
+
+
+def measure(folder: str) -> tuple[int, int]:
+    """(bytes, number) of the files and folders in a folder; a file with two names counts once."""
+    total, count = 0, 0
+    seen: set[tuple[int, int]] = set()
+    pending = [folder]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    found = entry.stat(follow_symlinks=False)
+                    count += 1
+                    if stat.S_ISDIR(found.st_mode):
+                        pending.append(entry.path)
+                    elif found.st_nlink > 1:
+                        if (found.st_dev, found.st_ino) in seen:
+                            continue
+                        seen.add((found.st_dev, found.st_ino))
+                    total += found.st_blocks * 512
+        except OSError:
+            continue  # it went meanwhile, or nobody may look: then nobody may write either
+    return total, count
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass
+    return found
+
+
+def _memory(pid: int) -> int:
+    total = 0
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith((b"RssAnon", b"RssShmem", b"VmSwap", b"VmPTE")):
+                    total += int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return total
+
+
+def _processor(pid: int) -> float:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return sum(map(int, fields[11:15])) / _TICKS
+    except (OSError, ValueError):
+        return 0.0
