@@ -17,7 +17,7 @@ from terrarium.core.sandbox import ExecResult, Rowed, Watched
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
-_KEYS = ("agents", "command", "env", "files", "image", "resources", "sandbox", "workdir")
+_KEYS = ("agents", "command", "env", "files", "image", "network", "resources", "sandbox", "workdir")
 
 
 class Workspace:

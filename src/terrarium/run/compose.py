@@ -8,7 +8,7 @@ from typing import Any
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
-from terrarium.core.errors import ConfigError, TerrariumError
+from terrarium.core.errors import ConfigError, SandboxFault, TerrariumError
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground, Sandbox, caps_of
 from terrarium.core.seeds import child_seed
@@ -73,9 +73,14 @@ def deterministic(config: AgentConfig, traits: Traits, task: Task) -> bool:
 
 
 def places(task: Task, provider: SandboxConfig) -> dict[str, str]:
-    """The sandbox of every workspace of a task, by the name of the capability."""
-    found = {spec: config for spec, config in specs(task, provider) if spec.partition(":")[0] == WORKSPACE}
-    return {spec: _place(config, provider)[0] for spec, config in found.items()}
+    """The sandbox of every workspace of a task, and what it stands on, by the name of the capability."""
+    found: dict[str, str] = {}
+    for spec, config in specs(task, provider):
+        if spec.partition(":")[0] == WORKSPACE:
+            name, settings = _place(config, provider)
+            kind = find("sandbox", name)
+            found[spec] = f"{name} on {kind(Ground(settings=settings)).base}" if hasattr(kind, "base") else name
+    return found
 
 
 def _place(config: Mapping[str, Value], provider: SandboxConfig) -> tuple[str, dict[str, Any]]:
@@ -93,7 +98,14 @@ def _place(config: Mapping[str, Value], provider: SandboxConfig) -> tuple[str, d
         name, settings = asked["name"], {key: value for key, value in asked.items() if key != "name"}
     else:
         raise ConfigError(f"sandbox must be a name, or a table with a name and settings, not {asked!r}")
-    return ("memory" if name == "auto" else name), settings
+    return (_best() if name == "auto" else name), settings
+
+
+def _best() -> str:
+    """The best sandbox that this machine gives; where it gives none, the one that is emulated."""
+    from terrarium.sandbox.tier import tier
+
+    return {1: "local", 2: "landlock"}.get(tier().number, "memory")
 
 
 def sandboxes(
@@ -116,7 +128,13 @@ def sandboxes(
             actor=here.actor,
             keep=False,
         )
-        made: Sandbox = find("sandbox", name)(ground)
+        kind = find("sandbox", name)
+        if config.get("network") == "sandbox" and "network" not in kind.supports:
+            from terrarium.sandbox.tier import tier
+
+            advice = "; ".join(tier().advice) or "choose the sandbox `local`"
+            raise SandboxFault(f"{spec} needs a network, which the sandbox {name!r} does not have: {advice}")
+        made: Sandbox = kind(ground)
         return made
 
     return make
