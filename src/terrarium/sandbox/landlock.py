@@ -21,7 +21,7 @@ from terrarium.core.errors import CommandTimeout, NotFound, Refused, SandboxFaul
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import confine, files, kernel, toll
 from terrarium.sandbox.nest import Nest
-from terrarium.sandbox.request import checked_env, checked_path, checked_words
+from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path
 from terrarium.sandbox.streams import Input, Output
 
 T = TypeVar("T")
@@ -45,6 +45,7 @@ class LandlockSandbox:
 
     supports: ClassVar[frozenset[Feature]] = frozenset({"snapshot", "memory_cap", "process_cap", "disk_cap", "cpu_cap"})
     deterministic: ClassVar[bool] = False
+    confined: ClassVar[bool] = True
 
     def __init__(self, ground: Ground) -> None:
         self._clock = ground.clock
@@ -62,7 +63,7 @@ class LandlockSandbox:
             SandboxFault: It cannot be opened, or the kernel has no Landlock that keeps signals in.
         """
         version = kernel.landlock_version()
-        if version < confine.WANTED:
+        if self.confined and version < confine.WANTED:
             raise SandboxFault(f"Landlock version {confine.WANTED} (Linux 6.12) is needed, here is {version}")
         tree = folder.absolute() / "files"
         try:
@@ -91,12 +92,12 @@ class LandlockSandbox:
             Refused: What was given cannot be a command, an environment or a folder.
             SandboxFault: It could not be started, or a cap was passed and everything was ended.
         """
-        folder, words = self._opened(), checked_words(command)
+        folder, words = self._opened(), checked_command(command)
         given = checked_env(env or {})
         if max(len(os.fsencode(word)) for word in words) >= 128 * 1024 or sum(map(len, words)) > 512 * 1024:
             return ExecResult(126, "", f"{words[0]}: the words of the command are too long\n")
         try:
-            place = self._at(checked_path(cwd or _HOME))
+            place = self._at(checked_path(cwd or _HOME).encode())
         except OSError as error:
             return ExecResult(1, "", f"{cwd}: {error.strerror}\n")
         request = {"argv": words, "env": self._surroundings(folder, given), "cwd": place, "limits": self._limits()}
@@ -155,7 +156,7 @@ class LandlockSandbox:
         """
 
         def work() -> bytes:
-            file, _ = files.open_file(self._root, checked_path(path), FILE_LIMIT)
+            file, _ = files.open_file(self._root, checked_path(path).encode(), FILE_LIMIT)
             with os.fdopen(file, "rb") as opened:
                 content = opened.read(FILE_LIMIT + 1)
             if len(content) > FILE_LIMIT:
@@ -174,7 +175,7 @@ class LandlockSandbox:
             raise Refused(f"the content of a file is bytes, not {type(content).__name__}")
 
         def work() -> None:
-            where = checked_path(path)
+            where = checked_path(path).encode()
             if len(content) > FILE_LIMIT:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             self._make_room(len(content))
@@ -200,7 +201,9 @@ class LandlockSandbox:
 
         def work() -> list[str]:
             try:
-                return sorted(name.decode("utf-8", "replace") for name in files.names(self._root, checked_path(path)))
+                return sorted(
+                    name.decode("utf-8", "replace") for name in files.names(self._root, checked_path(path).encode())
+                )
             except NotADirectoryError:
                 raise NotFound(f"there is no folder {path}") from None
 
@@ -214,7 +217,7 @@ class LandlockSandbox:
             Refused: It is the root.
         """
         self._counted = None
-        await self._done(path, lambda: files.remove(self._root, checked_path(path)))
+        await self._done(path, lambda: files.remove(self._root, checked_path(path).encode()))
 
     async def save(self, to: Path) -> None:
         """Copy the files into the folder `to`; whatever runs stands still meanwhile.
@@ -300,7 +303,7 @@ class LandlockSandbox:
 
     async def _started(self, folder: Path) -> Nest:
         if self._nest is None or self._nest.over:
-            self._nest = Nest(self._name)
+            self._nest = Nest(self._name, confined=self.confined)
             caps = self._caps
             wanted = {
                 "memory": caps.memory,
@@ -342,6 +345,18 @@ class LandlockSandbox:
             code = errno.errorcode.get(error.errno or 0, "")
             kind = NotFound if code == "ENOENT" else Refused
             raise kind(told, code=code) from error
+
+
+class UnsafeSandbox(LandlockSandbox):
+    """The same without any wall: commands are ordinary processes of the engine's user, and may do all that it may.
+
+    Only for commands that one would run oneself. `terrarium.sandbox.tier.choose` gives it to nobody who did not ask.
+
+    Args:
+        ground: World time, which written files get, and caps.
+    """
+
+    confined: ClassVar[bool] = False
 
 
 async def _tar(*words: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from terrarium.core.errors import EngineFault, SandboxFault
 from terrarium.sandbox.inside import nest as program
-from terrarium.sandbox.zygote import Child, Zygote
+from terrarium.sandbox.zygote import Child, zygote
 
 _LIMIT = 1 << 20
 _SECONDS = 20.0
@@ -25,13 +25,14 @@ class Nest:
 
     Args:
         name: Of the sandbox, for messages.
+        confined: With walls.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, confined: bool = True) -> None:
         self.over = False
         """Everything has ended; another nest is needed."""
         self._name = name
-        self._zygote = Zygote()
+        self._words = [] if confined else ["unconfined"]
         self._child: Child | None = None
         self._link: socket.socket | None = None
         self._waiting: dict[int, asyncio.Future[int]] = {}
@@ -52,8 +53,8 @@ class Nest:
         ours.setblocking(False)
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            self._child = await self._zygote.spawn(
-                [sys.executable, "-I", "-S", program.__file__, str(folder)],
+            self._child = await zygote().spawn(
+                [sys.executable, "-I", "-S", program.__file__, str(folder), *self._words],
                 streams=(theirs.fileno(), null, null),
                 env={"PATH": "/usr/bin:/bin"},
             )
@@ -109,7 +110,6 @@ class Nest:
         if child is not None:
             with contextlib.suppress(EngineFault, TimeoutError):
                 await asyncio.wait_for(asyncio.shield(child.ended), _SECONDS)
-        self._zygote.close()
 
     def _over(self) -> None:
         self.over = True

@@ -11,13 +11,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from terrarium.sandbox.inside import probe
+from terrarium.core.errors import ConfigError, SandboxFault
+from terrarium.core.sandbox import Ground, Sandbox
+from terrarium.sandbox.inside import confine, probe
 
 _SECONDS = 20.0
+_WATCHED = "looked at every 100 ms"
+_FOLDER_CAPS = {
+    "cpus": "not enforced",
+    "cpu_seconds": f"rlimit for each process; all together {_WATCHED}",
+    "memory": f"rlimit for each process; all together {_WATCHED}",
+    "processes": _WATCHED,
+    "disk": f"rlimit for each file; all together {_WATCHED}",
+    "files": _WATCHED,
+}
 
 
 @dataclass(frozen=True)
@@ -67,9 +78,11 @@ def judge(found: Mapping[str, Any], mapping: tuple[str, str] | None) -> Tier:
             advice += ("run as root, or under `systemd-run --user --scope -p Delegate=yes`, for caps by cgroup",)
         return Tier(1, reasons, advice, caps(found["cgroup"]))
     reason, line = _why_not(found)
-    if found["landlock"] and found["seccomp"]:
-        return Tier(2, (reason,), (line,), {"cpu_seconds": "rlimit", "memory": "rlimit", "disk": "rlimit, each file"})
-    lacking = "Landlock is missing (Linux 5.13, `lsm=` with landlock)" if not found["landlock"] else "no seccomp"
+    if found["landlock"] >= confine.WANTED and found["seccomp"]:
+        return Tier(2, (reason,), (line,), _FOLDER_CAPS)
+    lacking = "seccomp is missing"
+    if found["landlock"] < confine.WANTED:
+        lacking = f"Landlock has version {found['landlock']}, not {confine.WANTED} (Linux 6.12, `lsm=` with landlock)"
     return Tier(3, (reason, lacking), (line,))
 
 
@@ -125,3 +138,54 @@ def _mapping_trouble() -> tuple[str, str] | None:
         line = f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
         return f"only one user id exists inside: {user} has no subordinate ids", line
     return None
+
+
+def choose(ground: Ground) -> Sandbox:
+    """The best sandbox for commands that this machine gives: what `auto` and `local` mean.
+
+    Settings of its own, taken away from what the sandbox sees: `network` ("sandbox": the task's commands need the
+    network of their world) and `unsafe` (True: run commands without walls where there can be none).
+
+    Raises:
+        ConfigError: A setting of its own has a bad value.
+        SandboxFault: This machine gives none that will do; says what to switch on.
+    """
+    settings = dict(ground.settings)
+    network, unsafe = settings.pop("network", None), settings.pop("unsafe", False)
+    if network not in (None, "none", "sandbox"):
+        raise ConfigError(f"network of the sandbox {ground.name} is 'sandbox' or 'none', not {network!r}")
+    if not isinstance(unsafe, bool):
+        raise ConfigError(f"unsafe of the sandbox {ground.name} must be true or false, not {unsafe!r}")
+    return pick(tier(), replace(ground, settings=settings), network == "sandbox", unsafe)
+
+
+def pick(found: Tier, ground: Ground, network: bool, unsafe: bool) -> Sandbox:
+    """The sandbox of a tier.
+
+    Args:
+        found: What the machine gives.
+        ground: What the sandbox stands on.
+        network: Its commands need the network of their world.
+        unsafe: Without walls is better than not at all.
+
+    Raises:
+        SandboxFault: That tier has none that will do; says what to switch on.
+    """
+    if found.number == 1:
+        from terrarium.sandbox.local.sandbox import LocalSandbox
+
+        return LocalSandbox(ground)
+    from terrarium.sandbox.landlock import LandlockSandbox, UnsafeSandbox
+
+    why = f"{'; '.join(found.reasons)}; switch it on with: {' or '.join(found.advice) or 'terrarium doctor says how'}"
+    if network:
+        raise SandboxFault(f"the task's commands need the network of their world, which needs namespaces: {why}")
+    if ground.settings.get("rootfs") is not None:
+        raise SandboxFault(f"the task names a root filesystem, which needs namespaces: {why}")
+    if found.number == 2:
+        return LandlockSandbox(ground)
+    if unsafe:
+        return UnsafeSandbox(ground)
+    raise SandboxFault(
+        f"commands cannot be kept apart from this machine: {why}; --unsafe-local runs them as you, without any wall"
+    )

@@ -10,9 +10,10 @@ from probe import family, opens, others, way
 @way
 def devices():
     dangerous = (
-        "mem kmem port kvm fuse net/tun loop0 loop-control vda vda1 sda sda1 nvme0n1 vsock vhost-vsock vhost-net uinput "
-        "kmsg userfaultfd mapper/control hpet rtc rtc0 console tty0 tty1 ttyS0 hwrng cpu/0/msr nvram "
-        "btrfs-control autofs cuse ppp uhid vfio/vfio dri/card0 watchdog input/event0 mcelog tpm0 udmabuf dma_heap/system"
+        "mem kmem port kvm fuse net/tun loop0 loop-control vda vda1 sda sda1 nvme0n1 vsock vhost-vsock "
+        "vhost-net uinput kmsg userfaultfd mapper/control hpet rtc rtc0 console tty0 tty1 ttyS0 hwrng "
+        "cpu/0/msr nvram btrfs-control autofs cuse ppp uhid vfio/vfio dri/card0 watchdog input/event0 "
+        "mcelog tpm0 udmabuf dma_heap/system"
     )
     got = [name for name in dangerous.split() if opens(f"/dev/{name}", os.O_RDONLY) or opens(f"/dev/{name}", os.O_RDWR)]
     for kind, major, minor in (

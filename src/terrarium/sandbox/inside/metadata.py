@@ -1,8 +1,8 @@
 """Changes of modes and times, made on behalf of commands that are kept in a folder by Landlock.
 
-Landlock does not see chmod(2) and utimensat(2), so a seccomp filter hands them over. Each is done by us, on what its path
-or descriptor leads to below the folder, with arguments that we have copied: what the caller changes meanwhile
-has no effect. Everything outside is refused, and so are the set-user-id and set-group-id bits.
+Landlock does not see chmod(2) and utimensat(2), so a seccomp filter hands them over. Each is done by us, on what its
+path or descriptor leads to below the folder, with arguments that we have copied: what the caller changes meanwhile has
+no effect. Everything outside is refused, and so are the set-user-id and set-group-id bits.
 """
 
 from __future__ import annotations

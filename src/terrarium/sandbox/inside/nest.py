@@ -1,6 +1,6 @@
 """The processes of a sandbox without namespaces: a keeper that nobody inside can reach, and the nest below it.
 
-`python nest.py FOLDER PARENT_PID`, with a SOCK_SEQPACKET socket as standard input:
+`python nest.py FOLDER [unconfined]`, with a SOCK_SEQPACKET socket as standard input:
 
     → {"ready": true} or {"fault": text}
     ← {"id": n, "argv": …, "env": …, "cwd": …, "limits": …} + 3 descriptors   → {"id": n, "exit": code}
@@ -9,7 +9,8 @@
 
 The keeper can signal what is below it, and nothing else; what is below cannot signal it. So one kill(-1) ends all that
 runs in the sandbox, whatever sessions and forks it hides behind: at the end of the socket, of the parent, of the nest.
-The nest confines itself to the folder, then starts the commands.
+The nest confines itself to the folder, then starts the commands. Unconfined, there are no walls at all, and what runs
+is found by its parents and ended one by one.
 """
 
 from __future__ import annotations
@@ -47,19 +48,23 @@ def _start_below(link: socket.socket, request: dict[str, Any], streams: list[int
         os.close(stream)
 
 
-def _nest(link: socket.socket, folder: str) -> None:
+def _nest(link: socket.socket, folder: str, confined: bool) -> None:
     """Confine this process and start commands, until the keeper ends it. Never returns."""
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(-1, signal.SIGKILL))  # the keeper is gone
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
-        confine.keep_files_in(folder)
-        listener = confine.filter_strictly()
-        socket.send_fds(link, [b"{}"], [listener])
-        os.close(listener)
-        kernel.filter_calls(filter.program(memory_files=False))
+        if confined:
+            confine.keep_files_in(folder)
+            signal.signal(signal.SIGTERM, lambda *_: os.kill(-1, signal.SIGKILL))  # the keeper is gone
+            listener = confine.filter_strictly()
+            socket.send_fds(link, [b"{}"], [listener])
+            os.close(listener)
+            kernel.filter_calls(filter.program(memory_files=False))
+        else:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _tell(link, {})
     except OSError as error:
         _tell(link, {"fault": str(error)})
         os._exit(1)
@@ -85,11 +90,13 @@ class Keeper:
     Args:
         control: The engine's.
         folder: Of the sandbox.
+        confined: With walls.
     """
 
-    def __init__(self, control: socket.socket, folder: str) -> None:
+    def __init__(self, control: socket.socket, folder: str, confined: bool) -> None:
         self._control = control
         self._folder = folder
+        self._confined = confined
         self._link: socket.socket
         self._changes: Changes | None = None
         self._toll: toll.Toll | None = None
@@ -100,42 +107,62 @@ class Keeper:
         Raises:
             OSError: The kernel cannot do it.
         """
-        kernel.gain_nothing()
-        kernel.drop_capabilities()
         kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
-        parent = os.getppid()
-        confine.keep_signals_in()
-        try:
-            os.kill(parent, 0)
-        except PermissionError:
-            pass
-        else:
-            raise OSError("signals are not kept in: Linux 6.12 or later is needed")
+        if self._confined:
+            self._shut_in()
         self._link, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for side in (self._link, other):
             side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LIMIT)
         if os.fork() == 0:
             self._control.close()
             self._link.close()
-            _nest(other, self._folder)
+            _nest(other, self._folder, self._confined)
         other.close()
         data, listeners, _, _ = socket.recv_fds(self._link, 4096, 1)
         told = json.loads(data or b'{"fault": "the nest ended"}')
         if "fault" in told:
             raise OSError(told["fault"])
-        self._changes = Changes(listeners[0], self._folder)
+        self._changes = Changes(listeners[0], self._folder) if self._confined else None
+
+    def _shut_in(self) -> None:
+        kernel.gain_nothing()
+        kernel.drop_capabilities()
+        parent = os.getppid()
+        confine.keep_signals_in()
+        try:
+            os.kill(parent, 0)
+        except PermissionError:
+            return
+        raise OSError("signals are not kept in: Linux 6.12 or later is needed")  # then kill(-1) would reach everybody
+
+    def end_all(self, number: int = signal.SIGKILL) -> None:
+        """Signal everything below the keeper; with SIGKILL, wait until it is gone."""
+        while True:
+            for pid in [-1] if self._confined else toll.below(os.getpid()):
+                try:
+                    os.kill(pid, number)
+                except (ProcessLookupError, PermissionError):
+                    pass
+            if number != signal.SIGKILL:
+                return
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return
+            time.sleep(0.001)
 
     def serve(self) -> str | None:
         """Pass on what the engine asks for, until it or the nest is gone; the cap that was passed, if one was."""
-        assert self._changes is not None
         poll = select.poll()
         for one in (self._control, self._link):
             poll.register(one, select.POLLIN)
-        poll.register(self._changes.listener, select.POLLIN)
+        if self._changes is not None:
+            poll.register(self._changes.listener, select.POLLIN)
         watched = 0.0
         while True:
             ready = dict(poll.poll(_PERIOD * 1000))
-            if self._changes.listener in ready:
+            if self._changes is not None and self._changes.listener in ready:
                 if ready[self._changes.listener] & select.POLLHUP:
                     return None
                 self._changes.answer()
@@ -161,30 +188,13 @@ class Keeper:
         if "caps" in request:
             self._toll = toll.Toll(request["caps"], self._folder)
         elif "still" in request:
-            end_all(signal.SIGSTOP if request["still"] else signal.SIGCONT)
+            self.end_all(signal.SIGSTOP if request["still"] else signal.SIGCONT)
             _tell(self._control, {"still": request["still"]})
         else:
             socket.send_fds(self._link, [data], streams)
             for stream in streams:
                 os.close(stream)
         return True
-
-
-def end_all(number: int = signal.SIGKILL) -> None:
-    """Signal everything below the keeper; with SIGKILL, wait until it is gone."""
-    while True:
-        try:
-            os.kill(-1, number)
-        except (ProcessLookupError, PermissionError):
-            pass
-        if number != signal.SIGKILL:
-            return
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return
-        time.sleep(0.001)
 
 
 def _ended() -> list[tuple[int, int]]:
@@ -213,25 +223,25 @@ def main() -> None:
     os.set_inheritable(control.fileno(), False)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
-    signal.signal(signal.SIGTERM, lambda *_: _leave())
+    one = Keeper(control, os.path.realpath(sys.argv[1]), "unconfined" not in sys.argv[2:])
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
-    one = Keeper(control, os.path.realpath(sys.argv[1]))
     try:
         one.start()
     except OSError as error:
         _tell(control, {"fault": str(error)})
-        return
+        os._exit(1)
+    signal.signal(signal.SIGTERM, lambda *_: _leave(one))
     _tell(control, {"ready": True})
     try:
         passed = one.serve()
         if passed:
             _tell(control, {"cap": passed})
     finally:
-        end_all()
+        one.end_all()
 
 
-def _leave() -> None:
-    end_all()
+def _leave(one: Keeper) -> None:
+    one.end_all()
     os._exit(0)
 
 

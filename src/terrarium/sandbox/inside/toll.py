@@ -29,14 +29,14 @@ class Toll:
 
     def passed(self) -> str | None:
         """The cap that has been passed; None where none has."""
-        below = self._below()
-        if len(below) > self._caps.get("processes", 1 << 30) + _SPARE:
+        here = below(os.getpid())
+        if len(here) > self._caps.get("processes", 1 << 30) + _SPARE:
             return "processes"
-        if "memory" in self._caps and sum(map(_memory, below)) > self._caps["memory"]:
+        if "memory" in self._caps and sum(map(_memory, here)) > self._caps["memory"]:
             return "memory"
         if "cpu_seconds" in self._caps:
             times = os.times()
-            spent = times.children_user + times.children_system + sum(map(_processor, below))
+            spent = times.children_user + times.children_system + sum(map(_processor, here))
             if spent > self._caps["cpu_seconds"]:
                 return "cpu_seconds"
         return self._files()
@@ -53,14 +53,16 @@ class Toll:
                 return name  # what was too much before, in a state from elsewhere, ends nothing: more of it does
         return None
 
-    def _below(self) -> list[int]:
-        found: list[int] = []
-        pending = [os.getpid()]
-        while pending:
-            below = _children(pending.pop())
-            found += below
-            pending += below
-        return found
+
+def below(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        children = _children(pending.pop())
+        found += children
+        pending += children
+    return found
 
 
 def measure(folder: str) -> tuple[int, int]:
