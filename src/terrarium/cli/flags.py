@@ -51,6 +51,9 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
         raw["agents"] = agents
     if flags.get("sandbox") is not None:
         raw["sandbox_provider"] = {**_table(raw, "sandbox_provider"), "name": flags["sandbox"]}
+    if flags.get("unsafe_local"):
+        provider = _table(raw, "sandbox_provider")
+        raw["sandbox_provider"] = {"name": "local", "kwargs": {**_table(provider, "kwargs"), "unsafe": True}}
     if flags.get("seeds") is not None:
         raw["seeds"] = seeds(flags["seeds"])
     if flags.get("limits"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from terrarium.core.agent import Agent
@@ -78,8 +79,8 @@ def places(task: Task, provider: SandboxConfig) -> dict[str, str]:
     for spec, config in specs(task, provider):
         if spec.partition(":")[0] == WORKSPACE:
             name, settings = _place(config, provider)
-            kind = find("sandbox", name)
-            found[spec] = f"{name} on {kind(Ground(settings=settings)).base}" if hasattr(kind, "base") else name
+            kind, own = find("sandbox", name), {key: value for key, value in settings.items() if key != "unsafe"}
+            found[spec] = f"{name} on {kind(Ground(settings=own)).base}" if hasattr(kind, "base") else name
     return found
 
 
@@ -128,12 +129,14 @@ def sandboxes(
             actor=here.actor,
             keep=False,
         )
-        kind = find("sandbox", name)
-        if config.get("network") == "sandbox" and "network" not in kind.supports:
-            from terrarium.sandbox.tier import tier
+        network = config.get("network")
+        if name == "local" or (network == "sandbox" and name != "memory"):
+            from terrarium.sandbox.tier import choose
 
-            advice = "; ".join(tier().advice) or "choose the sandbox `local`"
-            raise SandboxFault(f"{spec} needs a network, which the sandbox {name!r} does not have: {advice}")
+            return choose(replace(ground, settings={**settings, "network": network}))
+        kind = find("sandbox", name)
+        if network == "sandbox" and "network" not in kind.supports:
+            raise SandboxFault(f"{spec} needs a network, which the sandbox {name!r} does not have")
         made: Sandbox = kind(ground)
         return made
 

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, TypeVar
 from terrarium.core.errors import CommandTimeout, NotFound, Refused, SandboxFault, TerrariumError, Unsupported
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import confine, files, kernel, toll
-from terrarium.sandbox.nest import Nest
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path
+from terrarium.sandbox.nest import Nest
 from terrarium.sandbox.streams import Input, Output
 
 T = TypeVar("T")
