@@ -3,7 +3,8 @@
 Tables:
 
     mailbox   address                  name, uidvalidity, created (folders besides the standard ones, ever),
-                                       folders: name -> uidvalidity, uidnext
+                                       folders: name -> uidvalidity, uidnext;
+                                       subscribed (names, where somebody has changed which)
     copy      address/folder/uid       message (key of the letter), flags, received
 
 A standard folder stands in `folders` from its first copy on. UIDs rise strictly in a folder and are never used again.
@@ -25,7 +26,7 @@ from terrarium.core.values import Value
 STANDARD = ("INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash")
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = SYSTEM = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 
-_KEYWORD = re.compile(r"[A-Za-z0-9$_.-]{1,64}")
+_KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,64}")  # the atoms of IMAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Copy:
     @property
     def key(self) -> str:
         """The key of its row."""
-        return f"{self.address}/{_quote(self.folder)}/{self.uid:010d}"
+        return f"{folder_key(self.address, self.folder)}/{self.uid:010d}"
 
     @property
     def id(self) -> str:
@@ -120,9 +121,7 @@ class Mailboxes:
         Raises:
             Refused: The name is taken or cannot be one.
         """
-        wanted = header_text("the name of a folder", name).strip()
-        if not 0 < len(wanted) <= 200 or not all(wanted.split("/")) or re.search(r'[%*"\\]', wanted):
-            raise Refused(f"{wanted[:80]!r} cannot be the name of a folder")
+        wanted = _checked(header_text("the name of a folder", name).strip())
         if wanted.lower() in map(str.lower, self.folders(address)):
             raise Refused(f"there is a folder {wanted!r} already")
         row = self._store.get("mailbox", address) or self._fresh()
@@ -130,6 +129,79 @@ class Mailboxes:
         state = FolderState(row["uidvalidity"] + created, 1)
         self._write(address, row, created=created, folders=_with(row["folders"], wanted, state))
         return wanted
+
+    def delete_folder(self, address: str, name: str) -> None:
+        """Remove a folder with all that is in it; folders in it stay.
+
+        Raises:
+            NotFound: There is none.
+            Refused: It is one that every mailbox has.
+        """
+        folder = self._own(address, name)
+        for copy in list(self.copies(address, folder)):
+            self.remove(copy)
+        row = self._row(address)
+        left = {name: state for name, state in row["folders"].items() if name != folder}
+        self._write(address, row, folders=left)
+
+    def rename_folder(self, address: str, name: str, to: str) -> None:
+        """Give a folder, and the folders in it, another name; its mails keep their UIDs under a new UIDVALIDITY.
+
+        The INBOX cannot go: all its mails move into a new folder called `to`.
+
+        Raises:
+            NotFound: There is no such folder, and none in one of that name.
+            Refused: It is another one that every mailbox has, or `to` is taken or cannot be a name.
+        """
+        if self._same(name, "INBOX"):
+            target = self.create_folder(address, to)
+            for copy in list(self.copies(address, "INBOX")):
+                self.move(copy, target)
+            return
+        name, to = (header_text("the name of a folder", word).strip() for word in (name, to))
+        within = [folder for folder in self.folders(address) if folder.lower().startswith(f"{name.lower()}/")]
+        moving = [*([] if within and not self._has(address, name) else [self._own(address, name)]), *within]
+        targets = [to + folder[len(name) :] for folder in moving]
+        if name == to:
+            raise Refused(f"the folder is called {to!r} already")
+        taken = {folder.lower() for folder in self.folders(address)}.difference(map(str.lower, moving))
+        for target in targets:
+            if target.lower() in taken:
+                raise Refused(f"there is a folder {target!r} already")
+            _checked(target)
+        mails = {folder: list(self.copies(address, folder)) for folder in moving}
+        row = self._row(address)
+        created, states = row["created"], dict(row["folders"])
+        renamed = {}
+        for folder, target in zip(moving, targets, strict=True):
+            created += 1  # a name never shows an older UIDVALIDITY than it had before
+            renamed[target] = FolderState(row["uidvalidity"] + created, FolderState(**states.pop(folder)).uidnext)
+        for copy in (copy for copies in mails.values() for copy in copies):
+            self.remove(copy)
+        for target, state in renamed.items():
+            states = _with(states, target, state)
+        self._write(address, row, created=created, folders=states)
+        for folder, target in zip(moving, targets, strict=True):
+            for copy in mails[folder]:
+                self._insert(Copy(address, target, copy.uid, copy.message, copy.flags, copy.received))
+
+    def subscribed(self, address: str) -> list[str]:
+        """The names that mail programs show, sorted; they may be those of folders that are gone."""
+        row = self._store.get("mailbox", address)
+        return sorted(row.get("subscribed", STANDARD) if row else STANDARD)
+
+    def subscribe(self, address: str, name: str, *, end: bool = False) -> None:
+        """Add a name to those, or take it off; the mailbox is made where there is none.
+
+        Raises:
+            Refused: It cannot be the name of a folder.
+        """
+        if not end:
+            _checked(name)
+        names = [known for known in self.subscribed(address) if not self._same(known, name)]
+        names = sorted([*names, *([] if end else [name])])
+        if names != self.subscribed(address):
+            self._write(address, self._store.get("mailbox", address), subscribed=names)
 
     def state(self, address: str, folder: str) -> FolderState:
         """The UIDVALIDITY and next UID of a folder.
@@ -169,8 +241,7 @@ class Mailboxes:
         following = FolderState(state.uidvalidity, state.uidnext + 1)
         self._write(address, row, folders=_with(row["folders"], folder, following))
         copy = Copy(address, folder, state.uidnext, message, _ordered(flags), received or self._site.clock.now)
-        fields = {"message": message, "flags": list(copy.flags), "received": copy.received}
-        self._store.insert(self._site.actor(), "copy", copy.key, fields)
+        self._insert(copy)
         return copy
 
     def flag(self, copy: Copy, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Copy:
@@ -202,6 +273,27 @@ class Mailboxes:
         uidvalidity = 1 + self._site.rng.stream(f"{self._site.name}/uidvalidity").getrandbits(31)
         return {"name": "", "uidvalidity": uidvalidity, "created": 0, "folders": {}}
 
+    def _row(self, address: str) -> Fields:
+        return self._store.get("mailbox", address) or self._fresh()
+
+    def _has(self, address: str, name: str) -> bool:
+        return any(self._same(folder, name) for folder in self.folders(address))
+
+    def _own(self, address: str, name: str) -> str:
+        """The folder called `name`, which is none that every mailbox has."""
+        folder = self.folder(address, name)
+        if folder in STANDARD:
+            raise Refused(f"every mailbox has {folder}: it can be neither deleted nor renamed")
+        return folder
+
+    @staticmethod
+    def _same(one: str, other: str) -> bool:
+        return one.lower() == other.lower()
+
+    def _insert(self, copy: Copy) -> None:
+        fields = {"message": copy.message, "flags": list(copy.flags), "received": copy.received}
+        self._store.insert(self._site.actor(), "copy", copy.key, fields)
+
     def _write(self, address: str, row: Fields | None, **fields: Value) -> None:
         before, after = self._store.get("mailbox", address), {**(row or self._fresh()), **fields}
         if after != before:
@@ -220,7 +312,24 @@ def flag_named(flag: object) -> str:
                 return known
         if _KEYWORD.fullmatch(flag):
             return flag
-    raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords of letters and digits")
+    raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords such as $Work")
+
+
+def folder_key(address: str, folder: str) -> str:
+    """What the keys of all rows of table `copy` begin with, up to the last slash, for one folder."""
+    return f"{address}/{_quote(folder)}"
+
+
+def uidvalidity_of(mailbox: Fields, folder: str) -> int | None:
+    """The UIDVALIDITY of a folder out of a row of table `mailbox`; None where it has no such folder."""
+    return _state(mailbox, folder).uidvalidity if folder in STANDARD or folder in mailbox["folders"] else None
+
+
+def _checked(name: str) -> str:
+    header_text("the name of a folder", name)
+    if not 0 < len(name) <= 200 or not all(name.split("/")) or re.search(r'[%*"\\]', name):
+        raise Refused(f"{name[:80]!r} cannot be the name of a folder")
+    return name
 
 
 def _state(mailbox: Fields, folder: str) -> FolderState:
