@@ -349,7 +349,7 @@ class Email:
     def _view(self, copy: Copy) -> dict[str, Value]:
         letter = self._office.letter(copy)
         return self._office.content(copy) | {
-            "message_id": copy.message,
+            "message_id": copy.message_id,
             "in_reply_to": letter["in_reply_to"],
             "references": list(letter["references"]),
             "folder": copy.folder,
