@@ -8,14 +8,19 @@ from typing import Literal
 
 from terrarium.capability.imap.scanner import BadCommand, Scanner
 from terrarium.capability.imap.sequence import SequenceSet, scan_sequence
+from terrarium.core.errors import Refused
 
 CRITERIA_LIMIT = 5000  # of one search
 CHARSETS = {"US-ASCII": "ascii", "ASCII": "ascii", "UTF-8": "utf-8", "UTF8": "utf-8", "ISO-8859-1": "latin-1"}
 SHOWN_CHARSETS = ("US-ASCII", "UTF-8", "ISO-8859-1")
 
 
-class BadCharset(Exception):
+class BadCharset(Refused):
     """A charset that nobody knows here."""
+
+    def __init__(self) -> None:
+        super().__init__("that charset is not known, or the text is not written in it")
+        self.code = f"BADCHARSET ({' '.join(SHOWN_CHARSETS)})"
 
 
 @dataclass(frozen=True, slots=True)

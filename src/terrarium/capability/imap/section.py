@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from terrarium.capability.imap.part import Part
 from terrarium.capability.imap.scanner import ASTRING, BadCommand, Scanner
+from terrarium.capability.mime_part import Part
 
 What = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
 
@@ -17,6 +19,7 @@ _MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
 _PLAIN = frozenset({"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "BODY"})
 
 
@@ -44,16 +47,16 @@ class Section:
 
     def of(self, message: Part) -> bytes | None:
         """The bytes, or None where the message has no such part."""
-        part = message.at(self.path) if self.path else message
+        part = part_at(message, self.path)
         if part is None:
             return None
         found: bytes | None
         if self.what == "MIME":
-            found = part.header_bytes
+            found = part.header
         elif self.path and not self.what:
-            found = part.body_bytes
+            found = part.body
         else:
-            holder = part.message if self.path else part
+            holder = embedded(part) if self.path else part
             found = None if holder is None else _bytes_of(holder, self.what, self.names)
         if found is None or self.span is None:
             return found
@@ -99,6 +102,37 @@ def scan_items(scanner: Scanner) -> Items:
     if word in _MACROS:
         return Items(tuple(map(Item, _MACROS[word])))
     return Items((_item(scanner, word),))
+
+
+def children(part: Part) -> tuple[Part, ...]:
+    """The parts of a multipart; none where it cannot be taken apart."""
+    return part.parts if part.content_type.startswith("multipart/") else ()
+
+
+def embedded(part: Part) -> Part | None:
+    """The message that a message/rfc822 holds."""
+    return part.parts[0] if part.content_type == "message/rfc822" and part.parts else None
+
+
+def part_at(message: Part, path: Sequence[int]) -> Part | None:
+    """The part at a path such as 2.1, counted as IMAP counts (RFC 3501, 6.4.5); None where there is none."""
+    part, outermost = message, True
+    for number in path:
+        inside = part if outermost or children(part) else embedded(part)
+        if inside is None:
+            return None
+        within = children(inside) or (inside,)
+        if not 0 < number <= len(within):
+            return None
+        part, outermost = within[number - 1], False
+    return part
+
+
+def select(header: bytes, names: frozenset[str], *, without: bool = False) -> bytes:
+    """The fields of a header that are called so in lower case, or those called otherwise, and an empty line."""
+    found = _FIELD.finditer(header)
+    chosen = [field[0] for field in found if (field[1].decode("ascii").lower() in names) != without]
+    return b"".join([*chosen, b"\r\n"])
 
 
 def _letters(scanner: Scanner) -> str:
@@ -158,12 +192,12 @@ def _what(scanner: Scanner, part: bool) -> What:
 
 def _bytes_of(holder: Part, what: What, names: tuple[bytes, ...]) -> bytes:
     if what == "HEADER":
-        return holder.header_bytes
+        return holder.header
     if what == "TEXT":
-        return holder.body_bytes
+        return holder.body
     if what:
         wanted = frozenset(name.decode("latin-1").lower() for name in names)
-        return holder.select(wanted, without=what == "HEADER.FIELDS.NOT")
+        return select(holder.header, wanted, without=what == "HEADER.FIELDS.NOT")
     return holder.raw[holder.start : holder.end]
 
 
