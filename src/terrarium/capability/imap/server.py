@@ -23,7 +23,6 @@ from terrarium.capability.post_office import PostOffice
 from terrarium.core.errors import Refused
 from terrarium.core.network import Caller
 
-CONNECTIONS_LIMIT = 256  # of one server
 APPEND_LIMIT = SIZE_LIMIT + 1024 * 1024  # transfer encodings included, a letter has its limit of its own
 _CHUNK = 64 * 1024
 
@@ -71,22 +70,25 @@ class ImapServer:
         self._tls = tls
         self._waits = waits or Waits()
         self._desk: Desk | None = None
-        self._connections = 0
 
-    async def serve(self, connection: socket.socket, caller: Caller) -> None:
-        """One connection to its end; a handler for `Network.serve`."""
+    async def serve(self, connection: socket.socket, caller: Caller, *, full: bool = False) -> None:
+        """One connection to its end; a handler for `Network.serve`.
+
+        Args:
+            connection: The client.
+            caller: Where it comes from.
+            full: It has too many connections already, and is only told so.
+        """
         desk = self._desk = self._desk or self._opened()
         reader, writer = await _streams(connection)
-        self._connections += 1
         one = _Connection(reader, writer, self._waits, self._tls)
         session = Session(desk, lambda: self._office.site.request(caller), one.send)
         try:
-            if self._connections > CONNECTIONS_LIMIT:
+            if full:
                 await one.send([b"* BYE there are too many connections\r\n"])
             else:
                 await one.run(session, self._host)
         finally:
-            self._connections -= 1
             session.close()
             await one.close()
 
