@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "capability"))  # for `loopback`, which runs the servers
 
-from loopback import LiveMail  # noqa: E402
+from loopback import LiveMail
 
 CHECKOUT = Path(__file__).parents[2]
 PLACES = [Path(os.environ.get("TERRARIUM_SHARED") or CHECKOUT.parent / "shared"), CHECKOUT.parent.parent / "shared"]

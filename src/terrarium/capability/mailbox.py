@@ -20,7 +20,7 @@ from datetime import datetime
 from terrarium.capability.address import header_text
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Fields, Row, Rows
+from terrarium.core.rows import Fields, Rows
 from terrarium.core.values import Value
 
 STANDARD = ("INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash")
@@ -224,8 +224,10 @@ class Mailboxes:
     def copies(self, address: str, folder: str | None = None) -> Iterator[Copy]:
         """The copies in one folder in order of UID, or those in all folders, the INBOX first."""
         for name in self.folders(address) if folder is None else (folder,):
-            for row in self._store.table("copy", f"{address}/{_quote(name)}/"):
-                yield _copy(row)
+            for row in self._store.table("copy", f"{folder_key(address, name)}/"):
+                fields = row.fields
+                flags = tuple(fields["flags"])
+                yield Copy(address, name, int(row.key[-10:]), fields["message"], flags, fields["received"])
 
     def count(self, address: str, folder: str) -> int:
         """How many copies a folder holds."""
@@ -233,9 +235,10 @@ class Mailboxes:
 
     def get(self, address: str, folder: str, uid: int) -> Copy | None:
         """One copy, or None."""
-        key = f"{address}/{_quote(folder)}/{uid:010d}"
-        fields = self._store.get("copy", key)
-        return None if fields is None else _copy(Row("copy", key, fields))
+        fields = self._store.get("copy", f"{folder_key(address, folder)}/{uid:010d}")
+        if fields is None:
+            return None
+        return Copy(address, folder, uid, fields["message"], tuple(fields["flags"]), fields["received"])
 
     def put(
         self, address: str, folder: str, message: str, flags: Iterable[str] = (), received: datetime | None = None
@@ -355,15 +358,5 @@ def _ordered(flags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(flags)))
 
 
-def _copy(row: Row) -> Copy:
-    address, folder, uid = row.key.rsplit("/", 2)
-    fields = row.fields
-    return Copy(address, _unquote(folder), int(uid), fields["message"], tuple(fields["flags"]), fields["received"])
-
-
 def _quote(folder: str) -> str:
     return folder.replace("/", "%2F")  # a folder's name has no `%` of its own
-
-
-def _unquote(part: str) -> str:
-    return part.replace("%2F", "/")

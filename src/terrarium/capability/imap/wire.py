@@ -73,6 +73,11 @@ class Wire:
         """A command has come in part."""
         return bool(self._buffer or self._parts or self._refused)
 
+    @property
+    def held(self) -> int:
+        """Bytes that are kept until a command is whole."""
+        return len(self._buffer) + sum(map(len, self._parts))
+
     def next(self) -> Lines | Wanted | TooLong | None:
         """What comes next, or None where more bytes are needed.
 
