@@ -186,7 +186,7 @@ def _chosen(view: View, numbers: SequenceSet, uid: bool) -> Sequence[int]:
         return [view.uids[index] for index in numbers.pick(view.uids)]
     count = len(view.uids)
     for first, last in numbers.ranges:
-        if STAR not in (first, last) and min(first, last) > count:
+        if STAR not in (first, last) and min(first, last) > count and not first == 1 < last:
             raise BadCommand(f"there is no message {min(first, last)}: the mailbox has {count}")
     return [view.uids[index] for index in numbers.pick(range(1, count + 1))]
 
