@@ -12,7 +12,7 @@ from terrarium.capability.imap.request import Search as SearchRequest
 from terrarium.capability.imap.scanner import BadCommand
 from terrarium.capability.imap.search import Entry, Search
 from terrarium.capability.imap.section import Item
-from terrarium.capability.imap.sequence import STAR, SequenceSet, compact
+from terrarium.capability.imap.sequence import SequenceSet, compact
 from terrarium.capability.imap.session import Answer, Session
 from terrarium.capability.imap.sort import in_order
 from terrarium.capability.imap.thread import by_references, by_subject, told
@@ -185,9 +185,9 @@ def _chosen(view: View, numbers: SequenceSet, uid: bool) -> Sequence[int]:
     if uid:
         return [view.uids[index] for index in numbers.pick(view.uids)]
     count = len(view.uids)
-    for first, last in numbers.ranges:
-        if STAR not in (first, last) and min(first, last) > count and not first == 1 < last:
-            raise BadCommand(f"there is no message {min(first, last)}: the mailbox has {count}")
+    for low, high in map(sorted, numbers.ranges):
+        if low > count and not low == 1 < high:  # `1:9` is fine also where there is nothing
+            raise BadCommand(f"there is no message {low}: the mailbox has {count}")
     return [view.uids[index] for index in numbers.pick(range(1, count + 1))]
 
 
