@@ -9,7 +9,7 @@ import poplib
 import smtplib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,7 +68,7 @@ class LiveMail:
         async def go() -> None:
             self._baton = asyncio.Lock()
             self.network = Network(lambda service, error: self.failures.append((service, error)))
-            site = Site(
+            self.site = site = Site(
                 name=name,
                 folder=folder / name,
                 config=config or {},
@@ -131,17 +131,43 @@ class LiveMail:
         """A plain connection."""
         return socket.create_connection(("127.0.0.1", self.port(port, agent)), timeout=30)
 
+    def say(self, port: int, *words: bytes, agent: str = "agent") -> bytes:
+        """Send all of this at once, send no more, and give everything that comes back."""
+        with self.connect(port, agent) as connection:
+            answer = threading.Thread(target=self._send, args=(connection, b"".join(words)), daemon=True)
+            answer.start()
+            said = b""
+            with contextlib.suppress(ConnectionError):
+                while more := connection.recv(65536):
+                    said += more
+            answer.join()
+            return said
+
+    def _send(self, connection: socket.socket, words: bytes) -> None:
+        with contextlib.suppress(OSError):
+            connection.sendall(words)
+            connection.shutdown(socket.SHUT_WR)
+
     def smtp(self, agent: str = "agent", port: int = 25) -> smtplib.SMTP:
         """A client that sends."""
         return smtplib.SMTP("127.0.0.1", self.port(port, agent), local_hostname="client.world", timeout=30)
 
-    def pop3(self, agent: str = "agent", user: str | None = None, password: str = "any") -> poplib.POP3:
-        """A client that fetches."""
+    def raw(self, address: str, number: int = 1) -> bytes:
+        """A mail as a mail client fetches it."""
+        with self.pop3(next(iter(self.boxes)), user=address) as client:
+            return b"".join(line + b"\r\n" for line in client.retr(number)[1])
+
+    @contextlib.contextmanager
+    def pop3(self, agent: str = "agent", user: str | None = None, password: str = "any") -> Iterator[poplib.POP3]:
+        """A client that fetches; it hangs up without a word, unless it says QUIT before."""
         client = poplib.POP3("127.0.0.1", self.port(110, agent), timeout=30)
-        if user is not None:
-            client.user(user)
-            client.pass_(password)
-        return client
+        try:
+            if user is not None:
+                client.user(user)
+                client.pass_(password)
+            yield client
+        finally:
+            client.close()
 
     def imap(self, agent: str = "agent") -> imaplib.IMAP4:
         """A client that keeps mail on the server."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PORTS = {"smtp_port": 25, "submission_port": 587, "imap_port": 143, "pop3_port": 110}
 CONNECTIONS_LIMIT = 200  # of one caller at one time, to all ports together
-ROOM = 128 * 1024 * 1024  # bytes of messages that may be on their way at one time
+ROOM = 64 * 1024 * 1024  # bytes of messages that one caller may have on their way at one time
 
 Speak = Callable[[socket.socket, Caller], Awaitable[None]]
 
@@ -54,7 +54,7 @@ class MailHost:
         self._accounts = accounts
         self._tls = tls
         self._host, self._ports = _placed(site)
-        self._room = Room(ROOM)
+        self._rooms: dict[str, Room] = {}
         self._callers = Counter[str]()
         self._services: list[Service] = []
         self._open: set[asyncio.Task[None]] = set()
@@ -114,7 +114,7 @@ class MailHost:
 
     @contextlib.asynccontextmanager
     async def _wire(self, connection: socket.socket, caller: Caller, busy: bytes) -> AsyncIterator[Wire]:
-        wire = await Wire.over(connection, self._room)
+        wire = await Wire.over(connection, self._rooms.setdefault(caller.name, Room(ROOM)))
         try:
             if self._callers[caller.name] > CONNECTIONS_LIMIT:
                 await wire.send(busy)

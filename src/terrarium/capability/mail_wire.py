@@ -62,8 +62,13 @@ class Wire:
 
     @classmethod
     async def over(cls, connection: socket.socket, room: Room, idle: float = IDLE_SECONDS) -> Wire:
-        """A wire over a connected socket."""
-        return cls(*await asyncio.open_connection(sock=connection, limit=_CHUNK), room, idle)
+        """A wire over a connected socket, as its server."""
+        loop = asyncio.get_running_loop()
+        reader, made = asyncio.StreamReader(_CHUNK, loop), loop.create_future()
+        # With a callback the streams know that they are the server's, which decides who begins the TLS handshake.
+        protocol = asyncio.StreamReaderProtocol(reader, lambda _, writer: made.set_result(writer), loop)
+        await loop.connect_accepted_socket(lambda: protocol, connection)
+        return cls(reader, await made, room, idle)
 
     async def line(self) -> bytes:
         """The next line without its end, which is CRLF or LF.

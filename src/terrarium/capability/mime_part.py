@@ -191,5 +191,5 @@ def _pieces(raw: bytes, start: int, end: int, boundary: bytes) -> Iterator[tuple
             return
         began = match.end()
         position = max(match.end() - 1, match.start() + 1)
-    if began is not None:
+    if began is not None and count < PARTS_LIMIT:
         yield began, end

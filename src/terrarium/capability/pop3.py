@@ -177,7 +177,7 @@ class Pop3Session:
         raw = _BARE.sub(b"\r\n", raw) if raw.count(b"\n") != raw.count(b"\r\n") else raw
         if lines is not None:
             head, blank, body = raw.partition(b"\r\n\r\n")
-            raw = head + blank + b"".join(line + b"\r\n" for line in body.split(b"\r\n", lines)[:lines])
+            raw = head + blank + b"\r\n".join(body.split(b"\r\n", lines)[:lines])
         if not raw.endswith(b"\r\n"):
             raw += b"\r\n"
         return b"+OK\r\n" + (b"\r\n" + raw).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"

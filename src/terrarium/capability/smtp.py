@@ -18,7 +18,7 @@ from terrarium.capability.address import Address, parse_address
 from terrarium.capability.letter import SIZE_LIMIT
 from terrarium.capability.mail_account import MailAccounts
 from terrarium.capability.mail_wire import LineTooLong, NoRoom, TooLarge, Wire
-from terrarium.capability.mime import parse
+from terrarium.capability.mime import Message, parse
 from terrarium.capability.mime_part import part_of
 from terrarium.capability.mime_text import addresses
 from terrarium.capability.post_office import PostOffice
@@ -260,10 +260,9 @@ class SmtpSession:
             self._wire.release()
 
     async def _deliver(self, sender: Address | str, recipients: list[Address], raw: bytes) -> str:
-        refusal = _badly_formed(raw) or self._forged(raw)
-        if refusal is not None:
-            return refusal
-        message = parse(raw) if len(raw) < LARGE else await asyncio.to_thread(parse, raw)
+        read = self._read(raw) if len(raw) < LARGE else await asyncio.to_thread(self._read, raw)
+        if isinstance(read, str):
+            return read
         submitted = self._user is not None or not self._accounts.confined
         try:
             async with self._request():
@@ -272,7 +271,7 @@ class SmtpSession:
                     recipients,
                     raw,
                     submitted=submitted,
-                    message=message,
+                    message=read,
                 )
         except Refused as error:
             return f"554 5.6.0 {' '.join(str(error).split())[:400]}"
@@ -280,6 +279,10 @@ class SmtpSession:
             await self._say("451 4.3.0 The mail could not be taken")
             raise
         return f"250 2.0.0 OK {posted.message_id}"
+
+    def _read(self, raw: bytes) -> Message | str:
+        """A mail, or why it is not taken. Touches nothing but its argument: it may run in a thread."""
+        return _badly_formed(raw) or self._forged(raw) or parse(raw)
 
     def _forged(self, raw: bytes) -> str | None:
         """Why a mail may not say it is from whom it says, where there are passwords."""
