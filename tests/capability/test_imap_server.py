@@ -26,7 +26,7 @@ from terrarium.core.network import Caller, Network
 from terrarium.core.seeds import Rng
 
 ANN = "agent@world.example"
-LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 62 * 1024 + b"\r\n"  # about 1 MB
+LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 100 * 1024 + b"\r\n"  # 1.6 MB
 
 
 @pytest.fixture

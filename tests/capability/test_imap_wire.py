@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terrarium.capability.imap.wire import DISCARD_LIMIT, LINE_LIMIT, Lines, TooLong, TooMuch, Wanted, Wire
+from terrarium.capability.imap.wire import DISCARD_LIMIT, LINE_LIMIT, SHORT, Lines, TooLong, TooMuch, Wanted, Wire
+from terrarium.capability.mail_wire import Room
 
 
 def heard(data: bytes, cuts: list[int] | None = None, trusted: bool = True) -> list[object]:
@@ -84,3 +85,22 @@ def test_literals_without_end_are_refused():
     found = heard(b"a SEARCH " + b"TEXT {1+}\r\nx " * 3000 + b"\r\nb NOOP\r\n")
     assert found[-1] == Lines((b"b NOOP",))
     assert TooLong("a", True) in found or TooLong("a", False) in found
+
+
+def test_connections_of_one_caller_share_a_room():
+    room = Room(3 * SHORT)
+    one, other = Wire(10 * SHORT, room), Wire(10 * SHORT, room)
+    one.trusted = other.trusted = True
+    announced = b"a APPEND INBOX {%d}\r\n" % (2 * SHORT)
+    for wire in (one, other):
+        wire.feed(announced)
+    assert (one.next(), other.next()) == (Wanted(), TooLong("a", True))
+    one.feed(b"x" * 2 * SHORT + b"\r\n")
+    assert isinstance(one.next(), Lines)
+    other.feed(announced)
+    assert other.next() == TooLong("a", True)
+    one.release()
+    other.feed(announced)
+    assert other.next() == Wanted()
+    other.release()  # the client has left
+    assert room.used == 0

@@ -153,7 +153,9 @@ class MailHost:
 
         if self._imap_server is None:
             self._imap_server = ImapServer(self._office, self._accounts, host=self._host, tls=self._tls)
-        await self._imap_server.serve(connection, caller, full=self._callers[caller.name] > CONNECTIONS_LIMIT)
+        room = self._rooms.setdefault(caller.name, Room(ROOM))
+        full = self._callers[caller.name] > CONNECTIONS_LIMIT
+        await self._imap_server.serve(connection, caller, room=room, full=full)
 
 
 def _placed(site: Site) -> tuple[str, dict[str, int]]:

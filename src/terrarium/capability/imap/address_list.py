@@ -11,7 +11,6 @@ _TOKEN = re.compile(
     rb"""|(?P<bracket>\[[^\]]*\])|(?P<word>[^\s"<>,:;@(\[]+)|(?P<other>.)""",
     re.DOTALL,
 )
-ADDRESSES_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,6 @@ def read_addresses(value: bytes) -> list[Mailbox]:
     words: list[tuple[str, bytes]] = []
     comment, grouped, angle = b"", False, False
     for kind, text in [*_tokens(value), ("mark", b",")]:
-        if len(found) >= ADDRESSES_LIMIT:
-            break
         if kind == "comment":
             comment = comment or text
         elif kind != "mark" or (text in b"@:" and angle) or text == b"@":

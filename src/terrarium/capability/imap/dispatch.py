@@ -63,6 +63,8 @@ async def _do(session: Session, command: Command) -> Answer:
         case "UNSELECT":
             session.close()
             return Answer()
+        case "APPEND":
+            return await folders.append(session, command)
         case "FETCH":
             return await messages.fetch(session, command)
     handler = messages.HANDLERS.get(command.name) or folders.HANDLERS[command.name]

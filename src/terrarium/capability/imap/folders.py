@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from terrarium.capability.imap.mailbox_name import encode_name, matches
@@ -10,7 +11,10 @@ from terrarium.capability.imap.session import Answer, Session
 from terrarium.capability.imap.structure import string
 from terrarium.capability.imap.view import View
 from terrarium.capability.mailbox import SEEN, SYSTEM, flag_named
+from terrarium.capability.mime import parse
 from terrarium.core.errors import NotFound, Refused
+
+LARGE = 256 * 1024  # bytes from which a message is read in a thread
 
 _USES = {"Archive", "Drafts", "Junk", "Sent", "Trash"}  # RFC 6154
 
@@ -132,15 +136,17 @@ def status(session: Session, command: Command) -> Answer:
     return Answer([b"* STATUS " + _wired(folder) + b" (" + told + b")"])
 
 
-def append(session: Session, command: Command) -> Answer:
+async def append(session: Session, command: Command) -> Answer:
     """APPEND."""
     request, office = command.request, session.desk.office
     assert isinstance(request, Append)
-    folder = find(session, request.name, "TRYCREATE")
-    flags = stored_flags(request.flags)
-    copy = office.append(session.address, folder, request.raw, flags, request.received)
-    uidvalidity = office.mailboxes.state(session.address, folder).uidvalidity
-    return Answer(code=f"APPENDUID {uidvalidity} {copy.uid}")
+    message = None if len(request.raw) < LARGE else await asyncio.to_thread(parse, request.raw)
+    async with session.request():
+        folder = find(session, request.name, "TRYCREATE")
+        flags = stored_flags(request.flags)
+        copy = office.append(session.address, folder, request.raw, flags, request.received, message=message)
+        uidvalidity = office.mailboxes.state(session.address, folder).uidvalidity
+        return Answer(code=f"APPENDUID {uidvalidity} {copy.uid}")
 
 
 def find(session: Session, name: str, code: str = "NONEXISTENT") -> str:
@@ -191,7 +197,6 @@ def _wired(name: str) -> bytes:
 
 
 HANDLERS: dict[str, Callable[[Session, Command], Answer]] = {
-    "APPEND": append,
     "CREATE": create,
     "DELETE": delete,
     "EXAMINE": select,

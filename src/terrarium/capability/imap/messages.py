@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from terrarium.capability.imap.criteria import All
@@ -22,6 +24,8 @@ from terrarium.core.errors import Refused
 
 BATCH_BYTES = 128 * 1024  # of an answer that is put together in one go, while the world waits
 BATCH_MESSAGES = 100
+LARGE = 1024 * 1024  # bytes of a message that is sent only to few at a time
+_READ = frozenset({"ENVELOPE", "BODY", "BODYSTRUCTURE"})
 _GONE = "some of the messages are gone"
 
 
@@ -34,32 +38,43 @@ async def fetch(session: Session, command: Command) -> Answer:
     if command.uid and Item("UID") not in items:
         items = [Item("UID"), *items]
     seen = request.items.seen and not view.read_only
-    gone, start = False, 0
-    while start < len(uids):
-        pieces: list[bytes] = []
-        size = 0
-        async with session.request():
-            for uid in uids[start : start + BATCH_MESSAGES]:
-                start += 1
-                copy = _get(session, view, uid)
-                if copy is None:
-                    gone = True
-                    continue
-                asked = items
-                if seen and copy.unread:
-                    copy = session.desk.office.mailboxes.flag(copy, add=[SEEN])
-                    asked = [*items, *([] if Item("FLAGS") in items else [Item("FLAGS")])]
-                if Item("FLAGS") in asked:
-                    view.know(uid, copy.flags)
-                answer = fetched(copy, view.number(uid), asked, session.desk.readings, view)
-                pieces += [*answer, b"\r\n"]
-                size += sum(map(len, answer))
-                if size >= BATCH_BYTES:
-                    break
-        await session.send(pieces)
+    heavy = any(item.section is not None or item.name in _READ for item in items)
+    gone, waiting = False, deque(uids)
+    while waiting:
+        async with contextlib.AsyncExitStack() as held:
+            if heavy and await _large(session, view, waiting[0]):
+                await held.enter_async_context(session.slots)
+            pieces: list[bytes] = []
+            size = count = 0
+            async with session.request():
+                while waiting and size < BATCH_BYTES and count < BATCH_MESSAGES:
+                    copy = _get(session, view, waiting[0])
+                    if count and heavy and copy is not None and session.desk.readings.size(copy) > BATCH_BYTES:
+                        break
+                    uid, count = waiting.popleft(), count + 1
+                    if copy is None:
+                        gone = True
+                        continue
+                    asked = items
+                    if seen and copy.unread:
+                        copy = session.desk.office.mailboxes.flag(copy, add=[SEEN])
+                        asked = [*items, *([] if Item("FLAGS") in items else [Item("FLAGS")])]
+                    if Item("FLAGS") in asked:
+                        view.know(uid, copy.flags)
+                    answer = fetched(copy, view.number(uid), asked, session.desk.readings, view)
+                    pieces += [*answer, b"\r\n"]
+                    size += sum(map(len, answer))
+            await session.send(pieces)
     if gone and not command.uid:
         raise Refused(_GONE, code="EXPUNGEISSUED")
     return Answer()
+
+
+async def _large(session: Session, view: View, uid: int) -> bool:
+    """Whether a message is so large that only a few may be on their way to one caller."""
+    async with session.request():
+        copy = _get(session, view, uid)
+        return copy is not None and session.desk.readings.size(copy) > LARGE
 
 
 def store(session: Session, command: Command) -> Answer:

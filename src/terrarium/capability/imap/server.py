@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from terrarium.capability.imap.command import parse_command, tag_of
@@ -19,12 +19,15 @@ from terrarium.capability.imap.view import Watch
 from terrarium.capability.imap.wire import Lines, TooLong, TooMuch, Wanted, Wire
 from terrarium.capability.letter import SIZE_LIMIT
 from terrarium.capability.mail_account import MailAccounts
+from terrarium.capability.mail_wire import Room
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.errors import Refused
 from terrarium.core.network import Caller
 
 APPEND_LIMIT = SIZE_LIMIT + 1024 * 1024  # transfer encodings included, a letter has its limit of its own
+LARGE_ANSWERS = 2  # with a large message each, that one caller is sent at one time; others wait
 _CHUNK = 64 * 1024
+_SLICE = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -70,19 +73,24 @@ class ImapServer:
         self._tls = tls
         self._waits = waits or Waits()
         self._desk: Desk | None = None
+        self._slots: dict[str, asyncio.Semaphore] = {}
 
-    async def serve(self, connection: socket.socket, caller: Caller, *, full: bool = False) -> None:
+    async def serve(
+        self, connection: socket.socket, caller: Caller, *, room: Room | None = None, full: bool = False
+    ) -> None:
         """One connection to its end; a handler for `Network.serve`.
 
         Args:
             connection: The client.
             caller: Where it comes from.
+            room: What it may hold of messages that are still coming.
             full: It has too many connections already, and is only told so.
         """
         desk = self._desk = self._desk or self._opened()
         reader, writer = await _streams(connection)
-        one = _Connection(reader, writer, self._waits, self._tls)
-        session = Session(desk, lambda: self._office.site.request(caller), one.send)
+        one = _Connection(reader, writer, Wire(APPEND_LIMIT, room), self._waits, self._tls)
+        slots = self._slots.setdefault(caller.name, asyncio.Semaphore(LARGE_ANSWERS))
+        session = Session(desk, lambda: self._office.site.request(caller), one.send, slots)
         try:
             if full:
                 await one.send([b"* BYE there are too many connections\r\n"])
@@ -105,13 +113,18 @@ class ImapServer:
 
 class _Connection:
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waits: Waits, tls: ssl.SSLContext | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        wire: Wire,
+        waits: Waits,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._waits = waits
         self._tls = tls
-        self._wire = Wire(APPEND_LIMIT)
+        self._wire = wire
         self._broken = False
 
     async def run(self, session: Session, host: str) -> None:
@@ -129,6 +142,7 @@ class _Connection:
                     await session.respond(found.tag, status, "that is too long", code)
                 else:
                     await self._command(session, found)
+                    self._wire.release()
                     await asyncio.sleep(0)  # others have their turn, however many commands were sent at once
         except TooMuch:
             await self.send([b"* BYE that is far too long\r\n"])
@@ -147,15 +161,17 @@ class _Connection:
         if not pieces:
             return
         try:
-            self._writer.write(b"".join(pieces))
-            async with asyncio.timeout(self._waits.taking):
-                await self._writer.drain()
+            for data in _slices(b"".join(pieces)):
+                self._writer.write(data)
+                async with asyncio.timeout(self._waits.taking):
+                    await self._writer.drain()
         except OSError as error:
             self._broken = True
             raise ConnectionAbortedError("the client takes nothing") from error
 
     async def close(self) -> None:
         """Send what is left for a moment, and close."""
+        self._wire.release()
         if not self._broken:
             self._writer.close()
             with contextlib.suppress(OSError, ssl.SSLError):
@@ -265,6 +281,15 @@ class _Connection:
         good = line.strip().upper() == b"DONE"
         text = "done" if good else "IDLE ends with DONE"
         await session.respond(command.tag, "OK" if good else "BAD", text, lines=session.news())
+
+
+def _slices(data: bytes) -> Iterator[bytes | memoryview]:
+    """Bytes in pieces that a connection may hold while nobody takes them."""
+    if len(data) <= _SLICE:
+        yield data
+        return
+    for start in range(0, len(data), _SLICE):
+        yield memoryview(data)[start : start + _SLICE]
 
 
 async def _streams(connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

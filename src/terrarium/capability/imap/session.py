@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Sequence
@@ -54,6 +55,7 @@ class Session:
         desk: The server.
         request: `async with request():` around what touches the world.
         send: Sends to the client.
+        slots: Whoever has one may be sent a large message; its caller's other connections wait for theirs.
         address: Whose mailbox it uses; nothing before it has logged in.
         view: Of the mailbox that is selected.
     """
@@ -61,6 +63,7 @@ class Session:
     desk: Desk
     request: Callable[[], AbstractAsyncContextManager[None]]
     send: Send
+    slots: asyncio.Semaphore
     address: str = ""
     view: View | None = None
     secure: bool = False

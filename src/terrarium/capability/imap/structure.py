@@ -15,6 +15,7 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))', re.DOTALL)
 QUOTED_LIMIT = 1000
 HEADER_LIMIT = 16 * 1024  # bytes of one header that are shown
+ADDRESSES_LIMIT = 128 * 1024  # bytes of one header with addresses
 
 
 def string(value: bytes) -> bytes:
@@ -113,7 +114,7 @@ def _first(part: Part, name: str) -> bytes | None:
 
 def _addresses(message: Part, name: str) -> list[Mailbox]:
     value = message.first(name)
-    return [] if value is None else read_addresses(_FORBIDDEN.sub(b" ", _FOLD.sub(b"", value)))
+    return [] if value is None else read_addresses(_FORBIDDEN.sub(b" ", _FOLD.sub(b"", value[:ADDRESSES_LIMIT])))
 
 
 def _shown(addresses: list[Mailbox]) -> bytes:

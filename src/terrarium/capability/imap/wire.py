@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from terrarium.capability.mail_wire import Room
+
 LINE_LIMIT = 1024 * 1024 + 4096  # bytes of a command besides its literals
 LITERAL_LIMIT = 1024 * 1024  # bytes of the literals of any command but APPEND
 STRANGER_LIMIT = 8 * 1024  # the same before somebody has logged in
+SHORT = 64 * 1024  # bytes of a literal that need no room
 LITERALS = 1000  # of one command
 DISCARD_LIMIT = 64 * 1024 * 1024  # bytes of one command that are read only to be thrown away
 _LITERAL = re.compile(rb"\{(\d{1,20})(\+?)\}\Z")
@@ -49,12 +52,15 @@ class Wire:
 
     Args:
         append_limit: Bytes of a literal of APPEND.
+        room: What long literals of one caller may hold together.
     """
 
-    def __init__(self, append_limit: int) -> None:
+    def __init__(self, append_limit: int, room: Room | None = None) -> None:
         self.trusted = False
         """Somebody has logged in, and may send long literals."""
         self._append_limit = append_limit
+        self._room = room or Room(append_limit + LITERAL_LIMIT)
+        self._taken = 0  # of the room
         self._buffer = bytearray()
         self._seen = 0  # of the buffer, where no line end was found
         self._parts: list[bytes] = []
@@ -77,6 +83,11 @@ class Wire:
     def held(self) -> int:
         """Bytes that are kept until a command is whole."""
         return len(self._buffer) + sum(map(len, self._parts))
+
+    def release(self) -> None:
+        """The last command is done, or nothing more comes: nobody holds its literals any longer."""
+        self._room.used -= self._taken
+        self._taken = 0
 
     def next(self) -> Lines | Wanted | TooLong | None:
         """What comes next, or None where more bytes are needed.
@@ -167,7 +178,7 @@ class Wire:
             append = bool(_APPEND.match(self._parts[0] if self._parts else line))
             limit = (self._append_limit if append else LITERAL_LIMIT) if self.trusted else STRANGER_LIMIT
             self._literals += size
-            if self._literals > limit or len(self._parts) >= 2 * LITERALS:
+            if self._literals > limit or len(self._parts) >= 2 * LITERALS or not self._take(size):
                 self._refuse(line)
         if self._refused is not None:
             if announced and not waits:
@@ -186,10 +197,20 @@ class Wire:
         self._reset()
         return found
 
+    def _take(self, size: int) -> bool:
+        """Whether there is room for a literal; short ones do not count."""
+        if size > SHORT:
+            if self._room.used + size > self._room.limit:
+                return False
+            self._room.used += size
+            self._taken += size
+        return True
+
     def _refuse(self, line: bytes) -> None:
         tag = (self._parts[0] if self._parts else line)[:200].partition(b" ")[0]
         self._refused = tag.decode("ascii") if _TAG.match(tag) else "*"
         self._parts.clear()
+        self.release()
 
     def _skip(self, count: int) -> None:
         self._skipped += count
