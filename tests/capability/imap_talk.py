@@ -71,3 +71,26 @@ class Talk:
         if folder:
             self.ok(f'SELECT "{folder}"')
         return self
+
+
+def code(lines: list[bytes]) -> str:
+    """The status and the code of an answer: `NO NONEXISTENT`."""
+    found = re.match(rb"(OK|NO|BAD) (?:\[([A-Z-]+))?", lines[-1])
+    assert found is not None
+    return (found[1] + b" " + (found[2] or b"")).decode().strip()
+
+
+def listed(talk: Talk, command: str) -> dict[str, str]:
+    """Names and attributes."""
+    found = {}
+    for line in talk.ok(command):
+        parts = re.fullmatch(rb'\* (?:LIST|LSUB) \((.*)\) "/" "(.*)"', line)
+        assert parts is not None
+        found[parts[2].decode()] = parts[1].decode()
+    return found
+
+
+def number(lines: list[bytes], word: str) -> int:
+    found = re.search(rf"{word} (\d+)".encode(), b"\n".join(lines))
+    assert found is not None
+    return int(found[1])

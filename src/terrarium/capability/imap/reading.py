@@ -122,6 +122,9 @@ class Readings:
             return [text.casefold()] if text or (name == "subject" and "raw" not in letter) else []
         if name == "message-id":
             return [copy.message_id.casefold()]
+        if "raw" not in letter and not name.startswith(("content-", "mime-")):
+            lines = (line.partition(": ") for line in self._head_lines(copy))
+            return [value.casefold() for known, _, value in lines if known.lower() == name]
         part = self.part(copy)
         return [header_value(value).casefold() for known, value in part.fields if known.lower() == name]
 
@@ -151,8 +154,10 @@ class Readings:
             yield f"bcc: {letter['bcc']}"
         yield f"message-id: {copy.message_id}"
         yield f"date: {format_datetime(letter['date'])}"
-        yield f"in-reply-to: {letter['in_reply_to'] or ''}"
-        yield f"references: {' '.join(letter['references'])}"
+        if letter["in_reply_to"]:
+            yield f"in-reply-to: {letter['in_reply_to']}"
+        if letter["references"]:
+            yield f"references: {' '.join(letter['references'])}"
         for name, value in letter.get("headers", {}).items():
             yield f"{name}: {value}"
 

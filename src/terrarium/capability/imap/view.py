@@ -7,6 +7,7 @@ makes them, on any thread; the session tells them when it may, without a look at
 from __future__ import annotations
 
 import asyncio
+import bisect
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -127,14 +128,7 @@ class View:
 
     def number(self, uid: int) -> int:
         """The number of a message that the client knows."""
-        low, high = 0, len(self.uids)
-        while low < high:
-            middle = (low + high) // 2
-            if self.uids[middle] < uid:
-                low = middle + 1
-            else:
-                high = middle
-        return low + 1
+        return bisect.bisect_left(self.uids, uid) + 1
 
     def shown_flags(self, uid: int) -> bytes:
         r"""The flags of a message, with `\Recent`."""
