@@ -1,8 +1,9 @@
-"""Mail over sockets: deliveries a second into a whole world, beside a bare aiosmtpd that throws every mail away."""
+"""Mail over sockets: deliveries a second into a whole world, beside a bare aiosmtpd, and what IMAP clients wait for."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import sys
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.figure import Figure, at_least, median, spread
+from bench.figure import Figure, at_least, at_most, median, spread
 from terrarium.capability.email import Email
 from terrarium.core.clock import Clock
 from terrarium.core.journal import Journal
@@ -46,11 +47,81 @@ client.quit()
 assert count == int(sys.argv[2]), count
 print(time.perf_counter() - began)
 """
+IMAP = """
+import imaplib, json, socket, statistics, sys, time
+port, count, rounds = map(int, sys.argv[1:])
+
+def took(job):
+    spent = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        job()
+        spent.append(time.perf_counter() - began)
+    return 1000 * statistics.median(spent)
+
+def enter(folder):
+    client = imaplib.IMAP4("127.0.0.1", port)
+    clients.append(client)
+    return lambda: (client.login("bob@corp.example", "x"), client.select(folder))
+
+clients, found = [], {}
+for folder in ("INBOX", "Archive"):
+    jobs = iter([enter(folder) for _ in range(rounds)])
+    found["select " + folder] = took(lambda: next(jobs)())
+client = clients[0]
+assert client.select()[1] == [b"%d" % count], client.select()
+for name, criteria in {
+    "subject": ("SUBJECT", "Mail"), "body": ("BODY", "quarter"), "text": ("TEXT", "quarter"), "none": ("BODY", "zebra")
+}.items():
+    began = time.perf_counter()
+    client.search(None, *criteria)
+    found["first " + name] = 1000 * (time.perf_counter() - began)
+    found["search " + name] = took(lambda: client.search(None, *criteria))
+found["fetch"] = took(lambda: client.fetch("1:*", "(UID FLAGS RFC822.SIZE ENVELOPE BODYSTRUCTURE)"))
+found["thread"] = took(lambda: client.thread("REFERENCES", "UTF-8", "ALL"))
+idler = clients[1]
+idler.select()
+idler.send(b"i IDLE\\r\\n")
+idler.readline()
+flags = iter(range(10 ** 6))
+
+def push():
+    client.send(b"p STORE 1 %b ($Work)\\r\\n" % (b"-FLAGS.SILENT" if next(flags) % 2 else b"+FLAGS.SILENT"))
+    while b"FETCH" not in idler.readline():
+        pass
+
+client.store("1", "+FLAGS", "$Work")
+idler.readline(), idler.readline()
+client.store("1", "-FLAGS", "$Work")
+idler.readline()
+found["push"] = 0.0
+spent = []
+for _ in range(rounds):
+    began = time.perf_counter()
+    push()
+    spent.append(time.perf_counter() - began)
+    client.readline()
+found["push"] = 1000 * statistics.median(spent)
+print(json.dumps(found))
+"""
+IMAP_FIGURES = {
+    "select Archive": ("IMAP, LOGIN and SELECT, an empty folder", 2.0),
+    "select INBOX": ("IMAP, LOGIN and SELECT, {count} mails", 2.0),
+    "first body": ("IMAP, the first SEARCH BODY of {count} mails", 10.0),
+    "search subject": ("IMAP, SEARCH SUBJECT of {count} mails", 10.0),
+    "search body": ("IMAP, SEARCH BODY of {count} mails", 10.0),
+    "search text": ("IMAP, SEARCH TEXT of {count} mails", 10.0),
+    "search none": ("IMAP, SEARCH BODY that finds nothing", 10.0),
+    "fetch": ("IMAP, FETCH envelope and structure of {count} mails", None),
+    "thread": ("IMAP, THREAD of {count} mails", None),
+    "push": ("IMAP, STORE to the line at who is in IDLE", 2.0),
+}  # fmt: skip
 
 
 def run(quick: bool, loaded: bool) -> Iterator[Figure]:
     """SMTP deliveries, the same into a sink, and fetching by POP3; clients are processes of their own."""
     yield from asyncio.run(_wire(*((20, 1) if quick else (2000, 3))))
+    yield from asyncio.run(_imap(*((20, 3) if quick else (500, 30))))
 
 
 async def _wire(count: int, repeats: int) -> list[Figure]:
@@ -65,6 +136,16 @@ async def _wire(count: int, repeats: int) -> list[Figure]:
         Figure("SMTP into a bare aiosmtpd sink", median(sunk), "mails/s", None, f"the same client; {spread(sunk)}"),
         Figure("SMTP, of that", 100 * median(delivered) / median(sunk), "%"),
         Figure("POP3, the same mails fetched", median(fetched), "mails/s", None, spread(fetched)),
+    ]
+
+
+async def _imap(count: int, rounds: int) -> list[Figure]:
+    async with _world() as port:
+        await _client(SENDER, port(25), count)
+        found = json.loads(await _said(IMAP, port(143), count, rounds))
+    return [
+        Figure(what.format(count=count), found[key], "ms", None if most is None else at_most(most), "median")
+        for key, (what, most) in IMAP_FIGURES.items()
     ]
 
 
@@ -122,9 +203,14 @@ async def _sink(count: int) -> float:
 
 async def _client(program: str, port: int, count: int) -> float:
     """The seconds that a client says it took."""
-    argv = [sys.executable, "-I", "-c", program, str(port), str(count)]
+    return float(await _said(program, port, count))
+
+
+async def _said(program: str, *arguments: int) -> bytes:
+    """What a client in a process of its own prints."""
+    argv = [sys.executable, "-I", "-c", program, *map(str, arguments)]
     client = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     said, _ = await asyncio.wait_for(client.communicate(), 120)
     if client.returncode:
         raise RuntimeError("the mail client failed")
-    return float(said)
+    return said

@@ -179,3 +179,19 @@ def test_saved_blobs_are_independent_of_the_original(tmp_path: Path):
     copy = Rows(tmp_path / "b")
     assert copy.blobs.get(name) == b"z" * 100
     copy.close()
+
+
+def test_a_watcher_is_told_of_what_is_stored_until_it_ends(tmp_path):
+    rows = Rows(tmp_path)
+    told: list[tuple[str, object]] = []
+    end = rows.subscribe(lambda change: told.append((change.key, rows.get("t", change.key))))
+    others: list[str] = []
+    rows.subscribe(lambda change: others.append(change.key))
+    rows.insert("me", "t", "1", {"a": 1})
+    rows.update("me", "t", "1", a=1)  # nothing differs
+    rows.delete("me", "t", "1")
+    end()
+    end()
+    rows.insert("me", "t", "2", {})
+    assert told == [("1", {"a": 1}), ("1", None)]
+    assert others == ["1", "1", "2"]

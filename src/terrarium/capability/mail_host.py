@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from terrarium.capability.mail_account import MailAccounts
 from terrarium.capability.mail_wire import Room, Wire
@@ -21,6 +22,9 @@ from terrarium.core.capability import Site
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Service
 from terrarium.core.values import Value
+
+if TYPE_CHECKING:
+    from terrarium.capability.imap.server import ImapServer
 
 PORTS = {"smtp_port": 25, "submission_port": 587, "imap_port": 143, "pop3_port": 110}
 CONNECTIONS_LIMIT = 200  # of one caller at one time, to all ports together
@@ -54,12 +58,14 @@ class MailHost:
         self._callers = Counter[str]()
         self._services: list[Service] = []
         self._open: set[asyncio.Task[None]] = set()
+        self._imap_server: ImapServer | None = None
 
     async def open(self) -> None:
         """Register the ports."""
         speakers: dict[str, Speak] = {
             "smtp_port": partial(self._smtp, submission=False),
             "submission_port": partial(self._smtp, submission=True),
+            "imap_port": self._imap,
             "pop3_port": self._pop3,
         }
         for name, speak in speakers.items():
@@ -77,6 +83,8 @@ class MailHost:
             task.cancel()
         if ending and ending[0].get_loop() is asyncio.get_running_loop():
             await asyncio.wait(ending, timeout=1.0)
+        if self._imap_server is not None:
+            self._imap_server.close()
 
     @property
     def connection_info(self) -> dict[str, Value]:
@@ -139,6 +147,15 @@ class MailHost:
         async with self._wire(connection, caller, b"-ERR [SYS/TEMP] too many connections\r\n") as wire:
             request = self._request(caller)
             await Pop3Session(wire, self._office, self._accounts, request, host=self._host, tls=self._tls).run()
+
+    async def _imap(self, connection: socket.socket, caller: Caller) -> None:
+        from terrarium.capability.imap.server import ImapServer
+
+        if self._imap_server is None:
+            self._imap_server = ImapServer(self._office, self._accounts, host=self._host, tls=self._tls)
+        room = self._rooms.setdefault(caller.name, Room(ROOM))
+        full = self._callers[caller.name] > CONNECTIONS_LIMIT
+        await self._imap_server.serve(connection, caller, room=room, full=full)
 
 
 def _placed(site: Site) -> tuple[str, dict[str, int]]:

@@ -133,16 +133,24 @@ class PostOffice:
             self._arrived(copy, self.letter(copy))
 
     def append(
-        self, address: str, folder: str, raw: bytes, flags: Iterable[str] = (), received: datetime | None = None
+        self,
+        address: str,
+        folder: str,
+        raw: bytes,
+        flags: Iterable[str] = (),
+        received: datetime | None = None,
+        *,
+        message: Message | None = None,
     ) -> Copy:
         """Put a message into a folder of a mailbox (IMAP APPEND); it is not sent to anybody, and not touched.
 
         Where the folder is Sent and holds this mail as it was sent, that copy stays the only one and gets the flags.
+        `message` is what `parse` makes of `raw`, where that is known already.
 
         Raises:
             Refused: A flag cannot be one.
         """
-        message = parse(raw)
+        message = message or parse(raw)
         named = [flag_named(flag) for flag in flags]
         id = message.message_id or self._fresh_id(message.author)
         author = message.author.key if message.author is not None else address

@@ -67,6 +67,7 @@ class Rows:
         self.version = 0
         self.reads = 0
         self._changed = changed
+        self._watchers: tuple[Callable[[Change], None], ...] = ()
         self._keep = keep
         self._base: sqlite3.Connection | None = None
         self._unwritten: dict[tuple[str, str], str | None] = {}
@@ -79,6 +80,19 @@ class Rows:
     @property
     def _path(self) -> Path:
         return self.folder / "rows.sqlite"
+
+    def subscribe(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
+        """Have `watcher` told of every change once it is stored; what this returns ends it.
+
+        A watcher is called by whoever holds the baton, on any thread, in the middle of what they do: it takes note,
+        wakes somebody, and neither raises nor touches the state.
+        """
+        self._watchers = (*self._watchers, watcher)
+
+        def end() -> None:
+            self._watchers = tuple(other for other in self._watchers if other is not watcher)
+
+        return end
 
     def get(self, table: str, key: str) -> Fields | None:
         """The fields of one row, or None. They are shared: copy before changing."""
@@ -175,6 +189,8 @@ class Rows:
             if key not in rows:
                 bisect.insort(keys, key)
             rows[key] = after
+        for watcher in self._watchers:
+            watcher(Change(actor, table, key, before, after))
 
     def save(self, to: Path) -> None:
         """Copy the state into the folder `to`, blobs as hard links where the file system allows it.
