@@ -21,6 +21,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from terrarium.sandbox.inside import kernel
@@ -31,14 +32,22 @@ _DEFAULTS = (*_DEAF, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 _FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENOTDIR: 127}
 
 
-def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], program: bytes) -> None:
+@dataclass(frozen=True)
+class Lock:
+    """What commands may not do: the seccomp filter; and all that capabilities allow, but for those that are kept."""
+
+    program: bytes
+    kept: frozenset[int]
+
+
+def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], lock: Lock) -> None:
     """Run a command and stay until nothing of it is left. Never returns.
 
     Args:
         request: `argv`, `env`, `cwd`, `limits` (rlimits by name).
         control: The engine's.
         streams: Standard input, output and error of the command, and what it gets as 3, 4 and so on.
-        program: The seccomp filter.
+        lock: What it may not do.
     """
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
@@ -46,8 +55,8 @@ def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[i
         signal.signal(number, signal.SIG_IGN)
     kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
     crowded = len(os.listdir("/proc")) > request["limits"].get("NPROC", (1 << 30, 0))[0]
-    kernel.drop_capabilities()
-    kernel.filter_calls(program)
+    kernel.drop_capabilities(lock.kept)
+    kernel.filter_calls(lock.program)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     kernel.keep_from_children()
     high = [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 64) for stream in streams]

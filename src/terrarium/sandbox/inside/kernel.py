@@ -122,17 +122,22 @@ def prctl(option: int, *arguments: object) -> int:
     return _checked(libc.prctl(ctypes.c_int(option), *words), f"prctl {option}")
 
 
-def gain_nothing() -> None:
-    """See to it that nothing that is executed from now on has more rights than who executes it."""
+def gain_nothing(kept: frozenset[int]) -> None:
+    """See to it that nothing that is executed from now on has more rights than who executes it.
+
+    Args:
+        kept: Capabilities that what is executed may have.
+    """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     for number in range(64):
-        if libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) < 0:
+        if number not in kept and libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) < 0:
             break
 
 
-def drop_capabilities() -> None:
-    """Give up every capability."""
-    _checked(libc.capset(struct.pack("II", 0x20080522, 0), bytes(24)), "capset")
+def drop_capabilities(kept: frozenset[int]) -> None:
+    """Give up every capability but those that are kept, all below 32."""
+    mask = sum(1 << number for number in kept)
+    _checked(libc.capset(struct.pack("II", 0x20080522, 0), struct.pack("6I", mask, mask, 0, 0, 0, 0)), "capset")
 
 
 def filter_calls(program: bytes) -> None:
