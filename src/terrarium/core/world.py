@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from terrarium.core.network import Caller, Network, Service
 from terrarium.core.notice import Notices
 from terrarium.core.paths import Paths
 from terrarium.core.program import Program
+from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Sandbox
@@ -178,7 +178,7 @@ class World:
         self._digested = None
         self.paths.forget(spec)
         self.callbacks.blind = not self.traits.sees_writes
-        shutil.rmtree(self.folder / spec, ignore_errors=True)
+        try_remove_tree(self.folder / spec)
 
     def capability(self, spec: str) -> Capability:
         """The capability of that name.
@@ -374,7 +374,7 @@ class World:
             EngineFault: The snapshot is not there, or cannot be copied.
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try_remove_tree(self.folder)
         state = self.saving.restore(name, self.folder)
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
