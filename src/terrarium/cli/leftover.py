@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from terrarium.core.errors import ConfigError, EngineFault
+from terrarium.core.removal import remove_tree
+from terrarium.sandbox.ownership import take_back
 
 PARTS = ("trials", "verdicts", "notes", "blobs", "snapshots", "index.sqlite", "control.jsonl", "workers.log")
 PLAN = "job.json"  # what makes a folder a run's; removed last
@@ -146,16 +147,11 @@ def remove(path: Path) -> None:
         EngineFault: It cannot be removed.
     """
     try:
-        if not _is_folder(path):
-            path.unlink(missing_ok=True)
-            return
-        path.chmod(0o700)
-        for here, names, _ in os.walk(path):
-            for name in names:
-                inside = Path(here) / name
-                if _is_folder(inside):
-                    inside.chmod(0o700)
-        shutil.rmtree(path)
+        try:
+            remove_tree(path)
+        except PermissionError:
+            take_back(path)  # files of a sandbox can belong to subordinate ids
+            remove_tree(path)
     except OSError as error:
         raise EngineFault(f"cannot remove {error.filename or path}: {error.strerror}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
 from terrarium.core.paths import Paths
 from terrarium.core.program import Program
+from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Sandbox
@@ -158,7 +158,7 @@ class World:
         self._digested = None
         self.paths.forget(spec)
         self.callbacks.blind = not self.traits.sees_writes
-        shutil.rmtree(self.folder / spec, ignore_errors=True)
+        try_remove_tree(self.folder / spec)
 
     def capability(self, spec: str) -> Capability:
         """The capability of that name.
@@ -380,7 +380,7 @@ class World:
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
         assert self._snapshots is not None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try_remove_tree(self.folder)
         state = self._snapshots.restore(name, self.folder)
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 from terrarium.core.errors import EngineFault, TerrariumError
 from terrarium.core.journal import EventKind, Journal, read
+from terrarium.core.removal import try_remove_tree
 from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.run.config import RetryConfig
@@ -341,7 +341,7 @@ class Supervisor:
                 journal.append(EventKind.STOP, "world", {"reason": "error"})
                 journal.append(EventKind.VERDICT, "world", {"verdict": Verdict()})
                 journal.close()
-                shutil.rmtree(tries[-1] / "world", ignore_errors=True)
+                try_remove_tree(tries[-1] / "world")
             self._run.record(result)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import platform
-import shutil
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +18,7 @@ from terrarium.core.agent import StopReason
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
 from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
+from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
 from terrarium.core.secrets import Secrets
 from terrarium.core.seeds import Rng, child_seed
@@ -73,7 +73,7 @@ class TrialRun:
         resumed = self._resumable(tries[-1]) if tries else None
         number = len(tries) if resumed else len(tries) + 1
         for given_up in [] if resumed else tries:
-            shutil.rmtree(given_up / "world", ignore_errors=True)
+            try_remove_tree(given_up / "world")
         folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
         try:
             verdict, stop, error, totals = await self._try(folder, resumed)
@@ -233,7 +233,7 @@ class TrialRun:
                 await close()
             except Exception as error:
                 failure = failure or self._described(error)
-        shutil.rmtree(folder / "world", ignore_errors=True)
+        try_remove_tree(folder / "world")
         return failure
 
     def _conclude(

@@ -31,6 +31,7 @@ from typing import Any
 if __name__ == "__main__":  # run by path, without site-packages
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
 
+from terrarium.core.removal import remove_at
 from terrarium.sandbox.inside import cgroup, files, house, ids, init, kernel, saved
 
 _LIMIT = 1 << 20
@@ -257,7 +258,7 @@ def _tidy(folder: str) -> None:
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            files.remove_at(place, b"work")
+            remove_at(place, b"work")
         finally:
             os.close(place)
     except OSError:
@@ -275,12 +276,15 @@ def _receive(link: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
 
 
 def _start(request: dict[str, Any], streams: list[int]) -> int:
+    zygote = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
         os.setsid()
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != zygote:
+            os._exit(1)  # it died before it could be waited for
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
         os.closerange(3, 4096)

@@ -10,11 +10,11 @@ import errno
 import os
 import stat
 
+from terrarium.core.removal import remove_at
 from terrarium.sandbox.inside import kernel
 from terrarium.sandbox.inside.walk import walk
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_DEEP = 200  # folders below each other that are removed before what is below is moved up
 
 
 def open_file(root: int, path: bytes, limit: int) -> tuple[int, os.stat_result]:
@@ -141,25 +141,6 @@ def remove(root: int, path: bytes) -> None:
         os.close(folder)
 
 
-def remove_at(folder: int, name: bytes) -> None:
-    """Remove what is called `name` in an open folder, however deep it is; links are not followed."""
-    try:
-        os.unlink(name, dir_fd=folder)
-        return
-    except OSError as error:
-        if error.errno not in (errno.EISDIR, errno.EPERM):
-            raise
-    spare = 0
-    pending = [name]
-    while pending:
-        one = pending.pop()
-        below, spare = _empty(folder, one, spare)
-        if below:
-            pending += [one, *below]
-        else:
-            os.rmdir(one, dir_fd=folder)
-
-
 def own(top: int) -> None:
     """Make everything below an open folder the caller's, so that it can be removed as one's own is.
 
@@ -172,52 +153,3 @@ def own(top: int) -> None:
             os.chown(found.name, me, -1, dir_fd=found.folder, follow_symlinks=False)
         if stat.S_ISDIR(found.stat.st_mode) and found.stat.st_mode & 0o700 != 0o700:
             os.chmod(found.name, 0o700, dir_fd=found.folder)
-
-
-def _empty(top: int, name: bytes, spare: int) -> tuple[list[bytes], int]:
-    """Remove what is in a folder; what lies too deep is moved up into `top`, and named."""
-    moved: list[bytes] = []
-    stack: list[tuple[int, list[bytes], bytes]] = []
-    here = _enter(top, name)
-    stack.append((here, _content(here), name))
-    try:
-        while stack:
-            here, left, own = stack[-1]
-            if not left:
-                os.close(here)
-                stack.pop()
-                if stack:
-                    os.rmdir(own, dir_fd=stack[-1][0])
-                continue
-            entry = left.pop()
-            try:
-                os.unlink(entry, dir_fd=here)
-                continue
-            except OSError as error:
-                if error.errno not in (errno.EISDIR, errno.EPERM):
-                    raise
-            if len(stack) >= _DEEP:
-                spare += 1
-                moved.append(b".removed-%d" % spare)
-                os.rename(entry, moved[-1], src_dir_fd=here, dst_dir_fd=top)
-            else:
-                inner = _enter(here, entry)
-                stack.append((inner, _content(inner), entry))
-    finally:
-        for open_folder, _, _ in stack:
-            os.close(open_folder)
-    return moved, spare
-
-
-def _enter(folder: int, name: bytes) -> int:
-    try:
-        return os.open(name, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except PermissionError:  # as an ordinary user, in a folder whose owner took its own rights away
-        os.chmod(name, 0o700, dir_fd=folder)
-        return os.open(name, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-
-
-def _content(folder: int) -> list[bytes]:
-    if os.fstat(folder).st_mode & 0o300 != 0o300:
-        os.chmod(folder, 0o700)
-    return [os.fsencode(name) for name in os.listdir(folder)]

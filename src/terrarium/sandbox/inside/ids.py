@@ -106,7 +106,11 @@ def write_maps(pid: str, uids: list[tuple[int, int, int]], gids: list[tuple[int,
 
 def map_of_child() -> list[tuple[int, int, int]]:
     """The ids of a sandbox's user namespace, as the zygote that makes it writes them."""
-    return [(0, owner(), COUNT)] if real_root() else [(0, 0, min(held(), COUNT))]
+    if real_root():
+        return [(0, owner(), COUNT)]
+    lines = [tuple(map(int, line.split())) for line in _lines("/proc/self/uid_map")]
+    # Piece by piece: a range may not span two pieces of the map above it.
+    return [(first, first, min(count, COUNT - first)) for first, _, count in lines if first < COUNT]
 
 
 def _own_range(name: str, uid: int) -> tuple[int, int] | None:

@@ -51,7 +51,8 @@ def begin(
     """
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the first process of a namespace never gets
-        os.read(mapped, 1)
+        if os.read(mapped, 1) != b"x":
+            os._exit(1)  # the zygote has gone
         for door in doors:
             os.write(door, b"0")
         os.setgroups([]) if request["groups"] else None

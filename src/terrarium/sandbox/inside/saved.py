@@ -17,7 +17,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from terrarium.sandbox.inside import files, kernel
+from terrarium.core.removal import remove_at
+from terrarium.sandbox.inside import kernel
 from terrarium.sandbox.inside.walk import Found, walk
 
 LIST, CONTENTS = "tree.jsonl", "files"
@@ -218,7 +219,7 @@ def unpack(folder: int, tree: int, owner: int, *, give_away: bool) -> None:
             os.close(top)
         os.close(contents)
     os.unlink(LIST, dir_fd=folder)
-    files.remove_at(folder, CONTENTS.encode())
+    remove_at(folder, CONTENTS.encode())
 
 
 def _make(here: int, name: bytes, kind: str, extra: Any, contents: int, top: int) -> None:

@@ -186,7 +186,7 @@ class Layers:
     def _top(self, *, make: bool = False) -> int:
         if self._upper < 0:
             if self.packed:
-                raise NeedsProcess
+                self.unpack()
             upper = self._tree / "upper"
             if not upper.is_dir():
                 if not make:
