@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "terrarium.cli.show",
     "new": "terrarium.cli.new",
     "clean": "terrarium.cli.clean",
+    "doctor": "terrarium.cli.doctor",
 }
 
 

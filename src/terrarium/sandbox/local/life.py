@@ -54,7 +54,7 @@ class Life:
         Raises:
             SandboxFault: It cannot be had; the message says what is missing.
         """
-        faketime = _library() if world_time and not _foreign(rootfs) else None
+        faketime = library() if world_time and not _foreign(rootfs) else None
         caps = asdict(ground.caps)
         told: list[Life] = []
         link = Link(lambda words: told[0]._hear(words) if told else None)
@@ -69,7 +69,7 @@ class Life:
                 "shm": (ground.caps.memory or 2 << 30) // 2,
                 "caps": caps,
                 "sockets": (len(ground.network.services()) if ground.network else 0) + _SPARE,
-                "faketime": _library(),
+                "faketime": library(),
             }
             child = await zygote().make(link.theirs, **request)
             link.theirs.close()
@@ -204,7 +204,7 @@ _TIME = {
 }
 
 
-def _library() -> str | None:
+def library() -> str | None:
     """The library that shows processes another time; None where it is not installed for this machine."""
     found = importlib.util.find_spec("libfaketime")
     if found is None or found.origin is None:
