@@ -97,6 +97,8 @@ class Site:
         request: `async with site.request(caller):` around what one request of a service does: it holds the baton, the
             caller is who acts, and conditions are looked at afterwards.
         actor: Says who is writing.
+        post: Hand a letter to the capability that takes letters of a kind: `site.post("mail", {...})`. False where the
+            world has none. A capability says in `letters` which of its methods takes which kind.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Site:
     running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
+    post: Callable[[str, Mapping[str, Value]], bool] = lambda kind, letter: False
     command_timeout: float = 120.0
     stores: list[Rows] = field(default_factory=list)
 

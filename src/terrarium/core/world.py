@@ -134,6 +134,7 @@ class World:
             request=self.request,
             sandbox=lambda: self._sandbox(spec),
             network=self.network,
+            post=self.post,
             command_timeout=self._command_timeout,
         )
         try:
@@ -260,6 +261,19 @@ class World:
         async with self.baton.hold(caller.name):
             yield
             await self.callbacks.settle()
+
+    def post(self, kind: str, letter: Mapping[str, Value]) -> bool:
+        """Hand a letter of one capability to the first other that takes that kind; False where none does.
+
+        A capability that takes letters has `letters`, from their kinds to the names of its methods; the letter is the
+        arguments. Whoever posts holds the baton.
+        """
+        for spec in sorted(self.capabilities):
+            method = getattr(self.capabilities[spec], "letters", {}).get(kind)
+            if method is not None:
+                getattr(self.capabilities[spec], method)(**letter)
+                return True
+        return False
 
     def _service_failed(self, service: Service, error: Exception) -> None:
         data = {"service": f"{service.host}:{service.port}", "type": type(error).__name__, "message": str(error)}
