@@ -44,11 +44,12 @@ def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int) -> list[Ring]
     Raises:
         TooMany: A series has over 10,000 occurrences in that time.
     """
-    found = [ring for key in keys for item in shelf.objects(key) for ring in _rings(item, start, end)]
+    found = [ring for key in keys for item in shelf.objects(key) for ring in rings_of(item, start, end)]
     return sorted(found, key=lambda ring: (ring.time, ring.item.key))
 
 
-def _rings(item: Shelved, start: int, end: int) -> Iterator[Ring]:
+def rings_of(item: Shelved, start: int, end: int) -> Iterator[Ring]:
+    """The same of one object, in no order."""
     fields = item.fields
     if fields["start"] is None or fields["status"] == "CANCELLED":
         return

@@ -200,8 +200,7 @@ class Calendar(EventFace):
 
     @reads
     def busy(self, person: str, start: When = None, end: When = None) -> list[dict[str, Value]]:
-        """When a person is busy, in order, joined where it overlaps: `start`, `end`, and `kind`, which is `BUSY` or
-        `BUSY-TENTATIVE`.
+        """When a person is busy, joined where it overlaps: `start`, `end`, `kind` (`BUSY` or `BUSY-TENTATIVE`).
 
         Raises:
             Refused: A moment or the person cannot be one.
@@ -228,9 +227,7 @@ class Calendar(EventFace):
 
     @reads
     def invitations(self, person: str) -> list[dict[str, Value]]:
-        """The invitations, cancellations and replies that a person got, oldest first: `method`, `received`, `ics` and
-        the event.
-        """
+        """What a person was sent, oldest first: `method`, `received`, the event, and the message as `ics`."""
         key = f"{person_id(person)}/{INBOX}"
         items = sorted(self._shelf.objects(key), key=lambda item: int(item.fields["number"]))
         return [

@@ -8,9 +8,9 @@ from itertools import islice
 
 from terrarium.capability.calendar import edit
 from terrarium.capability.calendar.content import clean, event_text
-from terrarium.capability.calendar.event import alarm_of, attendee_of, like, moment_of, person_at, span_of, status_of
+from terrarium.capability.calendar.event import alarm_of, attendee_of, like, person_at, span_of, status_of
 from terrarium.capability.calendar.invitation import Invitations
-from terrarium.capability.calendar.moment import Moment, in_zone, is_day, is_floating, known_zone, micros
+from terrarium.capability.calendar.moment import Moment, in_zone, is_day, is_floating, known_zone, micros, moment_of
 from terrarium.capability.calendar.occurrence import Occurrence, Range, occurrences, same_moment
 from terrarium.capability.calendar.parsing import end_of, fields_of, parse, start_of
 from terrarium.capability.calendar.person import People, Person
@@ -240,6 +240,7 @@ class Diary:
         if any(given.get(name) is not None for name in ("dtstart", "dtend", "timezone")):
             told["start"], told["end"] = self._moved(given, fields, at)
         start = told.get("start") or start_of(parse(fields["text"]).main)
+        assert start is not None
         if given.get("rrule") is not None:
             told["rrule"] = joined(check_rule(given["rrule"], start)) if given["rrule"] else ""
         if given.get("exdates") is not None:
@@ -271,7 +272,8 @@ class Diary:
     def _moved(self, given: Mapping[str, Value], fields: Fields, at: Moment | None) -> tuple[Moment, Moment]:
         main = parse(fields["text"]).main
         start, end = start_of(main), end_of(main)
-        assert start is not None and end is not None
+        assert start is not None
+        assert end is not None
         if at is not None:
             at = edit.occurrence_at(fields, at)
             near = Range(micros(at) - 400 * 86_400_000_000, micros(at) + 400 * 86_400_000_000)

@@ -30,8 +30,8 @@ def zone_text(name: str) -> str:
     """The VTIMEZONE component of a zone, as the library writes it."""
     from icalendar import Timezone
 
-    text: str = Timezone.from_tzid(name, first_date=datetime(2000, 1, 1).date()).to_ical().decode()
-    return text.strip()
+    zone: Component = Timezone.from_tzid(name, first_date=datetime(2000, 1, 1).date())
+    return str(zone.to_ical().decode()).strip()
 
 
 def copied(text: str) -> Component:
@@ -54,7 +54,7 @@ def text_of(calendar: Component) -> str:
 
     for name in sorted(used - known, reverse=True):
         calendar.subcomponents.insert(0, Timezone.from_ical(zone_text(name)))
-    return calendar.to_ical().decode()
+    return str(calendar.to_ical().decode())
 
 
 def put(part: Component, name: str, value: Any) -> None:
@@ -276,7 +276,8 @@ def _override(calendar: Component, at: Moment) -> Component:
         if "RECURRENCE-ID" in part and same_moment(part["RECURRENCE-ID"].dt, at):
             return part
     start, end = start_of(main), end_of(main)
-    assert start is not None and end is not None
+    assert start is not None
+    assert end is not None
     made = copy.deepcopy(main)
     for name in _SERIES:
         made.pop(name, None)

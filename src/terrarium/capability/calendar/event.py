@@ -188,6 +188,7 @@ def alarm_of(given: Value) -> dict[str, Value]:
     Raises:
         Refused: It is none of these.
     """
+    told: Mapping[str, Value]
     told = given if isinstance(given, Mapping) else {"at": given} if isinstance(given, datetime) else {"before": given}
     if unknown := sorted(set(told) - {"before", "after", "at", "related", "action", "description"}):
         raise Refused(f"an alarm has before, after, at, related, action and description, not {unknown[0]!r}")

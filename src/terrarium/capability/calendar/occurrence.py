@@ -103,7 +103,7 @@ def _near(fields: Fields, within: Range) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _query(text: str) -> Any:
-    from recurring_ical_events import of
+    from recurring_ical_events import of  # type: ignore[import-untyped]
 
     parsed: Parsed = parse(text)
     return of(parsed.calendar, components=[parsed.main.name])

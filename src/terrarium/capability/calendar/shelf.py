@@ -103,8 +103,8 @@ class Shelf:
             Refused: There is one already, or a name cannot be one.
         """
         person_id(owner)
-        slug = self.site.rng.token(f"{self.site.name}/calendar", 12) if slug is None else slug
-        if not isinstance(slug, str) or not _SLUG.fullmatch(slug) or slug.startswith(".") or slug in (INBOX, OUTBOX):
+        slug = self.site.rng.token(f"{self.site.name}/calendar", 12) if slug is None else str(slug)
+        if not _SLUG.fullmatch(slug) or slug.startswith(".") or slug in (INBOX, OUTBOX):
             raise Refused(f"{str(slug)[:80]!r} cannot be the id of a calendar")
         return self._create(f"{owner}/{slug}", slug if name is None else name, settings)
 

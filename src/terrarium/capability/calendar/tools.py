@@ -99,7 +99,8 @@ class CalendarTools:
             uid: Its uid, as lists give it.
         """
         item = self._desk.item(calendar, uid)
-        return {"calendar": self._desk.id(item.calendar)} | _shown(view(item.fields))
+        shown: dict[str, Value] = _shown(view(item.fields))
+        return {"calendar": self._desk.id(item.calendar)} | shown
 
     def free_busy(self, people: list[str], start: str, end: str) -> dict[str, Value]:
         """See when people are busy, and when all of them are free.
