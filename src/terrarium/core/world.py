@@ -25,6 +25,7 @@ from terrarium.core.errors import (
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
 from terrarium.core.paths import Paths
+from terrarium.core.post import hand_over
 from terrarium.core.program import Program
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row, digest_rows
@@ -134,7 +135,7 @@ class World:
             request=self.request,
             sandbox=lambda: self._sandbox(spec),
             network=self.network,
-            post=self.post,
+            post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
             command_timeout=self._command_timeout,
         )
         try:
@@ -261,19 +262,6 @@ class World:
         async with self.baton.hold(caller.name):
             yield
             await self.callbacks.settle()
-
-    def post(self, kind: str, letter: Mapping[str, Value]) -> bool:
-        """Hand a letter of one capability to the first other that takes that kind; False where none does.
-
-        A capability that takes letters has `letters`, from their kinds to the names of its methods; the letter is the
-        arguments. Whoever posts holds the baton.
-        """
-        for spec in sorted(self.capabilities):
-            method = getattr(self.capabilities[spec], "letters", {}).get(kind)
-            if method is not None:
-                getattr(self.capabilities[spec], method)(**letter)
-                return True
-        return False
 
     def _service_failed(self, service: Service, error: Exception) -> None:
         data = {"service": f"{service.host}:{service.port}", "type": type(error).__name__, "message": str(error)}

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import h11
 
+from terrarium.capability.http.limits import HttpLimits
 from terrarium.core.network import Caller
-
-if TYPE_CHECKING:
-    from terrarium.capability.http.server import HttpServer
 
 _PIECE = 64 * 1024
 
 
 class Gone(OSError):
     """The client left, hangs, or sent what is not HTTP; what an application's `send` raises then."""
+
+
+class Front(Protocol):
+    """What a connection needs of its server."""
+
+    app: Callable[..., Awaitable[None]]
+    limits: HttpLimits
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        ...
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the application's lifespan left for its requests."""
+        ...
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers every answer has."""
+        ...
 
 
 class Connection:
@@ -35,7 +54,7 @@ class Connection:
 
     def __init__(
         self,
-        server: HttpServer,
+        server: Front,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         caller: Caller,
@@ -136,8 +155,9 @@ class Connection:
             if not begun:  # the rest of what has begun must come in time, however slowly it drips
                 begun, until = True, min(until, loop.time() + self._limits.request_seconds)
 
-    async def _write(self, event: Any) -> None:
-        data = self._wire.send(event)
+    async def _write(self, *events: Any) -> None:
+        """Send events in one piece, which a small answer then is on the wire too."""
+        data = b"".join(self._wire.send(event) or b"" for event in events)
         if data:
             self._writer.write(data)
             try:
@@ -157,10 +177,9 @@ class Connection:
             (b"connection", b"close"),
         ]
         try:
-            await self._write(h11.Response(status_code=status, headers=headers, reason=reason_of(status)))
-            if self._method != b"HEAD":
-                await self._write(h11.Data(data=text))
-            await self._write(h11.EndOfMessage())
+            body = [] if self._method == b"HEAD" else [h11.Data(data=text)]
+            head = h11.Response(status_code=status, headers=headers, reason=reason_of(status))
+            await self._write(head, *body, h11.EndOfMessage())
         except (Gone, h11.LocalProtocolError):
             pass
 
@@ -253,19 +272,20 @@ class _Exchange:
     async def _body(self, body: bytes, more: bool) -> None:
         if self._ended:
             raise RuntimeError("the answer has ended already")
-        connection = self._connection
+        connection, events = self._connection, list[Any]()
         if self._wire.our_state is h11.SEND_RESPONSE and self._planned is not None:
             status, headers = self._planned
             framed = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
             bodiless = status < 200 or status in (204, 304) or (self._head and not body)
             if not (more or framed or bodiless):
                 headers = [*headers, (b"content-length", str(len(body)).encode())]
-            await connection._write(h11.Response(status_code=status, headers=headers, reason=reason_of(status)))
+            events.append(h11.Response(status_code=status, headers=headers, reason=reason_of(status)))
         if body and not self._head:
-            await connection._write(h11.Data(data=body))
+            events.append(h11.Data(data=body))
         if not more:
             self._ended = True
-            await connection._write(h11.EndOfMessage())
+            events.append(h11.EndOfMessage())
+        await connection._write(*events)
 
     async def drain(self) -> bool:
         """Read what the application left of the body; False where the connection cannot go on."""

@@ -8,12 +8,12 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from terrarium.capability.http.connection import Connection
 from terrarium.capability.http.lifespan import Lifespan
+from terrarium.capability.http.limits import HttpLimits
 from terrarium.core.network import Caller
 
 Message = MutableMapping[str, Any]
@@ -25,20 +25,6 @@ _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 21\r\nConnection: close\r\n\r\n"
     b"too many connections\n"
 )
-
-
-@dataclass(frozen=True)
-class HttpLimits:
-    """What one client may use. Times are wall seconds: they are about a client that hangs, not about the world."""
-
-    header_bytes: int = 64 * 1024
-    body_bytes: int = 16 * 1024 * 1024
-    idle_seconds: float = 60.0
-    """Between requests, between two pieces of a body, and for a client that does not read its answer."""
-    request_seconds: float = 120.0
-    """For a request to arrive, its body included."""
-    connections: int = 64
-    """At the same time, of one caller."""
 
 
 class HttpServer:
@@ -115,7 +101,10 @@ class HttpServer:
 
     async def _serve(self, connection: socket.socket, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
-        peer = connection.getpeername() if connection.family == socket.AF_INET else None
+        peer = None
+        if connection.family == socket.AF_INET:
+            peer = connection.getpeername()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not see that it is TCP
         reader = asyncio.StreamReader(limit=256 * 1024, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         wait = {"ssl_handshake_timeout": 10.0} if self._tls is not None else {}
