@@ -167,7 +167,7 @@ MAILS = """
 
     @entry(capabilities=["email"])
     def program(env, agent):
-        env.email.send("a@x.example", "b@x.example", "s", "b")
+        env.email.send("a@x.example", "b@x.example", "s", "b", attachments=[("a.txt", b"on disk")])
         Path("FOLDER/begun").touch()
         while not Path("FOLDER/go").exists():
             time.sleep(0.05)

@@ -141,8 +141,32 @@ def test_a_file_of_something_else_is_a_fault(tmp_path: Path):
 def test_a_folder_that_cannot_be_made_is_a_fault(tmp_path: Path):
     (tmp_path / "file").touch()
     rows = Rows(tmp_path / "file" / "state")
+    rows.insert("me", "t", "k", {})
     with pytest.raises(CapabilityFault):
-        rows.insert("me", "t", "k", {})
+        rows.save(tmp_path / "file" / "saved")
+    with pytest.raises(CapabilityFault):
+        rows.close()
+
+
+def test_a_store_that_is_not_kept_leaves_no_file(tmp_path: Path):
+    rows = Rows(tmp_path / "a", keep=False)
+    rows.insert("me", "t", "k", {"x": 1})
+    rows.save(tmp_path / "b")
+    rows.insert("me", "t", "l", {"x": 2})
+    rows.close()
+    assert not (tmp_path / "a").exists()
+    assert [row.key for row in Rows(tmp_path / "b").all()] == ["k"]
+
+
+def test_a_store_that_is_kept_holds_what_came_after_a_snapshot(tmp_path: Path):
+    rows = Rows(tmp_path / "a")
+    rows.insert("me", "t", "k", {"x": 1})
+    rows.insert("me", "t", "gone", {})
+    rows.save(tmp_path / "b")
+    rows.delete("me", "t", "gone")
+    rows.insert("me", "t", "l", {"x": 2})
+    rows.close()
+    assert [row.key for row in Rows(tmp_path / "a").all()] == ["k", "l"]
 
 
 def test_saved_blobs_are_independent_of_the_original(tmp_path: Path):

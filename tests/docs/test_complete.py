@@ -113,7 +113,7 @@ async def fn(env, agents):
     env.after("1s", lambda: env.email.send("a@x.example", "b@x.example", "s", "b"))
     await agents["ann"].act("go")
     try:
-        env.workspace.fs.read_text("missing.txt")
+        env.workspace("ann").fs.read_text("missing.txt")
     except NotFound:
         pass
     env.after("1s", lambda: 1 / 0)

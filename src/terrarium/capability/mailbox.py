@@ -3,10 +3,11 @@
 Tables:
 
     mailbox   address                  name, uidvalidity, created (folders besides the standard ones, ever),
-                                       folders: name -> uidvalidity, uidnext
+                                       folders: name -> uidvalidity, uidnext (at least this)
     copy      address/folder/uid       message (key of the letter), flags, received
 
-A standard folder stands in `folders` from its first copy on. UIDs rise strictly in a folder and are never used again.
+A standard folder stands in `folders` once its last copy was removed. UIDs rise strictly in a folder and are never used
+again: the next one follows the last copy, or is the `uidnext` written down when the last copy went.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class Mailboxes:
         row = self._store.get("mailbox", address)
         if row is None:
             raise NotFound(f"{address} has no mailbox")
-        return _state(row, folder)
+        return self._state(address, row, folder)
 
     # -- copies ---------------------------------------------------------------------------------------------------
 
@@ -164,10 +165,8 @@ class Mailboxes:
         self, address: str, folder: str, message: str, flags: Iterable[str] = (), received: datetime | None = None
     ) -> Copy:
         """Put a copy of a letter into a folder under its next UID; the mailbox is made where there is none."""
-        row = self._store.get("mailbox", address) or self._fresh()
-        state = _state(row, folder)
-        following = FolderState(state.uidvalidity, state.uidnext + 1)
-        self._write(address, row, folders=_with(row["folders"], folder, following))
+        self.ensure(address)
+        state = self.state(address, folder)
         copy = Copy(address, folder, state.uidnext, message, _ordered(flags), received or self._site.clock.now)
         fields = {"message": message, "flags": list(copy.flags), "received": copy.received}
         self._store.insert(self._site.actor(), "copy", copy.key, fields)
@@ -192,10 +191,19 @@ class Mailboxes:
         return moved
 
     def remove(self, copy: Copy) -> None:
-        """Take a copy out of its mailbox for good."""
+        """Take a copy out of its mailbox for good; the UID of the last one is remembered."""
+        row = self._store.get("mailbox", copy.address)
+        if row is not None and (state := self._state(copy.address, row, copy.folder)).uidnext == copy.uid + 1:
+            self._write(copy.address, row, folders=_with(row["folders"], copy.folder, state))
         self._store.delete(self._site.actor(), "copy", copy.key)
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _state(self, address: str, mailbox: Fields, folder: str) -> FolderState:
+        known = mailbox["folders"].get(folder) or {"uidvalidity": mailbox["uidvalidity"], "uidnext": 1}
+        last = self._store.last("copy", f"{address}/{_quote(folder)}/")
+        following = 1 if last is None else int(last.rpartition("/")[2]) + 1
+        return FolderState(known["uidvalidity"], max(known["uidnext"], following))
 
     def _fresh(self) -> Fields:
         # IMAP wants a 32-bit number; half of the range leaves room for those of later folders.
@@ -221,11 +229,6 @@ def flag_named(flag: object) -> str:
         if _KEYWORD.fullmatch(flag):
             return flag
     raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords of letters and digits")
-
-
-def _state(mailbox: Fields, folder: str) -> FolderState:
-    known = mailbox["folders"].get(folder)
-    return FolderState(**known) if known else FolderState(mailbox["uidvalidity"], 1)
 
 
 def _with(folders: Fields, name: str, state: FolderState) -> dict[str, Value]:

@@ -48,6 +48,8 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
     agents = _agents(raw, flags)
     if agents is not None:
         raw["agents"] = agents
+    if flags.get("sandbox") is not None:
+        raw["sandbox_provider"] = {**_table(raw, "sandbox_provider"), "name": flags["sandbox"]}
     if flags.get("seeds") is not None:
         raw["seeds"] = seeds(flags["seeds"])
     if flags.get("limits"):
@@ -139,11 +141,14 @@ def _table(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _check_names(config: JobConfig) -> None:
-    """What would otherwise be found out once in every trial: unknown limits, agents that are not registered."""
+    """What would otherwise be found out once in every trial: unknown limits, names that are not registered."""
     from terrarium.core import registry
     from terrarium.core.task import Limits
 
     Limits().with_(config.changed_limits(), "limits")
+    place = config.sandbox_provider
+    if place.import_path is None and place.name != "auto" and ":" not in place.name:
+        registry.find("sandbox", place.name)  # raises, and names the nearest
     for agent in config.agents:
         if agent.import_path is None and ":" not in agent.name and agent.name not in registry.names("agent"):
             registry.find("agent", agent.name)  # raises, and names the nearest

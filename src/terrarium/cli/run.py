@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--concurrent", metavar="N", type=click.IntRange(1), help="Trials at a time. Default: four for each worker."
 )
+@click.option("--sandbox", metavar="NAME", help="Where commands run. Default: auto, the best this machine gives.")
 @click.option("-o", "--folder", metavar="FOLDER", help="Where to write. Default: outputs/<date and time>.")
 @click.option("--overwrite", is_flag=True, help="Remove the run that FOLDER holds and begin anew.")
 @click.option("--limit", "limits", multiple=True, metavar="KEY=VALUE", help="A limit of every task; repeatable.")

@@ -24,7 +24,7 @@ from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import Program
 from terrarium.core.replay import Live
 from terrarium.core.tool import Tool
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value, decode, dumps, encode
 
 Function = Callable[..., Any]
 
@@ -224,20 +224,20 @@ class Callbacks:
             "callback": number,
             **({"with": encode(payload, self.journal.blobs)} if payload else {}),
         }
-        seq = self.journal.append_encoded(EventKind.FIRE, "world", tree, cause=number)
+        seq = self.journal.append_text(EventKind.FIRE, "world", dumps(tree), cause=number)
         outer, self.cause = self.cause, seq
         result: Value = None
         failed: Exception | None = None
-        told: dict[str, Value] = {}
+        told = "{}"
         try:
             result = self._run(number, decode(tree.get("with", {}), self.journal.blobs))
         except Exception as error:
             failed = error
             facts = describe(error)
-            told = {"error": {"type": facts["type"], "message": facts["message"]}}
+            told = dumps({"error": encode({"type": facts["type"], "message": facts["message"]})})
         finally:
             self.cause = outer
-        self.journal.append(EventKind.FIRED, "world", told, cause=seq)
+        self.journal.append_text(EventKind.FIRED, "world", told, cause=seq)
         return result, failed
 
     def refire(self, number: int, data: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ Every use becomes a `Call`. The views keep no state; `env.random` and `env.clock
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import random
@@ -217,17 +218,14 @@ class Face:
         function: Any = capability
         for part in path.split("."):
             function = getattr(function, part)
-        signature = inspect.signature(function)
-        names = tuple(signature.parameters)
-        required = [entry.name for entry in signature.parameters.values() if entry.default is entry.empty]
+        names, required = _parameters(getattr(function, "__func__", function), inspect.ismethod(function))
 
         def call(*args: Any, **kwargs: Any) -> Any:
             arguments = {**dict(zip(names, args, strict=False)), **kwargs}
-            if len(arguments) != len(args) + len(kwargs) or not arguments.keys() <= signature.parameters.keys():
-                arguments = signature.bind(*args, **kwargs).arguments  # raises, and says what is wrong
-            for name in required:
-                if name not in arguments:
-                    signature.bind(*args, **kwargs)
+            if len(arguments) != len(args) + len(kwargs) or not required <= arguments.keys() <= names.keys():
+                arguments = (
+                    inspect.signature(function).bind(*args, **kwargs).arguments
+                )  # raises, and says what is wrong
             for key, value in arguments.items():
                 if isinstance(value, os.PathLike):
                     arguments[key] = os.fspath(value)
@@ -237,6 +235,13 @@ class Face:
         call.__doc__ = function.__doc__
         world.paths.bound[f"{spec}.{path}"] = call
         return call
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any], bound: bool) -> tuple[dict[str, None], frozenset[str]]:
+    """Names of a method's parameters in their order, and of those that must be given; worked out once."""
+    known = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
+    return dict.fromkeys(p.name for p in known), frozenset(p.name for p in known if p.default is p.empty)
 
 
 class AgentView:

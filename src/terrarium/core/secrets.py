@@ -49,7 +49,7 @@ class Secrets:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Secrets:
         """Those in an agent's settings, and the keys in the environment."""
-        environment = [value for name, value in os.environ.items() if is_secret(name)]
+        environment = [os.environ[name] for name in os.environ if is_secret(name)]
         return cls([*_within(settings), *environment])
 
     def scrub(self, value: T) -> T:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from terrarium.core.errors import EngineFault
+from terrarium.core.files import make_folder, write_whole
+from terrarium.core.values import sorted_dumps
 
 STATE_FILE = "world.json"
 FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
@@ -91,16 +93,16 @@ class Snapshots:
         Raises:
             EngineFault: It cannot be written.
         """
-        text = json.dumps({"state": state, "rows": rows}, sort_keys=True, ensure_ascii=True).encode("ascii")
+        text = sorted_dumps({"state": state, "rows": rows}).encode("ascii")
         name = hashlib.sha256(text).hexdigest()
         target = self.folder / name
         if target.exists():
             return name
         staging = self.folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
         try:
-            staging.mkdir(parents=True)
+            make_folder(staging)
             await save(staging)
-            (staging / STATE_FILE).write_bytes(text)
+            write_whole(staging / STATE_FILE, text)
             try:
                 staging.rename(target)
             except OSError:

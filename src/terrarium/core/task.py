@@ -70,6 +70,8 @@ class Limits:
         Raises:
             ConfigError: An unknown limit, or a bad value.
         """
+        if not changes:
+            return self
         known = {entry.name for entry in dataclasses.fields(self)}
         for key in changes:
             if key not in known:

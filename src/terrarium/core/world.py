@@ -33,7 +33,7 @@ from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
 from terrarium.core.turnstile import Turnstile
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value, decode, dumps, encode
 
 
 class World:
@@ -45,13 +45,14 @@ class World:
         rng: Random streams, one for each capability.
         journal: Where everything is written down.
         opener: Makes the capability of a type, not yet open.
-        sandbox: Makes a sandbox for a capability that needs one, not yet open.
+        sandbox: Makes a sandbox for a capability of that name and settings, not yet open.
         agents: Names of the agents.
         snapshots: Where the world is saved; None: nowhere.
         mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
         cursor: The journal of an earlier run, while it still has answers.
         last_moment: World time at which the trial's world time is used up, in microseconds.
         command_timeout: Wall time of one command or statement, in seconds.
+        keep: Whether the folder is used again once the world is closed.
     """
 
     def __init__(
@@ -62,13 +63,14 @@ class World:
         rng: Rng,
         journal: Journal,
         opener: Callable[[str, Mapping[str, Value]], Capability],
-        sandbox: Callable[[str], Sandbox],
+        sandbox: Callable[[str, Mapping[str, Value]], Sandbox],
         agents: Sequence[str] = ("agent",),
         snapshots: Snapshots | None = None,
         mode: SnapshotMode = "auto",
         cursor: Cursor | None = None,
         last_moment: int | None = None,
         command_timeout: float = 120.0,
+        keep: bool = True,
     ) -> None:
         self.folder = folder
         self.clock = clock
@@ -90,6 +92,7 @@ class World:
         self._snapshots = snapshots
         self._cadence = Cadence(mode)
         self._command_timeout = command_timeout
+        self._keep = keep
         self._opener = opener
         self._sandbox = sandbox
         self._configs: dict[str, Mapping[str, Value]] = {}
@@ -133,10 +136,11 @@ class World:
             running=self.calls.patience.running,
             block=self.calls.block,
             request=self.request,
-            sandbox=lambda: self._sandbox(spec),
+            sandbox=lambda: self._sandbox(spec, config),
             network=self.network,
             post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
             command_timeout=self._command_timeout,
+            keep=self._keep,
         )
         try:
             await capability.open(site)
@@ -305,14 +309,13 @@ class World:
         if self.callbacks.testing:
             raise WriteInCondition(f"a condition wrote to {spec} ({change.table} {change.key!r}); conditions only look")
         blobs = self.journal.blobs
-        tree = {
-            "capability": spec,
-            "table": change.table,
-            "key": change.key,
-            "before": encode(change.before, blobs),
-            "after": change.tree or encode(change.after, blobs),
-        }
-        self.journal.append_encoded(EventKind.CHANGE, change.actor, tree, cause=self.callbacks.cause)
+        before = "null" if change.before is None else dumps(encode(change.before, blobs))
+        after = change.text or dumps(encode(change.after, blobs))
+        text = (
+            f'{{"capability":{dumps(spec)},"table":{dumps(change.table)},"key":{dumps(encode(change.key))},'
+            f'"before":{before},"after":{after}}}'
+        )
+        self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
         self.version += 1
 
     # -- snapshots ------------------------------------------------------------------------------------------------

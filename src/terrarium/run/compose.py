@@ -10,22 +10,32 @@ from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TerrariumError
 from terrarium.core.registry import find
-from terrarium.core.sandbox import Ground, Sandbox
+from terrarium.core.sandbox import Ground, Sandbox, caps_of
 from terrarium.core.seeds import child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import Value
 from terrarium.core.world import World
-from terrarium.run.config import AgentConfig
+from terrarium.run.config import AgentConfig, SandboxConfig
 
 WORKSPACE = "workspace"
 
 
-def specs(task: Task) -> list[tuple[str, Mapping[str, Value]]]:
-    """The capabilities of a task with their settings, in the order they are opened; a workspace is always there."""
-    wanted = list(task.capabilities)
-    if not any(spec.partition(":")[0] == WORKSPACE for spec in wanted):
-        wanted.append(WORKSPACE)
-    return [(spec, task.capabilities_config.get(spec, {})) for spec in wanted]
+def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, Value]]]:
+    """The capabilities of a task with their settings, in the order they are opened.
+
+    A workspace is always there, one for each agent where there are several. One that the task did not ask for is
+    emulated, unless the job names a sandbox.
+    """
+    wanted = [(spec, dict(task.capabilities_config.get(spec, {}))) for spec in task.capabilities]
+    if not any(spec.partition(":")[0] == WORKSPACE for spec, _ in wanted):
+        wanted.append((WORKSPACE, {"sandbox": "memory"} if provider.name == "auto" else {}))
+    found: list[tuple[str, Mapping[str, Value]]] = []
+    for spec, config in wanted:
+        if spec == WORKSPACE and len(task.agents) > 1 and "agents" not in config:
+            found += [(f"{WORKSPACE}:{agent}", {**config, "agents": [agent]}) for agent in task.agents]
+        else:
+            found.append((spec, config))
+    return found
 
 
 def open_capability(spec: str, config: Mapping[str, Value]) -> Capability:
@@ -39,33 +49,72 @@ def open_capability(spec: str, config: Mapping[str, Value]) -> Capability:
     return made
 
 
-def traits(task: Task) -> Traits:
+def traits(task: Task, provider: SandboxConfig) -> Traits:
     """What may be claimed of a trial of this task, as far as its capabilities are concerned."""
     joined = Traits()
-    for spec, config in specs(task):
+    for spec, config in specs(task, provider):
         joined = joined & open_capability(spec, config).traits
+        if spec.partition(":")[0] == WORKSPACE:
+            kind = find("sandbox", _place(config, provider)[0])
+            joined = joined & Traits(
+                deterministic=kind.deterministic,
+                snapshots="snapshot" in kind.supports,
+                sees_writes=hasattr(kind, "watch"),
+            )
     return joined
 
 
-def deterministic(config: AgentConfig, task: Task) -> bool:
-    """Whether equal runs of this agent and task write equal journals."""
+def deterministic(config: AgentConfig, traits: Traits) -> bool:
+    """Whether equal runs of this agent in a world of these traits write equal journals."""
     timing: str = find("agent", config.import_path or config.name).timing
-    return traits(task).deterministic and timing == "fixed"
+    return traits.deterministic and timing == "fixed"
 
 
-def sandboxes(world: Callable[[], World], clock: Clock) -> Callable[[str], Sandbox]:
-    """Makes the sandbox of the capability of a spec: the memory sandbox, on the world's clock and journal."""
+def places(task: Task, provider: SandboxConfig) -> dict[str, str]:
+    """The sandbox of every workspace of a task, by the name of the capability."""
+    found = {spec: config for spec, config in specs(task, provider) if spec.partition(":")[0] == WORKSPACE}
+    return {spec: _place(config, provider)[0] for spec, config in found.items()}
 
-    def make(spec: str) -> Sandbox:
+
+def _place(config: Mapping[str, Value], provider: SandboxConfig) -> tuple[str, dict[str, Any]]:
+    """(name or import path, settings) of the sandbox: what the task says, else what the job says.
+
+    Raises:
+        ConfigError: `sandbox` is neither a name nor a table with one.
+    """
+    asked = config.get("sandbox")
+    if asked is None:
+        name, settings = provider.import_path or provider.name, dict(provider.kwargs)
+    elif isinstance(asked, str):
+        name, settings = asked, {}
+    elif isinstance(asked, Mapping) and isinstance(asked.get("name"), str):
+        name, settings = asked["name"], {key: value for key, value in asked.items() if key != "name"}
+    else:
+        raise ConfigError(f"sandbox must be a name, or a table with a name and settings, not {asked!r}")
+    return ("memory" if name == "auto" else name), settings
+
+
+def sandboxes(
+    world: Callable[[], World], clock: Clock, provider: SandboxConfig
+) -> Callable[[str, Mapping[str, Value]], Sandbox]:
+    """Makes the sandbox of the capability of a spec and its settings, on the world's clock, network and journal."""
+
+    def make(spec: str, config: Mapping[str, Value]) -> Sandbox:
         here = world()
+        name, settings = _place(config, provider)
+        served = list(config.get("agents") or here.agents)
         ground = Ground(
             clock=clock,
             name=spec,
+            agent=served[0] if len(served) == 1 else None,
             network=here.network,
+            caps=caps_of(config.get("resources") or {}),
+            settings=settings,
             changed=lambda change: here.changed(spec, change),
             actor=here.actor,
+            keep=False,
         )
-        made: Sandbox = find("sandbox", "memory")(ground)
+        made: Sandbox = find("sandbox", name)(ground)
         return made
 
     return make

@@ -62,6 +62,17 @@ class TaskConfig(Record):
     """The taskset it is counted under; by default the folder's own name, or `adhoc`."""
 
 
+class SandboxConfig(Record):
+    """Where commands run. `import_path` (`package.module:Class`) names a sandbox of your own.
+
+    `auto` is the best that this machine gives; a task may ask for a sandbox of its own.
+    """
+
+    name: str = "auto"
+    import_path: str | None = None
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+
+
 class RetryConfig(Record):
     """How often a trial is tried again after a failure of the machinery; never after a bad result."""
 
@@ -90,6 +101,7 @@ class JobConfig(Record):
     retry: RetryConfig = RetryConfig()
     limits: dict[str, Any] = Field(default_factory=dict)
     """Changes to the limits of every task."""
+    sandbox_provider: SandboxConfig = SandboxConfig()
     snapshot: Literal["auto", "every-turn", "never"] = "auto"
     baseline: bool = True
     """Run the null agent once on each task too, so that its score can stand beside every result."""
@@ -153,6 +165,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "tasks": TaskConfig,
     "datasets": TaskConfig,
     "retry": RetryConfig,
+    "sandbox_provider": SandboxConfig,
 }
 
 

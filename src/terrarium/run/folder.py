@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from terrarium.core.errors import EngineFault, TerrariumError
+from terrarium.core.files import make_folder, write_whole
 from terrarium.core.snapshot import Snapshots
-from terrarium.core.values import Blobs
+from terrarium.core.values import Blobs, dumps
 from terrarium.run.spec import TrialResult
 
 
@@ -41,7 +42,7 @@ class RunFolder:
         """
         target = self.path / "verdicts" / f"{result.trial.id}.json"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(json.dumps(result.to_json()).encode("ascii"))
+            make_folder(target.parent)
+            write_whole(target, dumps(result.to_json()).encode("ascii"))
         except OSError as error:
             raise EngineFault(f"cannot write {target}: {error.strerror}") from error

@@ -148,6 +148,7 @@ class Job:
                 taskset=found["name"],
                 limits=limits,
                 snapshot=self.config.snapshot,
+                sandbox=self.config.sandbox_provider,
                 **more,
             )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any
 
 from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
@@ -237,18 +237,32 @@ class TrialSeat:
         shown = (self.name,) if seen else ()
         return self._world.journal.append(kind, self.name, data, cause=cause, seen_by=shown, wall=wall)
 
-    @asynccontextmanager
-    async def acting(self, cost: int = 0) -> AsyncIterator[None]:
-        """Hold the baton at the moment when what costs `cost` microseconds of world time is done."""
+    def acting(self, cost: int = 0) -> Acting:
+        """`async with` it: hold the baton at the moment when what costs `cost` microseconds of world time is done."""
+        return Acting(self, self._time + cost)
+
+    async def take_moment(self, due: int) -> None:
+        """Wait for the turn of an action that is due then, take the baton, and let time pass up to it."""
         world = self._world
-        due = self._time + cost
-        async with world.turnstile.passing(self._call, due, self._rank), world.baton.hold(self.name):
-            try:
-                await world.callbacks.pass_time(max(0, due - world.clock.micros))
-            except BudgetSpent:
-                self._totals.over = StopReason.WORLD_TIME_LIMIT.value
-            self._time = world.clock.micros
-            yield
+        await world.turnstile.enter(self._call, due, self._rank)
+        try:
+            await world.baton.take(self.name)
+        except BaseException:
+            world.turnstile.leave_passage(self._call)
+            raise
+        try:
+            await world.callbacks.pass_time(max(0, due - world.clock.micros))
+        except BudgetSpent:
+            self._totals.over = StopReason.WORLD_TIME_LIMIT.value
+        except BaseException:
+            self.leave_moment()
+            raise
+        self._time = world.clock.micros
+
+    def leave_moment(self) -> None:
+        """The action is done: others may act."""
+        self._world.baton.drop()
+        self._world.turnstile.leave_passage(self._call)
 
     def _spend(self, completion: Completion) -> None:
         self.usage += completion.usage
@@ -264,6 +278,22 @@ class TrialSeat:
             raise TurnOver(StopReason.ERROR)
         if self._totals.over is not None:
             raise TurnOver(StopReason(self._totals.over))
+
+
+class Acting:
+    """A block in which one agent acts. A class, not a generator: there are several for every step."""
+
+    def __init__(self, seat: TrialSeat, due: int) -> None:
+        self._seat = seat
+        self._due = due
+
+    async def __aenter__(self) -> None:
+        await self._seat.take_moment(self._due)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._seat.leave_moment()
 
 
 class ReplaySeat:

@@ -11,7 +11,7 @@ from terrarium.core.errors import RETRIED
 from terrarium.core.journal import SCHEMA
 from terrarium.core.values import decode, digest, encode
 from terrarium.core.verdict import Verdict
-from terrarium.run.config import AgentConfig
+from terrarium.run.config import AgentConfig, SandboxConfig
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class TrialSpec:
     taskset: str = "adhoc"
     limits: Mapping[str, Any] = field(default_factory=dict)
     snapshot: str = "auto"
+    sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
 
@@ -45,6 +46,7 @@ class TrialSpec:
                 "seed": self.seed,
                 "attempt": self.attempt,
                 "limits": dict(self.limits),
+                "sandbox": self.sandbox.model_dump(mode="json"),
                 "baseline": self.baseline,
             }
         )
@@ -52,12 +54,17 @@ class TrialSpec:
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        return {**plain, "agent": self.agent.model_dump(mode="json"), "limits": dict(self.limits)}
+        records = {"agent": self.agent.model_dump(mode="json"), "sandbox": self.sandbox.model_dump(mode="json")}
+        return {**plain, **records, "limits": dict(self.limits)}
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialSpec:
         """The inverse of `to_json`."""
-        return cls(**{**plain, "agent": AgentConfig.model_validate(plain["agent"])})
+        records = {
+            "agent": AgentConfig.model_validate(plain["agent"]),
+            "sandbox": SandboxConfig.model_validate(plain["sandbox"]),
+        }
+        return cls(**{**plain, **records})
 
 
 @dataclass(frozen=True)

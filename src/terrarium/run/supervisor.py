@@ -124,6 +124,8 @@ class Supervisor:
         while True:
             self._tasks, self._loading = [], ("", time.monotonic())
             hand = await self._hire()
+            if self._workers > len(self._hands) == 1:
+                await self._hire()  # most jobs need more than one, and it takes as long to start as the tasks to load
             hand.give(do="list", paths=list(paths), skip=sorted(broken))
             while not self._tasks and hand in self._hands:
                 self._watch()

@@ -27,7 +27,7 @@ from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.config import AgentConfig, TaskConfig
+from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.runtime import runtime
@@ -167,15 +167,16 @@ class TrialRun:
             "versions": {"terrarium": __version__, "python": platform.python_version()},
         }
         if task is not None:
-            traits = compose.traits(task)
+            traits = compose.traits(task, trial.sandbox)
             data["task"].update(version=task.version, split=task.split)
             data.update(
                 params=dict(task.params),
                 agents=list(task.agents),
                 limits=dict(vars(task.limits)),
-                capabilities=[[spec, dict(config)] for spec, config in compose.specs(task)],
+                capabilities=[[spec, dict(config)] for spec, config in compose.specs(task, trial.sandbox)],
                 traits=dict(vars(traits)),
-                deterministic=compose.deterministic(trial.agent, task),
+                deterministic=compose.deterministic(trial.agent, traits),
+                sandboxes=compose.places(task, trial.sandbox),
                 expects=dict(task.baselines),
             )
         aside = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
@@ -193,12 +194,13 @@ class TrialRun:
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
             opener=compose.open_capability,
-            sandbox=compose.sandboxes(lambda: made[0], clock),
+            sandbox=compose.sandboxes(lambda: made[0], clock, self.trial.sandbox),
             agents=task.agents,
             snapshots=self.run_folder.snapshots,
             mode=self.trial.snapshot,  # type: ignore[arg-type]
             cursor=cursor,
             command_timeout=task.limits.command_seconds,
+            keep=False,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
         made.append(world)
@@ -211,10 +213,10 @@ class TrialRun:
         episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
-            for spec, config in compose.specs(task):
+            for spec, config in compose.specs(task, self.trial.sandbox):
                 world.remember(spec, config)
         else:
-            for spec, config in compose.specs(task):
+            for spec, config in compose.specs(task, self.trial.sandbox):
                 await world.acquire(spec, config)
         return episode
 
@@ -267,6 +269,7 @@ class TrialConfig:
     limits: Mapping[str, Any] = field(default_factory=dict)
     trial_dir: str | None = None
     snapshot: str = "auto"
+    sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
 
 
 class Trial:
@@ -295,6 +298,7 @@ class Trial:
             taskset=config.task.source or taskset.name,
             limits=config.limits,
             snapshot=config.snapshot,
+            sandbox=config.sandbox_provider,
         )
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
 

@@ -16,6 +16,7 @@ from terrarium.core.seeds import Rng
 from terrarium.core.task import Entry, Limits, Task
 from terrarium.core.world import World
 from terrarium.run import compose
+from terrarium.run.config import SandboxConfig
 from terrarium.run.episode import Episode
 from terrarium.task.checking import CheckerResults, run_checkers
 from terrarium.testing.clause import engine, holds
@@ -78,7 +79,7 @@ async def _story(make: Callable[[], Agent], folder: Path, limits: Limits) -> lis
         rng=Rng(7),
         journal=journal,
         opener=compose.open_capability,
-        sandbox=compose.sandboxes(lambda: made[0], clock),
+        sandbox=compose.sandboxes(lambda: made[0], clock, SandboxConfig(name="memory")),
     )
     made.append(world)
     task = Task("conformance", Entry(program))
