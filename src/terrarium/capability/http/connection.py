@@ -96,6 +96,10 @@ class Connection:
             return False
         self._method = event.method
         exchange = _Exchange(self, event)
+        size = len(event.target) + sum(len(name) + len(value) + 4 for name, value in event.headers)
+        if size > self._limits.header_bytes:  # h11 counts only what is incomplete
+            await self._refuse(431, f"a request's head may have {self._limits.header_bytes} bytes")
+            return False
         declared = next((value for name, value in event.headers if name == b"content-length"), b"0")
         if int(declared) > self._limits.body_bytes:
             await self._refuse(413, f"a body may have {self._limits.body_bytes} bytes")
@@ -180,7 +184,20 @@ class Connection:
             body = [] if self._method == b"HEAD" else [h11.Data(data=text)]
             head = h11.Response(status_code=status, headers=headers, reason=reason_of(status))
             await self._write(head, *body, h11.EndOfMessage())
+            await self._linger()
         except (Gone, h11.LocalProtocolError):
+            pass
+
+    async def _linger(self) -> None:
+        """Take in what the client still sends for a moment: closing on it would make it lose the answer."""
+        try:
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+            async with asyncio.timeout(1.0):
+                left = 16 * _PIECE
+                while left > 0 and (data := await self._reader.read(_PIECE)):
+                    left -= len(data)
+        except (OSError, TimeoutError):
             pass
 
 
@@ -204,6 +221,8 @@ class _Exchange:
         self._deadline = asyncio.get_running_loop().time() + connection._limits.request_seconds
         self._planned: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._ended = False
+        self._expecting = any(name == b"expect" for name, _ in request.headers)
+        self._reading = False
 
     async def receive(self) -> dict[str, Any]:
         if self._complete:
@@ -216,6 +235,7 @@ class _Exchange:
 
     async def _piece(self) -> Any:
         connection, loop = self._connection, asyncio.get_running_loop()
+        self._reading = True
         try:
             event = await connection._next(min(self._deadline, loop.time() + connection._limits.idle_seconds))
         except h11.RemoteProtocolError as error:
@@ -292,8 +312,8 @@ class _Exchange:
         wire = self._wire
         if self._complete or wire.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
             return wire.their_state is h11.DONE or wire.their_state is h11.MUST_CLOSE
-        if wire.they_are_waiting_for_100_continue:
-            return False
+        if self._expecting and not self._reading:
+            return False  # it was never asked for its body, and may send it or not
         try:
             while not self._complete:
                 self._complete = isinstance(await self._piece(), h11.EndOfMessage)

@@ -65,8 +65,10 @@ class HttpServer:
             Exception: Whatever the application raised, after the client was told 500.
         """
         if self._open[caller] >= self.limits.connections:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, TimeoutError):
                 connection.send(_BUSY)
+                connection.shutdown(socket.SHUT_WR)
+                await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 65536), 1.0)
             connection.close()
             return
         self._open[caller] += 1
