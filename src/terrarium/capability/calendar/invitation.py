@@ -59,7 +59,7 @@ class Invitations:
             if before is not None and gone:
                 self._cancel(owner, before, gone)
             if before is None or _plan(before["text"]) != _plan(fields["text"]):
-                self._request(owner, fields, update=before is not None)
+                self._request(owner, self._asked_again(owner, before, after), update=before is not None)
         elif owner.address.lower() in _invited(fields):
             self._reply(owner, before, fields)
 
@@ -109,6 +109,24 @@ class Invitations:
             if guest is not None and guest.id != owner.id:
                 self._deliver(guest, text)
             self._post(letter_of("REQUEST", text, fields, owner, address, update=update))
+
+    def _asked_again(self, owner: Person, before: Fields | None, after: Shelved) -> Fields:
+        """The organizer's fields where a new time makes the answers to the old one void (RFC 6638, section 3.2.8)."""
+        if before is None:
+            return after.fields
+        times = {_key(part): _time(part) for part in parse(before["text"]).parts}
+        calendar, changed = copied(after.fields["text"]), False
+        for part in calendar.subcomponents:
+            if part.name not in ("VEVENT", "VTODO") or times.get(_key(part), times.get(None)) == _time(part):
+                continue
+            for attendee in attendees(part):
+                if address_of(attendee) != owner.address.lower() and "PARTSTAT" in attendee.params:
+                    changed = changed or str(attendee.params["PARTSTAT"]) != "NEEDS-ACTION"
+                    attendee.params["PARTSTAT"] = "NEEDS-ACTION"
+        if not changed:
+            return after.fields
+        text = text_of(calendar)
+        return self._shelf.put(after.calendar, after.name, text, fields_of(parse(text))).fields
 
     def _cancel(self, owner: Person, fields: Fields, addresses: set[str]) -> None:
         text = _message(fields["text"], "CANCEL")
