@@ -51,6 +51,11 @@ class Copy:
         return f"{self.folder}/{self.uid}"
 
     @property
+    def message_id(self) -> str:
+        """The Message-ID of its letter, which another letter may have too."""
+        return id_of(self.message)
+
+    @property
     def unread(self) -> bool:
         """Nobody has read it."""
         return SEEN not in self.flags
@@ -214,6 +219,11 @@ class Mailboxes:
         before, after = self._store.get("mailbox", address), {**(row or self._fresh()), **fields}
         if after != before:
             self._store.change(self._site.actor(), "mailbox", address, before, after)
+
+
+def id_of(message: str) -> str:
+    """The Message-ID in the key of a letter: `<id>`, or `<id>/digest` where another letter had that id before."""
+    return message[: message.rindex(">") + 1]
 
 
 def flag_named(flag: object) -> str:

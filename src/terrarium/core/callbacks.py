@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from terrarium.core.clock import Clock, Schedule, Span, moment_micros, span_micros
+from terrarium.core.clock import Clock, Schedule, Span, span_micros
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
@@ -69,7 +69,7 @@ class Callbacks:
 
     def at(self, number: int, moment: Any) -> None:
         """Call number `number` back at a moment; one in the past is due at once."""
-        self.schedule.add(number, moment_micros(moment, self.clock.micros))
+        self.schedule.add(number, self.clock.moment(moment))
 
     def after(self, number: int, span: Span) -> None:
         """Call number `number` back once a span has passed."""
@@ -80,8 +80,8 @@ class Callbacks:
         now, step = self.clock.micros, span_micros(period)
         if step <= 0:
             raise ConfigError("`every` needs a period above zero")
-        start = now + step if first is None else moment_micros(first, now)
-        end = None if until is None else moment_micros(until, now)
+        start = now + step if first is None else self.clock.moment(first)
+        end = None if until is None else self.clock.moment(until)
         self.schedule.add(number, start, step, end)
 
     def when(self, number: int) -> None:
@@ -138,12 +138,13 @@ class Callbacks:
         Raises:
             BudgetSpent: The trial's world time is used up.
         """
-        target = self.clock.micros + span
+        target = max(self.clock.micros + span, self.clock.present())
         spent = self._last_moment is not None and target > self._last_moment
         if spent:
             target = max(self.clock.micros, self._last_moment or 0)
         while self.failure is None and not (pausing and self.interrupted()):
             due = self.schedule.due()
+            await self.clock.until(target if due is None else min(due, target))
             if due is None or due > target:
                 self.clock.move(target)
                 break
@@ -178,7 +179,7 @@ class Callbacks:
                 break
             self.clock.move(entry.time)
             self._fire_and_keep(entry.number)
-            if self._one_by_one:
+            if self._one_by_one or self.clock.wall:
                 return True
             if self._stale():
                 self._run_conditions()

@@ -100,6 +100,7 @@ class Site:
         actor: Says who is writing.
         post: Hand a letter to the capability that takes letters of a kind: `site.post("mail", {...})`. False where the
             world has none. A capability says in `letters` which of its methods takes which kind.
+        notify: `notify(agent, text)`: tell an agent at its next step, where the task wants it told.
         keep: Whether the folder is used again after `close`; that of a trial's world is thrown away.
     """
 
@@ -118,6 +119,7 @@ class Site:
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
     post: Callable[[str, Mapping[str, Value]], bool] = lambda kind, letter: False
+    notify: Callable[[str, str], None] = lambda agent, text: None
     command_timeout: float = 120.0
     keep: bool = True
     stores: list[Rows] = field(default_factory=list)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from terrarium.core.activity import Activity
 from terrarium.core.baton import PROGRAM, Baton
 from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
@@ -24,14 +24,16 @@ from terrarium.core.errors import (
 )
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
+from terrarium.core.notice import Notices
 from terrarium.core.paths import Paths
 from terrarium.core.post import hand_over
 from terrarium.core.program import Program
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Sandbox
+from terrarium.core.saving import Saving
 from terrarium.core.seeds import Rng
-from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
+from terrarium.core.snapshot import SnapshotMode, Snapshots
 from terrarium.core.turnstile import Turnstile
 from terrarium.core.values import Value, decode, dumps, encode
 
@@ -53,6 +55,7 @@ class World:
         last_moment: World time at which the trial's world time is used up, in microseconds.
         command_timeout: Wall time of one command or statement, in seconds.
         keep: Whether the folder is used again once the world is closed.
+        notices: Capabilities of which agents are told; see `Notices`.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class World:
         last_moment: int | None = None,
         command_timeout: float = 120.0,
         keep: bool = True,
+        notices: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.clock = clock
@@ -87,10 +91,22 @@ class World:
         self.network = Network(self._service_failed)
         self.baton = Baton()
         self.turnstile = Turnstile()
+        self.notices = Notices(notices)
+        self.activity = Activity()
+        self.saving = Saving(
+            snapshots,
+            mode,
+            journal,
+            lambda: self.traits.snapshots,
+            lambda: (self.version, self.clock.micros),
+            self._state,
+            self.digests,
+            self._save_files,
+        )
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
-        self.calls = Calls(journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self._save, cursor)
-        self._snapshots = snapshots
-        self._cadence = Cadence(mode)
+        self.calls = Calls(
+            journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self.saving.after, cursor
+        )
         self._command_timeout = command_timeout
         self._keep = keep
         self._opener = opener
@@ -98,7 +114,6 @@ class World:
         self._configs: dict[str, Mapping[str, Value]] = {}
         self._past: dict[str, Capability] = {}
         self._digested: tuple[int, dict[str, str]] | None = None
-        self._saved: tuple[tuple[int, int], str, dict[str, str]] | None = None
 
     # -- capabilities ---------------------------------------------------------------------------------------------
 
@@ -139,6 +154,7 @@ class World:
             sandbox=lambda: self._sandbox(spec, config),
             network=self.network,
             post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
+            notify=lambda agent, text: self.notices.put(agent, spec, text),
             command_timeout=self._command_timeout,
             keep=self._keep,
         )
@@ -242,19 +258,26 @@ class World:
         self._past.pop(spec, None)
         self.paths.forget(spec)
 
-    async def pass_time_and_turns(self, number: int, target: int) -> None:
-        """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued."""
+    async def pass_time_and_turns(self, number: int, target: int, enough: Callable[[], bool] | None = None) -> None:
+        """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued.
+
+        Args:
+            number: Of the call that waits.
+            target: World time.
+            enough: Looked at whenever something has happened; time stops passing once it holds.
+        """
         while True:
-            await self._pass_until(number, target)
+            await self._pass_until(number, target, enough)
             if self.callbacks.failure is not None or not self.callbacks.interrupted():
                 return
             await self.run_queued(number)
 
-    async def _pass_until(self, number: int, target: int) -> None:
+    async def _pass_until(self, number: int, target: int, enough: Callable[[], bool] | None) -> None:
         """Let time pass up to `target` or until turns are queued; others who act meanwhile keep their moments."""
-        while self.callbacks.failure is None and not self.callbacks.interrupted():
+        while self.callbacks.failure is None and not self.callbacks.interrupted() and not (enough and enough()):
             due = self.callbacks.schedule.due()
-            stop = target if due is None or not self.turnstile.crowded else min(due, target)
+            whole = due is None or not (self.turnstile.crowded or enough)
+            stop = target if whole or due is None else min(due, target)
             async with self.turnstile.passing(number, stop), self.baton.hold("world"):
                 await self.callbacks.pass_time(max(0, stop - self.clock.micros), pausing=True)
             if self.clock.micros >= target:
@@ -316,66 +339,35 @@ class World:
             f'"before":{before},"after":{after}}}'
         )
         self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
+        self.activity.note(self.clock.micros, change.actor, spec)
         self.version += 1
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 
-    async def snapshot(self, final: bool = False, turn: bool = False) -> str | None:
+    async def snapshot(self, final: bool = False) -> str | None:
         """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved.
 
         Args:
             final: The program has ended; nothing follows but the verdict.
-            turn: A turn has ended; its event says nothing of the rows, as it may not have been stored at all.
         """
-        if not self._saves():
-            return None
-        now = (self.version, self.clock.micros)
-        if not final or self._saved is None or self._saved[0] != now:  # else what follows is only the verdict
-            self._saved = (now, *await self._store())
-        name, digests = self._saved[1:]
-        told: dict[str, Value] = {"rows": digests, "final": True} if final else {"rows": digests}
-        self._mark(name, {} if turn else told, sync=not final)
-        return name
+        return await self.saving.save(final=final)
 
-    def _saves(self) -> bool:
-        return self._snapshots is not None and self._cadence.mode != "never" and self.traits.snapshots
-
-    async def _store(self) -> tuple[str, dict[str, str]]:
-        assert self._snapshots is not None
-        began = time.monotonic()
-        state = {
+    def _state(self) -> dict[str, Any]:
+        """What a snapshot holds besides the files of the capabilities."""
+        return {
             "clock": self.clock.micros,
             "rng": self.rng.save(),
             "callbacks": self.callbacks.save(),
+            "notices": self.notices.save(),
+            "activity": self.activity.save(),
             "carry": encode(self.carry()),
             "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
             "version": self.version,
         }
 
-        async def save(to: Path) -> None:
-            for spec, capability in self.capabilities.items():
-                await capability.save(to / spec)
-
-        digests = self.digests()
-        name = await self._snapshots.put(state, digests, save)
-        self._cadence.saved(began)
-        return name, digests
-
-    def _mark(self, name: str | None, data: Mapping[str, Value], sync: bool = True) -> None:
-        # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
-        # equal runs write equal events.
-        self.journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
-        if name and sync:
-            self.journal.sync()
-
-    def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
-        """The snapshot of a resume point; at a turn's end not every one is stored."""
-        if not self._saves():
-            return None
-        if when == "always" or self._cadence.due():
-            return self.snapshot(turn=when == "turn")
-        self._mark(None, {})
-        return None
+    async def _save_files(self, to: Path) -> None:
+        for spec, capability in self.capabilities.items():
+            await capability.save(to / spec)
 
     async def load(self, name: str) -> dict[str, Value]:
         """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
@@ -384,12 +376,13 @@ class World:
             EngineFault: The snapshot is not there, or cannot be copied.
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
-        assert self._snapshots is not None
         shutil.rmtree(self.folder, ignore_errors=True)
-        state = self._snapshots.restore(name, self.folder)
+        state = self.saving.restore(name, self.folder)
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
         self.callbacks.load(state["callbacks"])
+        self.notices.load(state["notices"])
+        self.activity.load(state["activity"])
         for spec, config in state["capabilities"]:
             await self.acquire(spec, decode(config))
         self.version = state["version"]

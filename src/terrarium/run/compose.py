@@ -64,10 +64,12 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
     return joined
 
 
-def deterministic(config: AgentConfig, traits: Traits) -> bool:
-    """Whether equal runs of this agent in a world of these traits write equal journals."""
+def deterministic(config: AgentConfig, traits: Traits, task: Task) -> bool:
+    """Whether equal runs of this agent and task, in a world of these traits, write equal journals."""
     timing: str = find("agent", config.import_path or config.name).timing
-    return traits.deterministic and timing == "fixed"
+    costs = task.limits.costs()
+    known = None not in (costs.model, costs.tool, costs.command) or task.limits.costs_from is not None
+    return traits.deterministic and timing == "fixed" and known and not task.entry.wall
 
 
 def places(task: Task, provider: SandboxConfig) -> dict[str, str]:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from terrarium.core.agent import Agent, Reply, StopReason, TurnOver
+from terrarium.core.agent import Agent, Notice, Reply, StopReason, TurnOver
 from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
-from terrarium.core.env import AgentView, Env, current, install
+from terrarium.core.clock import Moment, Span, span_micros
+from terrarium.core.env import Env, current, install
 from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError, VerifierFault
+from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
@@ -67,7 +69,10 @@ class Episode:
         self._secrets = secrets or Secrets()
         self._deadline = deadline
         self._progress = progress
-        self._seats = {name: TrialSeat(name, world, limits, self.totals, self._secrets) for name in agents}
+        self._seats = {
+            name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
+            for name, agent in agents.items()
+        }
         self._seated = {name: asyncio.Lock() for name in agents}
         self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
@@ -153,6 +158,17 @@ class Episode:
             await self._run_queued(number)
             return reply
 
+        async def wait(number: int, for_: Span | None, until: Moment | None) -> list[Notice]:
+            clock, notices = world.clock, world.notices
+            if until is not None:
+                target = clock.moment(until)
+            elif for_ is not None:
+                target = clock.micros + span_micros(for_)
+            else:
+                target = world.callbacks.schedule.last() or clock.micros
+            await world.pass_time_and_turns(number, target, lambda: bool(notices.waiting(name)))
+            return notices.waiting(name)
+
         def register(number: int, /, **functions: Callable[..., Any]) -> None:
             seat.register(number, functions)
 
@@ -161,6 +177,7 @@ class Episode:
 
         world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn"))
         world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
+        world.handle(f"{path}.wait", Handler(wait, waits=True, snapshot="turn"))
         world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register))
         world.handle(f"{path}.replies", Handler(lambda _n: list(self._replies[name]), "read"))
         world.handle(f"{path}.messages", Handler(lambda _n: list(seat.messages), "read"))
@@ -202,6 +219,7 @@ class Episode:
             self._progress("turn", number, name)
             seat.begin(number, instruction)
             self._note(name, number, "begin", instruction=instruction)
+            seat.tell()
         try:
             await self._ready(name, number)
             reply = seat.end(await self._act(name, instruction))
@@ -281,6 +299,7 @@ class Episode:
                 "steps": seat.steps,
                 "tool_calls": seat.tool_calls,
                 "system_prompt": seat.system_prompt,
+                "told": seat.told,
                 "replies": self._replies[name],
                 "memory": self.agents[name].save() if name in self._opened else self._memories.get(name),
             }
@@ -298,7 +317,7 @@ class Episode:
             seat = self._seats[name]
             seat.messages, seat.usage = saved["messages"], saved["usage"]
             seat.steps, seat.tool_calls = saved["steps"], saved["tool_calls"]
-            seat.system_prompt = saved["system_prompt"]
+            seat.system_prompt, seat.told = saved["system_prompt"], saved["told"]
             self._replies[name] = saved["replies"]
             self._memories[name] = saved["memory"]
 

@@ -30,6 +30,7 @@ from terrarium.run import compose
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
+from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec
 from terrarium.task import module
@@ -114,8 +115,7 @@ class TrialRun:
             if resumed:
                 journal.cut(resumed[0])
             task, loaded = await self._load()
-            clock.micros = clock.start = to_micros(task.start)
-            clock.costs = task.limits.costs()
+            self._set(clock, task)
             if resumed is None:
                 self._header(task, journal)
             world = self._world(task, journal, clock, folder, resumed)
@@ -136,6 +136,14 @@ class TrialRun:
         totals = dict(vars(episode.totals)) if episode else {}
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
+
+    def _set(self, clock: Clock, task: Task) -> None:
+        clock.zone, clock.wall = task.entry.zone, task.entry.wall
+        clock.micros = 0 if clock.wall else to_micros(task.start)
+        clock.micros = clock.start = clock.present()
+        clock.costs = task.limits.costs()
+        if task.limits.costs_from is not None:
+            clock.costs = replace(clock.costs, replayed=costs_of(Path(task.limits.costs_from)))
 
     async def _load(self) -> tuple[Task, str]:
         """The task from a module of its own; the first time it is executed on a thread, as it may block."""
@@ -175,7 +183,7 @@ class TrialRun:
                 limits=dict(vars(task.limits)),
                 capabilities=[[spec, dict(config)] for spec, config in compose.specs(task, trial.sandbox)],
                 traits=dict(vars(traits)),
-                deterministic=compose.deterministic(trial.agent, traits),
+                deterministic=compose.deterministic(trial.agent, traits, task),
                 sandboxes=compose.places(task, trial.sandbox),
                 expects=dict(task.baselines),
             )
@@ -201,6 +209,7 @@ class TrialRun:
             cursor=cursor,
             command_timeout=task.limits.command_seconds,
             keep=False,
+            notices=task.entry.notices,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
         made.append(world)

@@ -10,7 +10,8 @@ from typing import Any
 
 from terrarium.core.agent import Agent, Reply, StopReason
 from terrarium.core.clock import Clock
-from terrarium.core.env import AgentView, Env
+from terrarium.core.env import Env
+from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, Journal, read
 from terrarium.core.seeds import Rng
 from terrarium.core.task import Entry, Limits, Task

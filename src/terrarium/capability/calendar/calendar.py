@@ -39,6 +39,7 @@ class Calendar(EventFace):
         domain: The address of a person without one is `<id>@<domain>`; default `world.example`.
         host: Where the CalDAV server is; default `calendar.world`.
         port: The same; default 5232.
+        image: Ignored; configurations written for containers have it.
 
     As soon as one person has a password, CalDAV asks for it and refuses those who have none.
     """

@@ -209,7 +209,12 @@ class Invitations:
 
     def _into_inbox(self, person: Person, message: str) -> None:
         name = f"{self._site.rng.token(f'{self._site.name}/inbox', 16)}.ics"
-        self._shelf.put(self._shelf.inbox(person.id), name, message, fields_of(parse(message)))
+        parsed = parse(message)
+        fields = fields_of(parsed)
+        self._shelf.put(self._shelf.inbox(person.id), name, message, fields)
+        for agent, who in self._people.agents.items():
+            if who.id == person.id:
+                self._site.notify(agent, f"{(parsed.method or '').lower()}: {fields['summary'][:200]}")
 
     def _held(self, person: Person, uid: str) -> Shelved | None:
         for key, _ in self._shelf.calendars(person.id):

@@ -14,7 +14,7 @@ from terrarium.core.values import Value
 ADMIN = "admin"
 DOMAIN = "world.example"
 
-_KEYS = ("accounts", "domain", "host", "people", "port", "username")
+_KEYS = ("accounts", "domain", "host", "image", "people", "port", "username")
 _PERSON_KEYS = ("address", "name", "password", "person")
 _MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<)?(?P<address>[^\s<>@/]+@[^\s<>@/]+)>?\s*")
 _ID = re.compile(r"[^\s/:\x00-\x20\x7f]{1,200}")
@@ -89,7 +89,7 @@ def people_of(config: Mapping[str, Value], agents: Sequence[str], instance: str)
     """The people of a calendar from its configuration.
 
     Args:
-        config: `accounts`, `people`, `domain`, `username`, `host` and `port`.
+        config: `accounts`, `people`, `domain`, `username`, `host` and `port`; `image` is ignored.
         agents: Names of the agents; each is a person of that name where `accounts` does not say otherwise.
         instance: The name of the capability; another than `calendar` has a host of its own.
 
@@ -117,7 +117,7 @@ def people_of(config: Mapping[str, Value], agents: Sequence[str], instance: str)
         shared=not accounts,
         username=username,
         confined=any(person.password is not None for person in named.values()),
-        host=_text(config, "host", f"calendar-{name.replace('_', '-').lower()}.world" if name else "calendar.world"),
+        host=_text(config, "host", f"{name.replace('_', '-').lower()}.calendar.world" if name else "calendar.world"),
         port=port,
     )
 
