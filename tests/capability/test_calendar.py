@@ -384,7 +384,8 @@ here.calendar.add_event("work", "plain", datetime(2030, 1, 7, 10), alarms=["15m"
 assert len(here.calendar.list_events("work", datetime(2030, 1, 1), datetime(2030, 2, 1))) == 1
 assert here.calendar.alarms() and here.calendar.busy("admin") and here.calendar.search_events("plain")
 here.close()
-print(sorted({name.partition(".")[0] for name in sys.modules} & {"icalendar", "recurring_ical_events", "dateutil", "h11"}))
+libraries = {"icalendar", "recurring_ical_events", "dateutil", "h11"}
+print(sorted({name.partition(".")[0] for name in sys.modules} & libraries))
 """
     command = [sys.executable, "-c", probe, str(Path(__file__).parent)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
