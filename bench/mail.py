@@ -163,7 +163,7 @@ async def _world() -> AsyncIterator[Callable[[int], int]]:
             sandbox=lambda spec: sys.exit("nobody asked for a sandbox"),
         )
         await world.acquire("email")
-        box = _Loopback()
+        box = Loopback()
         await world.network.join(box, Caller("agent", "workspace"))
         try:
             yield box.ports.__getitem__
@@ -172,7 +172,7 @@ async def _world() -> AsyncIterator[Callable[[int], int]]:
             world.journal.close()
 
 
-class _Loopback:
+class Loopback:
     """A member of the network whose ports are free ones of the machine."""
 
     def __init__(self) -> None:

@@ -40,6 +40,7 @@ class Email:
     """
 
     traits: ClassVar[Traits] = Traits()
+    letters: ClassVar[dict[str, str]] = {"mail": "send"}
 
     async def open(self, site: Site) -> None:
         """Begin, or continue with what the site's folder holds.

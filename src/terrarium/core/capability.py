@@ -98,6 +98,8 @@ class Site:
         request: `async with site.request(caller):` around what one request of a service does: it holds the baton, the
             caller is who acts, and conditions are looked at afterwards.
         actor: Says who is writing.
+        post: Hand a letter to the capability that takes letters of a kind: `site.post("mail", {...})`. False where the
+            world has none. A capability says in `letters` which of its methods takes which kind.
         notify: `notify(agent, text)`: tell an agent at its next step, where the task wants it told.
         keep: Whether the folder is used again after `close`; that of a trial's world is thrown away.
     """
@@ -116,6 +118,7 @@ class Site:
     running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
+    post: Callable[[str, Mapping[str, Value]], bool] = lambda kind, letter: False
     notify: Callable[[str, str], None] = lambda agent, text: None
     command_timeout: float = 120.0
     keep: bool = True

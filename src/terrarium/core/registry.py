@@ -15,6 +15,7 @@ from terrarium.core.errors import ConfigError, NotRegistered
 
 TABLES: dict[str, dict[str, str]] = {
     "capability": {
+        "calendar": "terrarium.capability.calendar.calendar:Calendar",
         "email": "terrarium.capability.email:Email",
         "workspace": "terrarium.capability.workspace:Workspace",
     },

@@ -25,6 +25,7 @@ from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
 from terrarium.core.notice import Notices
 from terrarium.core.paths import Paths
+from terrarium.core.post import hand_over
 from terrarium.core.program import Program
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Call, Cursor
@@ -152,6 +153,7 @@ class World:
             request=self.request,
             sandbox=lambda: self._sandbox(spec, config),
             network=self.network,
+            post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
             notify=lambda agent, text: self.notices.put(agent, spec, text),
             command_timeout=self._command_timeout,
             keep=self._keep,
