@@ -163,7 +163,7 @@ def _entries(text: str) -> Iterable[str]:
         elif token.startswith("<"):
             spec = token[1:].removesuffix(">").strip()
         elif not token.startswith("("):  # a comment
-            if spec is None and token.count(":") == 1 and "@" not in token.partition(":")[0]:
+            if spec is None and not _quoted(token) and token.count(":") == 1 and "@" not in token.partition(":")[0]:
                 token = token.partition(":")[2]  # the name of a group
             name.append(token)
 
