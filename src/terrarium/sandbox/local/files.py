@@ -65,7 +65,7 @@ class Files:
         if at.endswith("/"):
             await self._make_folder(at, bool(content))
             return
-        with _told(at):
+        with _told(at, absent=()):
             layers, micros = self._layers(), self._clock.micros
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -89,7 +89,7 @@ class Files:
             NotFound: No such folder.
         """
         at = checked_path(path)
-        with _told(at, absent=(errno.ENOTDIR,)):
+        with _told(at, absent=(errno.ENOENT, errno.ENOTDIR)):
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -126,14 +126,14 @@ class Files:
 
 
 @contextlib.contextmanager
-def _told(path: str, absent: tuple[int, ...] = ()) -> Iterator[None]:
+def _told(path: str, absent: tuple[int, ...] = (errno.ENOENT,)) -> Iterator[None]:
     """Errors of files as the contract has them."""
     try:
         yield
     except OSError as error:
         number = error.errno or 0
         said = f"{path[:200]}: {os.strerror(number)}"
-        if number == errno.ENOENT or number in absent:
+        if number in absent:
             raise NotFound(said, code="ENOENT") from None
         if number == errno.ENOSPC and path:
             raise EngineFault(f"the disk of this machine is full: {said}") from error
