@@ -53,6 +53,7 @@ def _nest(link: socket.socket, folder: str, confined: bool) -> None:
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    os.setsid()  # whoever ends the keeper's session leaves this process the time to end the rest
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         if confined:
@@ -63,7 +64,8 @@ def _nest(link: socket.socket, folder: str, confined: bool) -> None:
             os.close(listener)
             kernel.filter_calls(filter.program(memory_files=False))
         else:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
+            signal.signal(signal.SIGTERM, lambda *_: _end_below())
             _tell(link, {})
     except OSError as error:
         _tell(link, {"fault": str(error)})
@@ -195,6 +197,18 @@ class Keeper:
             for stream in streams:
                 os.close(stream)
         return True
+
+
+def _end_below() -> None:
+    """The keeper is gone, and there is nobody else to end what runs."""
+    while pids := toll.below(os.getpid()):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        _ended()
+    os._exit(0)
 
 
 def _ended() -> list[tuple[int, int]]:
