@@ -20,15 +20,20 @@ _KEYS = ("agents", "command", "env", "files", "image", "resources", "workdir")
 
 
 @runtime_checkable
-class Visible(Protocol):
-    """What a sandbox that the engine emulates offers beyond `Sandbox`: its state as rows, its writes as changes."""
-
-    def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
-        """Report every change to `changed`, made by whom `actor` says."""
-        ...
+class Listed(Protocol):
+    """What a sandbox that can tell its files offers beyond `Sandbox`: its state as rows."""
 
     def rows(self) -> Iterator[Row]:
         """The files, ordered, nothing volatile."""
+        ...
+
+
+@runtime_checkable
+class Visible(Listed, Protocol):
+    """What a sandbox that the engine emulates offers besides: its writes as changes."""
+
+    def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
+        """Report every change to `changed`, made by whom `actor` says."""
         ...
 
 
@@ -93,9 +98,9 @@ class Workspace:
         ]
 
     def rows(self) -> Iterator[Row]:
-        """The files, where the sandbox can tell; none where `traits.sees_writes` is False."""
+        """The files, where the sandbox can tell."""
         sandbox = self._opened().sandbox
-        if isinstance(sandbox, Visible):
+        if isinstance(sandbox, Listed):
             yield from sandbox.rows()
 
     async def save(self, to: Path) -> None:

@@ -33,6 +33,9 @@ from terrarium.sandbox.inside.sampler import PERIOD, Sampler
 INLINE = 64 * 1024  # bytes that travel in a datagram; more travel as a file in memory
 _ROOM = 160 * 1024
 _DESCRIPTORS = 8
+_RIGHTS = frozenset({0, 1, 3, 4, 5, 6, 7, 10})
+"""What root may do in a root filesystem of its own, to its own files, ids and processes, as packages need it: CHOWN,
+DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE. On the machine's own base it may do nothing."""
 
 
 def begin(
@@ -66,7 +69,7 @@ def begin(
         tree = house.build(template, request["lowers"], request["rootfs_at"], request["shm"])
         kernel.forget_arguments()
         _shut_out({control.fileno(), tree.clock, tree.hosts, tree.upper, *([meter] if meter is not None else [])})
-        kernel.gain_nothing()
+        kernel.gain_nothing(_RIGHTS if request["rootfs"] else frozenset())
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         init = Init(request, control, tree, meter)
         sockets = [new_socket() for _ in range(request["sockets"])]
@@ -112,7 +115,8 @@ class Init:
 
     def __init__(self, request: Mapping[str, Any], control: socket.socket, tree: house.Tree, meter: int | None) -> None:
         self._control = control
-        self._filter = filter.program(memory_files="memory" in request["enforced"])
+        program = filter.program(memory_files="memory" in request["enforced"])
+        self._lock = keeper.Lock(program, _RIGHTS if request["rootfs"] else frozenset())
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._proc = os.stat("/proc").st_dev
         self._sampler = Sampler(request["caps"], request["enforced"], tree.upper, meter)
@@ -248,7 +252,7 @@ class Init:
                         os.close(number)
                 if len(streams) < 3:
                     streams.insert(0, os.open("/dev/null", os.O_RDONLY))
-                keeper.keep(request, link, streams, self._filter)
+                keeper.keep(request, link, streams, self._lock)
             finally:
                 os._exit(126)
 

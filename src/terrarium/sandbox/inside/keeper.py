@@ -21,65 +21,99 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from terrarium.sandbox.inside import kernel
 
 _PATIENCE = 1.0  # seconds for ending processes one by one
 _DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+_DEFAULTS = (*_DEAF, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 _FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENOTDIR: 127}
 
 
-def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], program: bytes) -> None:
+@dataclass(frozen=True)
+class Lock:
+    """What commands may not do: the seccomp filter; and all that capabilities allow, but for those that are kept."""
+
+    program: bytes
+    kept: frozenset[int]
+
+
+def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], lock: Lock) -> None:
     """Run a command and stay until nothing of it is left. Never returns.
 
     Args:
         request: `argv`, `env`, `cwd`, `limits` (rlimits by name).
         control: The engine's.
         streams: Standard input, output and error of the command, and what it gets as 3, 4 and so on.
-        program: The seccomp filter.
+        lock: What it may not do.
     """
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     for number in _DEAF:
         signal.signal(number, signal.SIG_IGN)
     kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
-    kernel.drop_capabilities()
-    kernel.filter_calls(program)
+    crowded = len(os.listdir("/proc")) > request["limits"].get("NPROC", (1 << 30, 0))[0]
+    kernel.drop_capabilities(lock.kept)
+    kernel.filter_calls(lock.program)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    try:
-        child = os.fork()
-    except OSError as error:
-        os.write(streams[2], f"cannot start a process: {os.strerror(error.errno or 0)}\n".encode())
+    kernel.keep_from_children()
+    high = [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 64) for stream in streams]
+    child = _forked(request, high) if crowded else _spawned(request, high)
+    if child is None:
         _tell(control, {"exit": 126})
         os._exit(0)
-    if child == 0:
-        run(request, streams)
-    for stream in streams:
+    for stream in {*streams, *high}:
         os.close(stream)
     _watch(child, control, woken)
     os._exit(0)
 
 
-def run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
-    """Become the command. Never returns."""
+def _spawned(request: Mapping[str, Any], streams: Sequence[int]) -> int | None:
+    """Start the command without a copy of this process, which takes long."""
+    try:
+        _limited(request)
+        os.chdir(request["cwd"])
+        actions = [(os.POSIX_SPAWN_DUP2, stream, target) for target, stream in enumerate(streams)]
+        for path in _places(request):
+            try:
+                return os.posix_spawn(
+                    path, request["argv"], request["env"], file_actions=actions, setsid=True, setsigdef=_DEFAULTS
+                )
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    except OSError:
+        pass
+    return _forked(request, streams)  # which says what is wrong
+
+
+def _forked(request: Mapping[str, Any], streams: Sequence[int]) -> int | None:
+    """Start the command by way of a copy of this process: also where there are as many processes as there may be."""
+    try:
+        child = os.fork()
+    except OSError as error:
+        os.write(streams[2], f"cannot start a process: {os.strerror(error.errno or 0)}\n".encode())
+        return None
+    if child == 0:
+        _become(request, streams)
+    return child
+
+
+def _become(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     code = 126
     try:
         os.setsid()
-        high = [fcntl.fcntl(stream, fcntl.F_DUPFD, 64) for stream in streams]
-        for target, stream in enumerate(high):
+        for target, stream in enumerate(streams):
             os.dup2(stream, target)
-        os.closerange(len(high), 65536)
-        for name, (soft, hard) in sorted(request["limits"].items()):
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
-        os.umask(0o022)
-        for number in (*_DEAF, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in _DEFAULTS:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
+        _limited(request)
         try:
             os.chdir(request["cwd"])
         except OSError as error:
-            os.write(2, f"{request['cwd']}: {os.strerror(error.errno or 0)}\n".encode())
+            os.write(2, f"{request['cwd']}: {os.strerror(error.errno or 0)}\n".encode("utf-8", "replace"))
             os._exit(1)
         os.execvpe(request["argv"][0], request["argv"], request["env"])
     except OSError as error:
@@ -87,6 +121,20 @@ def run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
         os.write(2, f"{request['argv'][0]}: {os.strerror(error.errno or 0)}\n".encode("utf-8", "replace"))
     finally:
         os._exit(code)
+
+
+def _limited(request: Mapping[str, Any]) -> None:
+    for name, (soft, hard) in sorted(request["limits"].items()):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+
+
+def _places(request: Mapping[str, Any]) -> list[str]:
+    """Where the program may be, as `execvp` looks for it."""
+    name = request["argv"][0]
+    if "/" in name:
+        return [name]
+    found = [f"{folder or '.'}/{name}" for folder in request["env"].get("PATH", "").split(":")]
+    return [path for path in found if os.access(path, os.X_OK)]
 
 
 def _watch(child: int, control: socket.socket, woken: int) -> None:

@@ -19,7 +19,7 @@ PR_CAPBSET_DROP, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 24, 22, 3
 
 MACHINE = os.uname().machine
 _CLONE, _PIVOT_ROOT = (56, 155) if MACHINE == "x86_64" else (220, 41)
-_OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR, _LANDLOCK_CREATE = 428, 429, 437, 442, 444
+_OPEN_TREE, _MOVE_MOUNT, _CLOSE_RANGE, _OPENAT2, _MOUNT_SETATTR, _LANDLOCK_CREATE = 428, 429, 436, 437, 442, 444
 
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC, _MOVE_MOUNT_F_EMPTY_PATH = 1, 0o2000000, 4
@@ -122,17 +122,22 @@ def prctl(option: int, *arguments: object) -> int:
     return _checked(libc.prctl(ctypes.c_int(option), *words), f"prctl {option}")
 
 
-def gain_nothing() -> None:
-    """See to it that nothing that is executed from now on has more rights than who executes it."""
+def gain_nothing(kept: frozenset[int]) -> None:
+    """See to it that nothing that is executed from now on has more rights than who executes it.
+
+    Args:
+        kept: Capabilities that what is executed may have.
+    """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     for number in range(64):
-        if libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) < 0:
+        if number not in kept and libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) < 0:
             break
 
 
-def drop_capabilities() -> None:
-    """Give up every capability."""
-    _checked(libc.capset(struct.pack("II", 0x20080522, 0), bytes(24)), "capset")
+def drop_capabilities(kept: frozenset[int]) -> None:
+    """Give up every capability but those that are kept, all below 32."""
+    mask = sum(1 << number for number in kept)
+    _checked(libc.capset(struct.pack("II", 0x20080522, 0), struct.pack("6I", mask, mask, 0, 0, 0, 0)), "capset")
 
 
 def filter_calls(program: bytes) -> None:
@@ -146,6 +151,12 @@ def landlock_version() -> int:
     """The version of Landlock that the kernel has; 0 where it has none."""
     found: int = libc.syscall(ctypes.c_long(_LANDLOCK_CREATE), None, ctypes.c_size_t(0), ctypes.c_uint(1))
     return max(found, 0)
+
+
+def keep_from_children() -> None:
+    """Have every descriptor but the standard ones closed when something is executed."""
+    last, on_execute = ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(4)
+    _syscall("close_range", _CLOSE_RANGE, ctypes.c_uint(3), last, on_execute)
 
 
 def loopback_up() -> None:

@@ -64,7 +64,7 @@ class Files:
             raise Refused(f"{at}: {len(content)} bytes are over 100 MiB", code="EFBIG")
         if at.endswith("/"):
             raise Refused(f"{at}: is a folder", code="EISDIR")
-        with _told(at):
+        with _told(at, absent=()):
             layers, micros = self._layers(), self._clock.micros
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -88,7 +88,7 @@ class Files:
             NotFound: No such folder.
         """
         at = checked_path(path)
-        with _told(at, absent=(errno.ENOTDIR,)):
+        with _told(at, absent=(errno.ENOENT, errno.ENOTDIR)):
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -125,14 +125,14 @@ class Files:
 
 
 @contextlib.contextmanager
-def _told(path: str, absent: tuple[int, ...] = ()) -> Iterator[None]:
+def _told(path: str, absent: tuple[int, ...] = (errno.ENOENT,)) -> Iterator[None]:
     """Errors of files as the contract has them."""
     try:
         yield
     except OSError as error:
         number = error.errno or 0
         said = f"{path[:200]}: {os.strerror(number)}"
-        if number == errno.ENOENT or number in absent:
+        if number in absent:
             raise NotFound(said, code="ENOENT") from None
         if number == errno.ENOSPC and path:
             raise EngineFault(f"the disk of this machine is full: {said}") from error

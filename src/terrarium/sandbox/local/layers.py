@@ -92,7 +92,7 @@ class Layers:
         if len(parts) < 2 or parts[0] == "etc":
             self._only_ours(parts)
         self._make_top(parts[0])
-        file = files.create(self._top(), _joined(parts), ids.owner() if ids.real_root() else None)
+        file = files.create(self._top(make=True), _joined(parts), ids.owner() if ids.real_root() else None)
         try:
             view = memoryview(content)
             while view:
@@ -113,7 +113,7 @@ class Layers:
         if not parts:
             return
         self._make_top(parts[0])
-        files.make_folders(self._top(), _joined(parts), ids.owner() if ids.real_root() else None)
+        files.make_folders(self._top(make=True), _joined(parts), ids.owner() if ids.real_root() else None)
 
     def names_in(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
