@@ -18,7 +18,7 @@ def command(folder: str, yes: bool) -> None:
     gone. Nothing else is ever removed: journals, verdicts and snapshots stay, and a run that goes on is left alone.
     Without a terminal it only lists, unless --yes is given.
     """
-    from terrarium.cli.leftover import in_use, kill_orphan, leftovers, processes, remove, runs
+    from terrarium.cli.leftover import in_use, leftovers, processes, reap, remove, runs
     from terrarium.cli.safe_text import visible
     from terrarium.core.errors import TerrariumError
 
@@ -37,6 +37,7 @@ def command(folder: str, yes: bool) -> None:
     for path in paths:
         click.echo(visible(str(path)))
     if not orphans and not paths:
+        reap()  # control groups in which nobody is
         click.echo("nothing was left behind")
         return
     if not yes:
@@ -44,7 +45,7 @@ def command(folder: str, yes: bool) -> None:
             click.echo("only listed: give --yes to remove them")
             return
         click.confirm(f"Remove these {len(orphans) + len(paths)}?", abort=True)
-    ended = sum(kill_orphan(process) for process in orphans)
+    ended = reap()
     failed = 0
     for path in paths:
         try:

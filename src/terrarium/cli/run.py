@@ -64,11 +64,13 @@ def command(
     130: stopped at once.
     """
     from terrarium.cli.flags import job_config
+    from terrarium.cli.leftover import reap
     from terrarium.cli.screen import screen
     from terrarium.cli.summary import summary
     from terrarium.run.job import Job
 
     config = job_config(paths, file, flags)
+    reap()
     job = Job(config)
     _clear(job.folder.path, overwrite)
     result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet or _human(config))))

@@ -197,7 +197,7 @@ class Zygote:
         caps = request["caps"]
         limits = {**caps, "processes": caps["processes"] + 64 if caps.get("processes") else None}
         try:
-            return cgroup.Group(self._groups, f"{self._master}-{os.getpid()}-{self._made}", limits)
+            return cgroup.Group(self._groups, f"{cgroup.owner(self._master)}-{os.getpid()}-{self._made}", limits)
         except OSError:
             self._groups = None  # it looked as if it were ours
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 PREFIX = "terrarium-"
@@ -26,13 +27,37 @@ class Hierarchy:
             found["cpu_seconds"] = f"{by}, looked at every 200 ms"
         return found
 
-    def sweep(self) -> None:
-        """Remove the groups of processes that are gone."""
+    def sweep(self, patience: float = 0.0) -> None:
+        """Remove the groups of processes that are gone, and end who is in them still.
+
+        Groups of other pid namespaces are not ours to judge.
+
+        Args:
+            patience: Seconds for the last to end.
+        """
+        end = time.monotonic() + patience
+        while not all([_end(folder) and _remove(folder) for folder in self._abandoned()]) and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _abandoned(self) -> list[str]:
+        space, found = os.stat("/proc/self/ns/pid").st_ino, []
         for place in sorted(set(self.places.values())):
             for name in sorted(_names(place)):
-                owner = name.removeprefix(PREFIX).partition("-")[0]
-                if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-                    _remove(f"{place}/{name}")
+                words = name.removeprefix(PREFIX).split("-")
+                if name.startswith(PREFIX) and words[0] == str(space) and "-".join(words[:3]) != owner(words[1]):
+                    found.append(f"{place}/{name}")
+        return found
+
+
+def owner(pid: int | str) -> str:
+    """What the names of a process's groups begin with: no later process of that number has the same."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read().rpartition(b")")[2].split()
+        began = 0 if words[0] in (b"Z", b"X") else int(words[19])  # a zombie is nobody
+    except (OSError, ValueError, IndexError):
+        began = 0
+    return f"{os.stat('/proc/self/ns/pid').st_ino}-{pid}-{began}"
 
 
 class Group:
@@ -179,6 +204,16 @@ def _names(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
+
+
+def _end(folder: str) -> bool:
+    """End every process in a group; True, for whoever goes on to remove it."""
+    for pid in sorted(_read(f"{folder}/cgroup.procs")):
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            pass
+    return True
 
 
 def _remove(folder: str) -> bool:

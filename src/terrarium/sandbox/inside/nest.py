@@ -53,17 +53,19 @@ def _nest(link: socket.socket, folder: str, confined: bool) -> None:
     woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    os.setsid()  # whoever ends the keeper's session leaves this process the time to end the rest
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         if confined:
             confine.keep_files_in(folder)
-            signal.signal(signal.SIGTERM, lambda *_: os.kill(-1, signal.SIGKILL))  # the keeper is gone
+            signal.signal(signal.SIGTERM, lambda *_: _end_nest(confined))
             listener = confine.filter_strictly()
             socket.send_fds(link, [b"{}"], [listener])
             os.close(listener)
             kernel.filter_calls(filter.program(memory_files=False))
         else:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
+            signal.signal(signal.SIGTERM, lambda *_: _end_nest(confined))
             _tell(link, {})
     except OSError as error:
         _tell(link, {"fault": str(error)})
@@ -80,7 +82,7 @@ def _nest(link: socket.socket, folder: str, confined: bool) -> None:
         if link.fileno() in ready:
             data, streams, _, _ = socket.recv_fds(link, _LIMIT, 3)
             if not data:
-                os._exit(0)
+                _end_nest(confined)
             _start_below(link, json.loads(data), streams, running)
 
 
@@ -195,6 +197,20 @@ class Keeper:
             for stream in streams:
                 os.close(stream)
         return True
+
+
+def _end_nest(confined: bool) -> None:
+    """The keeper is gone, and there is nobody else to end what runs. Never returns."""
+    while pids := [-1] if confined else toll.below(os.getpid()):
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        _ended()
+        if confined:
+            break  # it reached everybody in here
+    os._exit(0)
 
 
 def _ended() -> list[tuple[int, int]]:
