@@ -195,6 +195,14 @@ def test_a_sync_in_small_steps(client: Client) -> None:
         refused(client.ask("REPORT", WORK, sync(bad)), f"{D}valid-sync-token")
 
 
+def test_a_range_without_an_end(client: Client) -> None:
+    put(client, "w.ics", ics(BERLIN, WEEKLY.format(zone="Europe/Berlin")))
+    put(client, "e.ics", event("e@x", "20300107T100000Z", "20300107T110000Z", "RRULE:FREQ=YEARLY"))
+    for start, found in (("20300301T000000Z", 2), ("20400301T000000Z", 1)):
+        filter = f'<C:comp-filter name="VEVENT"><C:time-range start="{start}"/></C:comp-filter>'
+        assert len(client.ask("REPORT", WORK, query(filter), Depth="1").responses()) == found
+
+
 def test_parts_of_objects(client: Client) -> None:
     put(client, "w.ics", ics(BERLIN, WEEKLY.format(zone="Europe/Berlin")))
     part = '<C:comp name="VEVENT"><C:prop name="UID"/></C:comp>'

@@ -42,7 +42,7 @@ def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int) -> list[Ring]
     Those that were acknowledged, and those of cancelled events, do not ring.
 
     Raises:
-        TooMany: A series has over 10,000 occurrences in that time.
+        TooMany: A series has over 2,000 occurrences in that time.
     """
     found = [ring for key in keys for item in shelf.objects(key) for ring in rings_of(item, start, end)]
     return sorted(found, key=lambda ring: (ring.time, ring.item.key))

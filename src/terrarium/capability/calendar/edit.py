@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from terrarium.capability.calendar.content import PRODID, alarm_lines
 from terrarium.capability.calendar.event import like
-from terrarium.capability.calendar.moment import Moment, is_day, micros, written, zone_name
+from terrarium.capability.calendar.moment import Moment, is_day, known_zone, micros, written, zone_name
 from terrarium.capability.calendar.occurrence import DAY, Range, occurrences, same_moment
 from terrarium.capability.calendar.parsing import Component, Parsed, end_of, moments, parse, sequence_of, start_of
 from terrarium.capability.calendar.rule import joined, rule_parts
@@ -52,7 +52,7 @@ def text_of(calendar: Component) -> str:
     }
     from icalendar import Timezone
 
-    for name in sorted(used - known, reverse=True):
+    for name in sorted(filter(known_zone, used - known), reverse=True):
         calendar.subcomponents.insert(0, Timezone.from_ical(zone_text(name)))
     return str(calendar.to_ical().decode())
 

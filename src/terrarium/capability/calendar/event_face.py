@@ -105,7 +105,7 @@ class EventFace:
 
         Raises:
             NotFound: There is no such calendar.
-            Refused: A moment cannot be, or there are over 10,000.
+            Refused: A moment cannot be, or there are over 10,000, or 2,000 of one event.
         """
         begin, stop = moment_range(start, end, self._site.clock.now)
         return [self._view(*found) for found in self._diary.happening([self._key(calendar_id)], begin, stop)]
@@ -241,7 +241,7 @@ class EventFace:
             person: Only those of this person's calendars.
 
         Raises:
-            Refused: A moment cannot be, or a series has over 10,000 occurrences in that time.
+            Refused: A moment cannot be, or a series has over 2,000 occurrences in that time.
         """
         begin, stop = moment_range(start, end, self._site.clock.now)
         found = rings(self._shelf, [key for key, _ in self._shelf.calendars(person)], begin, stop)

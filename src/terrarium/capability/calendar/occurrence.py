@@ -13,11 +13,13 @@ from typing import Any
 
 from terrarium.capability.calendar.moment import Moment, is_day, micros
 from terrarium.capability.calendar.parsing import Component, Parsed, end_of, parse, start_of
-from terrarium.capability.calendar.rule import INSTANCES, TooMany
+from terrarium.capability.calendar.rule import TooMany
 from terrarium.core.rows import Fields
 from terrarium.core.values import from_micros
 
 DAY = 86_400_000_000
+SERIES = 2_000
+"""How many occurrences of one event are counted out at once; each costs 0.1 ms."""
 LATEST = micros(datetime(9000, 1, 1, tzinfo=UTC))
 EARLIEST = micros(datetime(1600, 1, 1, tzinfo=UTC))
 
@@ -52,7 +54,7 @@ class Occurrence:
     part: Component | None = None
 
 
-def occurrences(fields: Fields, within: Range, limit: int = INSTANCES) -> Iterator[Occurrence]:
+def occurrences(fields: Fields, within: Range, limit: int = SERIES) -> Iterator[Occurrence]:
     """The occurrences of an object in a range, in order of their starts.
 
     Args:
@@ -82,7 +84,7 @@ def occurrences(fields: Fields, within: Range, limit: int = INSTANCES) -> Iterat
             continue
         number += 1
         if number > limit:
-            raise TooMany(f"there are more than {limit} occurrences in that range; choose a shorter one")
+            raise TooMany(f"an event has more than {limit} occurrences in that range; choose a shorter one")
         yield Occurrence(start, end, part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else start, part)
 
 
@@ -114,8 +116,9 @@ def _counted(text: str, within: Range) -> Iterator[Component]:
     query = _query(text)
     begin, length = max(within.start - DAY, EARLIEST), 400 * DAY
     first = True
-    while begin < within.end + DAY:
-        stop = min(begin + length, within.end + DAY, LATEST)
+    last = min(within.end + DAY, LATEST)
+    while begin < last:
+        stop = min(begin + length, last)
         found: list[tuple[int, Component]] = []
         for part in query.between(from_micros(begin), from_micros(stop)):
             starts = micros(part["DTSTART"].dt, within.place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -59,8 +60,12 @@ class CalDav:
             more = message.get("more_body", False)
         caller: Caller = scope["extensions"]["terrarium"]["caller"]
         path = scope["raw_path"].decode("latin-1")
+        asked = (scope["method"], path, headers, bytes(body), caller)
         async with self._diary.site.request(caller):
-            answer = self._answer(scope["method"], path, headers, bytes(body), caller)
+            if scope["method"] == "REPORT":  # only looks, and may take long: the engine's loop goes on meanwhile
+                answer = await asyncio.to_thread(self._answer, *asked)
+            else:
+                answer = self._answer(*asked)
         told = {"dav": _DAV, **answer.headers}
         await send(
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from terrarium.capability.calendar.edit import copied, new_object, put, text_of
 from terrarium.capability.calendar.moment import Moment, absolute, is_floating, micros
 from terrarium.capability.calendar.occurrence import Range, occurrences
 from terrarium.capability.calendar.parsing import Component, end_of, parse, start_of
+from terrarium.capability.calendar.rule import INSTANCES, TooMany
 from terrarium.capability.calendar.shelf import Shelved
 
 if TYPE_CHECKING:
@@ -35,18 +36,23 @@ class Shape:
     expand: Range | None = None
     limit: Range | None = None
     parts: dict[str, frozenset[str] | None] | None = None
+    counted: list[int] = field(default_factory=lambda: [0])
+    """How many occurrences this answer holds so far."""
 
     def text(self, item: Shelved) -> str:
         """An object so.
 
         Raises:
-            TooMany: It has over 10,000 occurrences in the range.
+            TooMany: It, or the answer so far, has too many occurrences in the range.
         """
         stored: str = item.fields["text"]
         if self.expand is None and self.limit is None and self.parts is None:
             return stored
         if self.expand is not None and item.fields["component"] != "VFREEBUSY":
             calendar = _expanded(item, self.expand)
+            self.counted[0] += len(calendar.subcomponents)
+            if self.counted[0] > INSTANCES:
+                raise TooMany(f"there are more than {INSTANCES} occurrences in that range; choose a shorter one")
         else:
             calendar = copied(stored)
             if self.limit is not None:
