@@ -20,15 +20,6 @@ from terrarium.core.values import Value
 _KEYS = ("agents", "command", "env", "files", "image", "network", "resources", "sandbox", "workdir")
 
 
-@runtime_checkable
-class Visible(Listed, Protocol):
-    """What a sandbox that the engine emulates offers besides: its writes as changes."""
-
-    def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
-        """Report every change to `changed`, made by whom `actor` says."""
-        ...
-
-
 class Workspace:
     """The capability `workspace`: one sandbox, shared by the program and the agents that get its tools.
 

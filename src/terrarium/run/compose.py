@@ -131,7 +131,7 @@ def sandboxes(
         )
         network = config.get("network")
         if name == "local" or (network == "sandbox" and name != "memory"):
-            from terrarium.sandbox.tier import choose
+            from terrarium.sandbox.choice import choose
 
             return choose(replace(ground, settings={**settings, "network": network}))
         kind = find("sandbox", name)

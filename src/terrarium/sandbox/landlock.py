@@ -350,7 +350,7 @@ class LandlockSandbox:
 class UnsafeSandbox(LandlockSandbox):
     """The same without any wall: commands are ordinary processes of the engine's user, and may do all that it may.
 
-    Only for commands that one would run oneself. `terrarium.sandbox.tier.choose` gives it to nobody who did not ask.
+    Only for commands that one would run oneself. `terrarium.sandbox.choice.choose` gives it to nobody who did not ask.
 
     Args:
         ground: World time, which written files get, and caps.

@@ -15,6 +15,7 @@ is found by its parents and ended one by one.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -42,7 +43,7 @@ def _start_below(link: socket.socket, request: dict[str, Any], streams: list[int
         _tell(link, {"id": request["id"], "exit": 126})
     else:
         if pid == 0:
-            keeper.run(request, streams)
+            keeper.become(request, [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 64) for stream in streams])
         running[pid] = request["id"]
     for stream in streams:
         os.close(stream)
@@ -127,8 +128,8 @@ class Keeper:
         self._changes = Changes(listeners[0], self._folder) if self._confined else None
 
     def _shut_in(self) -> None:
-        kernel.gain_nothing()
-        kernel.drop_capabilities()
+        kernel.gain_nothing(frozenset())
+        kernel.drop_capabilities(frozenset())
         parent = os.getppid()
         confine.keep_signals_in()
         try:
