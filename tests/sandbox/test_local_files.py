@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -226,4 +225,4 @@ def test_a_state_that_is_none_is_a_fault(tmp_path):
     Path(tmp_path, "box", "tree.jsonl").write_text("nonsense")
     with pytest.raises(SandboxFault, match="cannot be read"):
         asyncio.run(LocalSandbox(Ground()).open(tmp_path / "box"))
-    assert os.listdir(tmp_path / "box") == ["tree.jsonl"]
+    assert [path.name for path in (tmp_path / "box").iterdir()] == ["tree.jsonl"]

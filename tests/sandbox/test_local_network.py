@@ -142,7 +142,8 @@ def test_a_declared_port_is_nobody_elses(tmp_path):
 
 def test_somebody_who_listens_and_accepts_nobody_holds_up_nobody(tmp_path):
     async def work(box):
-        listen = "import socket, time; s = socket.socket(); s.bind(('', 9)); s.listen(0); open('/tmp/on', 'w'); time.sleep(4321)"
+        listen = "import socket, time; s = socket.socket(); s.bind(('', 9)); s.listen(0); "
+        listen += "open('/tmp/on', 'w'); time.sleep(4321)"
         await box.exec(f'python3 -c "{listen}" >/dev/null 2>&1 &')
         while "on" not in await box.list("/tmp"):
             await asyncio.sleep(0.02)

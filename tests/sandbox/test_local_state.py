@@ -38,6 +38,7 @@ def test_a_copy_of_a_saved_state_goes_on_from_it(tmp_path):
         await _lived(box)
         told = list(box.rows())
         await box.save(tmp_path / "saved")
+        assert sum(path.stat().st_blocks for path in (tmp_path / "saved").rglob("*")) < 2000, "holes stay holes"
         shutil.copytree(tmp_path / "saved", tmp_path / "copy")  # which keeps neither links nor owners nor holes
         await out(box, "echo changed > dir/text; rm old")
         look = "ls -lanR --time-style=+ . /app /etc; stat -c '%h %Y' hard old; cat dir/text; readlink link; ls /"
@@ -54,9 +55,7 @@ def test_a_copy_of_a_saved_state_goes_on_from_it(tmp_path):
         shutil.copytree(tmp_path / "again", tmp_path / "third")
         await third.open(tmp_path / "third")
         assert await out(third, look) == seen
-        assert (
-            await out(third, "du -k sparse; echo more >> hard; cat dir/text; rm -rf dir") == "4\tsparse\ntext\nmore\n"
-        )
+        assert await out(third, "echo more >> hard; cat dir/text; rm -rf dir") == "text\nmore\n"
         await third.close()
         for word in ("2 ", "981173106", "text\n", "/etc/passwd", "-rw-r-----", "-rwSr--r--", "dr-x------", "prw-"):
             assert word in seen
@@ -224,7 +223,7 @@ def test_in_a_root_filesystem_of_its_own_root_may_change_owners(tmp_path):
         return said.split()
 
     words = use(tmp_path / "box", work, Ground(settings={"rootfs": str(rootfs)}))
-    assert ("33", "7", "65535") == (words[2], words[11], words[20])
+    assert (words[2], words[11], words[20]) == ("33", "7", "65535")
     upper = tmp_path / "box" / "tree" / "upper"
     assert (upper / "data" / "file").stat().st_uid == ids.owner() + 7
     assert (rootfs / "data" / "file").stat().st_uid == 33

@@ -113,9 +113,9 @@ class Life:
     def tell_time(self) -> None:
         """Write down the time of the world for the processes inside; called whenever it moves."""
         if self._clock >= 0:
-            micros = self._ground.clock.micros
-            text = b"%d.%06d\n" % divmod(micros, 1_000_000)
-            os.pwrite(self._clock, text, 0)
+            seconds, micros = divmod(self._ground.clock.micros, 1_000_000)
+            # The library computes the fraction with floating point: half a microsecond more keeps the microsecond.
+            os.pwrite(self._clock, b"%d.%06d%d\n" % (seconds, micros, 5 if micros else 0), 0)
 
     def name_hosts(self, hosts: str) -> None:
         """Replace the hosts file."""
