@@ -20,7 +20,7 @@ STORY = r"""
 
     EVIL = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe [bold]not bold[/bold]"
 
-    @entry(capabilities=["email", "workspace"])
+    @entry(capabilities=["email", "workspace"], capabilities_config={"workspace": {"sandbox": "memory"}})
     def program(env, agent):
         "Nasty."
         env.email.send("eve@x.example", env.email.address(), EVIL.replace("\x1b", "").replace("\x07", ""), EVIL)

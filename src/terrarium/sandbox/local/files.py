@@ -89,7 +89,7 @@ class Files:
             NotFound: No such folder.
         """
         at = checked_path(path)
-        with _told(at, absent=(errno.ENOENT, errno.ENOTDIR)):
+        with _told(at):
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -116,7 +116,7 @@ class Files:
     async def _make_folder(self, at: str, filled: bool) -> None:
         if filled:
             raise Refused(f"{at}: is a folder", code="EISDIR")
-        with _told(at):
+        with _told(at, absent=()):
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -126,7 +126,7 @@ class Files:
 
 
 @contextlib.contextmanager
-def _told(path: str, absent: tuple[int, ...] = (errno.ENOENT,)) -> Iterator[None]:
+def _told(path: str, absent: tuple[int, ...] = (errno.ENOENT, errno.ENOTDIR)) -> Iterator[None]:
     """Errors of files as the contract has them."""
     try:
         yield
