@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -61,7 +62,7 @@ def root_filesystem(place: Path) -> Path:
     for name in ("sh", "ls", "cat", "chown", "id", "touch", "rm", "stat"):
         program = Path(shutil.which(name) or name).resolve()
         shutil.copy(program, place / "bin" / name)
-        for word in os.popen(f"ldd {program}").read().split():
+        for word in subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.split():
             if word.startswith("/"):
                 target = place / word.lstrip("/")
                 target.parent.mkdir(parents=True, exist_ok=True)

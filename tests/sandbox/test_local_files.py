@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,12 @@ async def _ready(box: LocalSandbox, started: bool) -> None:
 def test_files_go_in_and_out(tmp_path, started):
     async def work(box):
         await _ready(box, started)
-        for path, content in {"/root/a/b": b"x", "/new/c": b"\0\xff", "rel": b"r", "/root/big": b"z" * 3_000_000}.items():
+        for path, content in {
+            "/root/a/b": b"x",
+            "/new/c": b"\0\xff",
+            "rel": b"r",
+            "/root/big": b"z" * 3_000_000,
+        }.items():
             await box.write(path, content)
             assert await box.read(path) == content
         await box.write("/root/big", b"short")
@@ -88,7 +92,9 @@ def test_engine_writes_have_world_time_and_are_seen_by_watchers(tmp_path):
     clock = Clock()
 
     async def work(box):
-        watch = "import os, time\nbefore = os.stat('/root').st_mtime_ns\nwhile os.stat('/root').st_mtime_ns == before: pass"
+        watch = (
+            "import os, time\nbefore = os.stat('/root').st_mtime_ns\nwhile os.stat('/root').st_mtime_ns == before: pass"
+        )
         task = asyncio.ensure_future(box.exec(["python3", "-c", "open('/tmp/on', 'w')\n" + watch], timeout=20))
         while "on" not in await box.list("/tmp"):
             await asyncio.sleep(0.01)
@@ -148,7 +154,9 @@ def test_a_link_on_disk_leads_nowhere_before_any_process(tmp_path):
             await box.write("/root/dir/other", b"x")
         assert [path.name for path in tmp_path.iterdir() if path.name == "other"] == []
         await box.save(tmp_path / "saved")
-        assert not any(b"of the machine" in path.read_bytes() for path in (tmp_path / "saved").rglob("*") if path.is_file())
+        assert not any(
+            b"of the machine" in path.read_bytes() for path in (tmp_path / "saved").rglob("*") if path.is_file()
+        )
         await box.close()
 
     asyncio.run(go())
@@ -217,4 +225,4 @@ def test_a_state_that_is_none_is_a_fault(tmp_path):
     Path(tmp_path, "box", "tree.jsonl").write_text("nonsense")
     with pytest.raises(SandboxFault, match="cannot be read"):
         asyncio.run(LocalSandbox(Ground()).open(tmp_path / "box"))
-    assert os.listdir(tmp_path / "box") == ["tree.jsonl"]
+    assert [path.name for path in (tmp_path / "box").iterdir()] == ["tree.jsonl"]

@@ -196,6 +196,7 @@ class Zygote:
         for future in [*self._started.values(), *self._ended.values()]:
             if not future.done():
                 future.set_exception(fault)
+                future.exception()  # nobody need ask
         self._started.clear()
         self._ended.clear()
 

@@ -127,8 +127,8 @@ class Keeper:
         self._changes = Changes(listeners[0], self._folder) if self._confined else None
 
     def _shut_in(self) -> None:
-        kernel.gain_nothing()
-        kernel.drop_capabilities()
+        kernel.gain_nothing(frozenset())
+        kernel.drop_capabilities(frozenset())
         parent = os.getppid()
         confine.keep_signals_in()
         try:

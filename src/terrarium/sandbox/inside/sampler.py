@@ -59,13 +59,13 @@ class Sampler:
 
     def room(self) -> str | None:
         """The cap on files that leaves no room for another, by what was counted last."""
-        if self._used[0] >= self._caps.get("disk", self._used[0] + 1):
+        if self._free is None:
+            return None
+        now = self._room()  # what has been removed since then makes room at once
+        used = [max(self._used[place] + min(self._free[place] - now[place], 0), 0) for place in (0, 1)]
+        if used[0] >= self._caps.get("disk", used[0] + 1):
             return "disk"
-        return "files" if self._used[1] >= self._caps.get("files", self._used[1] + 1) else None
-
-    def ours(self, pid: int) -> bool:
-        """Whether a process that has ended was the one that counts."""
-        return self._counter is not None and self._counter[0] == pid
+        return "files" if used[1] >= self._caps.get("files", used[1] + 1) else None
 
     # -- memory and processor -------------------------------------------------------------------------------------
 
@@ -104,8 +104,7 @@ class Sampler:
         now = time.monotonic()
         if self._counter is not None:
             return self._counted(now)
-        found = os.fstatvfs(self._upper)
-        free = found.f_bfree * found.f_frsize, found.f_ffree
+        free = self._room()
         if self._free is not None and now < self._next:
             grown = self._used[0] + self._free[0] - free[0], self._used[1] + self._free[1] - free[1]
             if self._over(grown) is None:
@@ -141,6 +140,11 @@ class Sampler:
             self._excused = self._used
         return over
 
+    def _room(self) -> tuple[int, int]:
+        """Bytes and files that the file system has room for."""
+        found = os.fstatvfs(self._upper)
+        return found.f_bfree * found.f_frsize, found.f_ffree
+
     def _over(self, used: tuple[int, int]) -> str | None:
         if used[0] > self._caps.get("disk", used[0]):
             return "disk"
@@ -152,7 +156,9 @@ def count(upper: int, most_bytes: int, most_files: int) -> tuple[int, int]:
 
     Counting stops once more than that has been found.
     """
-    size, files = sum(_held(pid) for pid in _pids()), 0
+    memory = os.memfd_create("which", os.MFD_CLOEXEC)
+    elsewhere = os.fstat(memory).st_dev, os.stat("/dev/shm").st_dev
+    size, files = sum(_held(pid, elsewhere) for pid in _pids()), 0
     try:
         for entry in walk(upper):
             files += 1
@@ -165,15 +171,15 @@ def count(upper: int, most_bytes: int, most_files: int) -> tuple[int, int]:
     return size, files
 
 
-def _held(pid: int) -> int:
-    size, place = 0, os.stat("/").st_dev
+def _held(pid: int, elsewhere: tuple[int, int]) -> int:
+    size = 0
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):
             try:
                 found = os.stat(f"/proc/{pid}/fd/{name}")
             except OSError:
                 continue
-            if found.st_nlink == 0 and found.st_dev == place:
+            if found.st_nlink == 0 and stat.S_ISREG(found.st_mode) and found.st_dev not in elsewhere:
                 size += found.st_blocks * 512
     except OSError:
         pass

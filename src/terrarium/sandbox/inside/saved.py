@@ -199,6 +199,8 @@ def unpack(folder: int, tree: int, owner: int, *, give_away: bool) -> None:
             here = kernel.open_inside(top, above or b"/", os.O_RDONLY | os.O_DIRECTORY)
             try:
                 _make(here, name, kind, extra, contents, top)
+                if kind == "h":
+                    continue  # it is the other name that says what it is
                 if give_away:
                     os.chown(name, owner + uid, owner + gid, dir_fd=here, follow_symlinks=False)
                 if kind in "df":

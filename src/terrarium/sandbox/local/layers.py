@@ -18,7 +18,6 @@ from typing import Any
 from terrarium.core.errors import SandboxFault
 from terrarium.sandbox.inside import files, ground, ids, saved
 
-_SEALED = 8  # layers below the upper one, at most
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -236,10 +235,10 @@ class Layers:
         self.close()
         self.prepare()
         sealed = [name for name in self.names() if name != "upper"]
-        if any(_names(self._tree / "upper")) and len(sealed) < _SEALED:
-            name = str(int(sealed[-1]) + 1 if sealed else 0)
-            (self._tree / "upper").rename(self._tree / name)
-            sealed.append(name)
+        # Only what the engine wrote: names of one file would part where a process writes to it in a sealed layer.
+        if not self.lived and any(_names(self._tree / "upper")):
+            sealed.append(str(len(sealed)))
+            (self._tree / "upper").rename(self._tree / sealed[-1])
         self.prepare()
         work = self._tree / "work"
         if not work.is_dir():

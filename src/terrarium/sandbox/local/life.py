@@ -54,7 +54,7 @@ class Life:
         Raises:
             SandboxFault: It cannot be had; the message says what is missing.
         """
-        faketime = library() if world_time and not _foreign(rootfs) else None
+        faketime = library() if world_time and _bears(rootfs) else None
         caps = asdict(ground.caps)
         told: list[Life] = []
         link = Link(lambda words: told[0]._hear(words) if told else None)
@@ -113,9 +113,9 @@ class Life:
     def tell_time(self) -> None:
         """Write down the time of the world for the processes inside; called whenever it moves."""
         if self._clock >= 0:
-            micros = self._ground.clock.micros
-            text = b"%d.%06d\n" % divmod(micros, 1_000_000)
-            os.pwrite(self._clock, text, 0)
+            seconds, micros = divmod(self._ground.clock.micros, 1_000_000)
+            # The library computes the fraction with floating point: half a microsecond more keeps the microsecond.
+            os.pwrite(self._clock, b"%d.%06d%d\n" % (seconds, micros, 5 if micros else 0), 0)
 
     def name_hosts(self, hosts: str) -> None:
         """Replace the hosts file."""
@@ -204,6 +204,9 @@ _TIME = {
 }
 
 
+_NEEDED = ("libc.so.6", "libdl.so.2", "libm.so.6", "librt.so.1")
+
+
 def library() -> str | None:
     """The library that shows processes another time; None where it is not installed for this machine."""
     found = importlib.util.find_spec("libfaketime")
@@ -213,9 +216,11 @@ def library() -> str | None:
     return str(path) if path.is_file() else None
 
 
-def _foreign(rootfs: str | None) -> bool:
-    """Whether programs there are not made for the library: they have another C library."""
-    return rootfs is not None and any(Path(rootfs, "lib").glob("ld-musl-*"))
+def _bears(rootfs: str | None) -> bool:
+    """Whether programs there can have the library: those that it needs are there, of the same kind."""
+    folders = [Path(rootfs or "/", place) for place in ("lib", "lib64", "usr/lib", "usr/lib64")]
+    folders += [path for folder in folders[::2] for path in folder.glob("*-linux-gnu")]
+    return rootfs is None or all(any((folder / name).exists() for folder in folders) for name in _NEEDED)
 
 
 async def _unpack(folder: Path, layers: Layers) -> None:

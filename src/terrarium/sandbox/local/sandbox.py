@@ -157,16 +157,19 @@ class LocalSandbox:
         except Escaped as escaped:
             await life.end_all()
             self._end_shell()
-            if escaped.late:
-                raise too_late(timeout) from None
-            (out, more), (err, much) = escaped.shown
-            return ExecResult(_KILLED, out, err + life.last_words(), more or much)
+            if life.link.open:
+                if escaped.late:
+                    raise too_late(timeout) from None
+                (out, more), (err, much) = escaped.shown
+                return ExecResult(_KILLED, out, err + life.last_words(), more or much)
         except SandboxFault:
-            if self._life is not life or life.link.open:
+            if life.link.open:
                 raise
-            code = await life.ended()  # the kernel killed it, for its memory
-            self._end_shell()
-            return ExecResult(_KILLED, "", f"[everything in the sandbox was killed ({code}): out of memory?]\n")
+        self._end_shell()
+        if self._life is not life:
+            raise SandboxFault(f"the sandbox {self._ground.name} was closed meanwhile")
+        await life.ended()  # raises where the zygote is gone; otherwise the kernel killed it
+        return ExecResult(_KILLED, "", "[everything in the sandbox was killed: it used more memory than it may]\n")
 
     def _end_shell(self) -> None:
         if self._shell is not None:

@@ -117,6 +117,9 @@ class Shell:
             self._heard = self._script = self._reads = self._tells = -1
         for part in (self._command, self._out, self._err):
             part.close()
+        if not self._done.done():  # somebody waits for a command
+            self._done.set_exception(Escaped(late=False))
+            self._done.exception()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
