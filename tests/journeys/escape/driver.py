@@ -209,7 +209,7 @@ async def neighbours(kind: Any, folder: Path, found: dict[str, str | None]) -> N
                     told = f"{homes[number][0]} looks for what is {homes[other][0]}'s"
                     found[f"neighbours: {told}"] = f"found {what}" if what else None
         if "network" in kind.supports:
-            ask = "bash -c 'exec 9<>/dev/tcp/127.77.0.1/80 && cat <&9'"
+            ask = "bash -c 'exec 3<>/dev/tcp/127.77.0.1/80 && cat <&3'"
             said = [(await box.exec(ask)).stdout for box in boxes]
             right = said == ["", "bob", "cyd"] and heard == ["bob", "cyd"]
             found["neighbours: a service knows its world and who calls"] = None if right else f"{said} {heard}"

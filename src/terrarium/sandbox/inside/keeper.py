@@ -96,11 +96,11 @@ def _forked(request: Mapping[str, Any], streams: Sequence[int]) -> int | None:
         os.write(streams[2], f"cannot start a process: {os.strerror(error.errno or 0)}\n".encode())
         return None
     if child == 0:
-        become(request, streams)
+        _become(request, streams)
     return child
 
 
-def become(request: Mapping[str, Any], streams: Sequence[int]) -> None:
+def _become(request: Mapping[str, Any], streams: Sequence[int]) -> None:
     """Become the command, its streams taken from these descriptors, all above them. Never returns."""
     code = 126
     try:

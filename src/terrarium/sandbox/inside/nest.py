@@ -15,9 +15,11 @@ is found by its parents and ended one by one.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,7 +30,7 @@ from typing import Any
 if __name__ == "__main__":  # run by path, without site-packages
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../../.."))
 
-from terrarium.sandbox.inside import confine, filter, keeper, kernel, toll
+from terrarium.sandbox.inside import confine, filter, kernel, toll
 from terrarium.sandbox.inside.metadata import Changes
 
 _LIMIT = 1 << 20
@@ -43,10 +45,33 @@ def _start_below(link: socket.socket, request: dict[str, Any], streams: list[int
         _tell(link, {"id": request["id"], "exit": 126})
     else:
         if pid == 0:
-            keeper.become(request, [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 64) for stream in streams])
+            _become(request, streams)
         running[pid] = request["id"]
     for stream in streams:
         os.close(stream)
+
+
+def _become(request: dict[str, Any], streams: list[int]) -> None:
+    """Become a command. Never returns."""
+    code, word = 126, request["argv"][0]
+    try:
+        os.setsid()
+        for target, stream in enumerate([fcntl.fcntl(stream, fcntl.F_DUPFD, 64) for stream in streams]):
+            os.dup2(stream, target)
+        os.closerange(3, 4096)
+        for name, limit in sorted(request["limits"].items()):
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), tuple(limit))
+        os.umask(0o022)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        os.chdir(request["cwd"])
+        os.execvpe(word, request["argv"], request["env"])
+    except OSError as error:
+        code = 127 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
+        os.write(2, f"{word}: {os.strerror(error.errno or 0)}\n".encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
 
 
 def _nest(link: socket.socket, folder: str, confined: bool) -> None:

@@ -83,7 +83,7 @@ async def sight(box: Sandbox, home: Path, word: str) -> None:
             "a file of the host": f"cat {bait} /proc/1/root{bait} /proc/self/root{bait}",
             "a folder of the host": f"ls -a {home} && echo {word}",
             "a file it was not given": "for n in /proc/self/fd/*; do "
-            "[ ${n##*/} -gt 2 ] && readlink $n; done | grep -v -e ^/proc -e ^/dev/shm/faketime_",
+            "[ ${n##*/} -gt 2 ] && readlink $n; done | grep -v -e ^/proc -e ^/dev/shm/",
         }
         for what, command in looks.items():
             shown = (await box.exec(f"{command} 2>/dev/null")).stdout
