@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from local_box import eventually, needs_namespaces, out, use
+from local_box import eventually, needs_namespaces, out, root_filesystem, use
 
 from terrarium.cli.leftover import remove
 from terrarium.core.errors import ConfigError, EngineFault, SandboxFault
@@ -52,36 +54,48 @@ def _mine(word: str) -> list[int]:
     return found
 
 
+def _gone(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return holds()
+
+
 @pytest.mark.parametrize("whom", ["engine", "zygote"])
 def test_killing_the_engine_or_the_zygote_leaves_no_process_mount_or_group(tmp_path, whom):
-    process = subprocess.Popen([sys.executable, "-c", ENGINE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    word = f"zygote_process.py\0{''}"
-    zygotes = [pid for pid in _mine(word) if str(process.pid) in Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
-    assert len(zygotes) == 1
-    inside = [pid for pid in _mine("sleep\x0054321")]
-    assert len(inside) >= 6
-    if whom == "engine":
-        process.kill()
-        process.wait()
-    else:
-        os.kill(zygotes[0], signal.SIGKILL)
-    end = time.monotonic() + 20
-    while time.monotonic() < end and any(Path(f"/proc/{pid}").exists() for pid in [*zygotes[:1], *inside]):
-        if whom == "zygote" and not any(Path(f"/proc/{pid}").exists() for pid in inside):
-            break
-        time.sleep(0.05)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in inside)
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == "ready\n"
+        zygotes = [pid for pid in _mine("zygote_process.py") if f"\0{engine.pid}\0" in _line(pid)]
+        assert len(zygotes) == 1
+        assert _within(10, lambda: len(_mine("sleep\x0054321")) >= 6)
+        inside = _mine("sleep\x0054321")
+        os.kill(engine.pid if whom == "engine" else zygotes[0], signal.SIGKILL)
+        assert _within(20, lambda: _gone(inside))
+    finally:
+        engine.kill()
+        engine.wait()
+        engine.stdout.close()
+    assert _within(20, lambda: _gone(zygotes))
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
     if whom == "engine":
-        groups = [here for here, _, _ in os.walk("/sys/fs/cgroup") if f"terrarium-{process.pid}-" in here]
-        assert groups == []
+        assert [here for here, _, _ in os.walk("/sys/fs/cgroup") if f"terrarium-{engine.pid}-" in here] == []
     remove(tmp_path / "0")
     assert not (tmp_path / "0").exists()
+
+
+def _line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def test_a_zygote_that_dies_is_a_fault_and_another_takes_over(tmp_path):
@@ -102,6 +116,25 @@ def test_a_zygote_that_dies_is_a_fault_and_another_takes_over(tmp_path):
         zygote().close()
 
     asyncio.run(go())
+
+
+def test_files_of_other_ids_that_a_killed_engine_left_can_be_removed(tmp_path):
+    rootfs = root_filesystem(tmp_path / "rootfs")
+
+    async def go():
+        box = LocalSandbox(Ground(settings={"rootfs": str(rootfs)}))
+        await box.open(tmp_path / "box")
+        await box.exec("touch a b; cat a > c; chown 33 a c; chown 44 /root")
+        process = zygote()._process
+        assert process is not None
+        process.kill()
+        box._layers = None  # nobody closes it properly
+        with contextlib.suppress(SandboxFault, EngineFault):
+            await box.close()
+
+    asyncio.run(go())
+    remove(tmp_path / "box")
+    assert not (tmp_path / "box").exists()
 
 
 async def _works(box: LocalSandbox) -> bool:

@@ -25,6 +25,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,11 @@ class Zygote:
                 groups = [group for group in groups if not group.remove()]
         except ChildProcessError:
             pass
+        for _ in range(100):
+            groups = [group for group in groups if not group.remove()]
+            if not groups:
+                return
+            time.sleep(0.005)  # the kernel has not let go of it yet
 
     def _hear(self) -> bool:
         request, descriptors = _receive(self._link)
@@ -327,7 +333,10 @@ def main() -> None:
     except (OSError, ValueError):
         pass
     finally:
-        zygote.end()
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        finally:
+            zygote.end()
 
 
 if __name__ == "__main__":
