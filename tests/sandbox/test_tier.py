@@ -13,7 +13,7 @@ from terrarium.core.sandbox import Caps
 from terrarium.sandbox.tier import judge, tier
 
 FINE: dict[str, Any] = {
-    "root": False, "step": "", "errno": 0, "landlock": 4, "seccomp": True, "machine": "x86_64", "userns_clone": None,
+    "root": False, "step": "", "errno": 0, "landlock": 7, "seccomp": True, "machine": "x86_64", "userns_clone": None,
     "apparmor": None, "max_user_namespaces": "63000", "container": False, "cgroup": {"memory": "cgroup v2"},
 }  # fmt: skip
 

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, TypeVar
 from terrarium.core.errors import CommandTimeout, NotFound, Refused, SandboxFault, TerrariumError, Unsupported
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import confine, files, kernel, toll
-from terrarium.sandbox.nest import Nest
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path
+from terrarium.sandbox.nest import Nest
 from terrarium.sandbox.streams import Input, Output
 
 T = TypeVar("T")
@@ -347,7 +347,7 @@ class LandlockSandbox:
 class UnsafeSandbox(LandlockSandbox):
     """The same without any wall: commands are ordinary processes of the engine's user, and may do all that it may.
 
-    Only for commands that one would run oneself. `terrarium.sandbox.tier.choose` gives it to nobody who did not ask.
+    Only for commands that one would run oneself. `terrarium.sandbox.choice.choose` gives it to nobody who did not ask.
 
     Args:
         ground: World time, which written files get, and caps.

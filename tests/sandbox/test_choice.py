@@ -6,9 +6,10 @@ import pytest
 
 from terrarium.core.errors import ConfigError, SandboxFault
 from terrarium.core.sandbox import Ground
+from terrarium.sandbox.choice import choose, pick
 from terrarium.sandbox.landlock import LandlockSandbox, UnsafeSandbox
 from terrarium.sandbox.local.sandbox import LocalSandbox
-from terrarium.sandbox.tier import Tier, choose, pick, tier
+from terrarium.sandbox.tier import Tier, tier
 
 FULL = Tier(1)
 FOLDER = Tier(2, ("user namespaces are off",), ("sysctl -w user.max_user_namespaces=10000",))
