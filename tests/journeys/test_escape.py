@@ -62,7 +62,7 @@ def _free() -> int:
     return shutil.disk_usage(Path.cwd()).free
 
 
-def _run(kind: str, user: int | None, folder: Path) -> dict[str, str | None]:
+def _run(kind: str, user: int | None, folder: Path, *words: str) -> dict[str, str | None]:
     folder.mkdir(mode=0o755)
     if user is not None:
         os.chown(folder, user, user)
@@ -70,7 +70,7 @@ def _run(kind: str, user: int | None, folder: Path) -> dict[str, str | None]:
     python, path = _python(user)
     as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     done = subprocess.run(
-        [python, "-B", str(DRIVER), kind, str(folder)],
+        [python, "-B", str(DRIVER), kind, str(folder), *words],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -127,6 +127,19 @@ def test_nothing_gets_out(kind: str, who: str, tmp_path_factory: pytest.TempPath
     print(table)
     still = {what: said for what, said in found.items() if said}
     assert not still, table
+
+
+def test_the_probes_notice_that_there_are_no_walls() -> None:
+    """As a plain user, and only the probes: they change nothing where they succeed."""
+    user = USER if os.geteuid() == 0 else None
+    folder = Path(f"/tmp/escape-{os.getpid()}-none")
+    try:
+        found = _run("terrarium.sandbox.landlock:UnsafeSandbox", user, folder, "probe")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    noticed = {what.removeprefix("probe: ") for what, said in found.items() if said}
+    wanted = {"host_files", "processes", "seccomp", "privileges", "namespaces", "kernel_doors", "host_sockets"}
+    assert wanted | {"socket_families", "metadata_and_world"} <= noticed, _table("no walls", found)
 
 
 def _python(user: int | None) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Opens sandboxes of one kind, has them attacked, and says what was found.
 
-`python driver.py KIND FOLDER` prints {what was tried: None or what is wrong}. A process of its own, so that it can be
-run as another user than the tests.
+`python driver.py KIND FOLDER [probe]` prints {what was tried: None or what is wrong}. A process of its own, so that it
+can be run as another user than the tests.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ async def neighbours(kind: Any, folder: Path, found: dict[str, str | None]) -> N
             await network.close()
 
 
-async def main(name: str, folder: Path) -> dict[str, str | None]:
+async def main(name: str, folder: Path, attacking: bool) -> dict[str, str | None]:
     """Everything, in order."""
     kind, host = find("sandbox", name), Host(folder)
     found: dict[str, str | None] = {}
@@ -231,18 +231,19 @@ async def main(name: str, folder: Path) -> dict[str, str | None]:
             for what, said in (await probe(box, bait)).items():
                 found[f"probe: {what}"] = said
             found["probe: the host's files and processes"] = host.unharmed()
-            for attack in ATTACKS:
+            for attack in ATTACKS if attacking else ():
                 if attack.needs and attack.needs not in kind.supports:
                     continue
                 found[f"attack: {attack.name}"] = await attacked(box, attack) or host.unharmed() or resources()
         finally:
             await box.close()
-        await neighbours(kind, folder, found)
+        if attacking:
+            await neighbours(kind, folder, found)
     return found
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
     there = Path(sys.argv[2])
-    print(json.dumps(asyncio.run(main(sys.argv[1], there))))
+    print(json.dumps(asyncio.run(main(sys.argv[1], there, "probe" not in sys.argv[3:]))))
     shutil.rmtree(there, ignore_errors=True)
