@@ -32,7 +32,7 @@ from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
-from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.task import module
 from terrarium.task.taskset import find, reload
 
@@ -308,6 +308,7 @@ class Trial:
             limits=config.limits,
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
+            code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
         )
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
 
