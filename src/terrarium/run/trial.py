@@ -34,6 +34,7 @@ from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.task import module
+from terrarium.task.sentinel import Watch
 from terrarium.task.taskset import find, reload
 
 DAY = 86_400_000_000  # microseconds
@@ -61,6 +62,8 @@ class TrialRun:
         self.progress = progress
         self.stuck = False
         """The program did not end; this process must."""
+        self.poisoned = False
+        """What judges and times was replaced meanwhile; this process must take no more trials."""
         self._secrets = Secrets.of(trial.agent.kwargs)
 
     async def run(self) -> TrialResult:
@@ -77,7 +80,12 @@ class TrialRun:
             try_remove_tree(given_up / "world")
         folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
         try:
-            verdict, stop, error, totals = await self._try(folder, resumed)
+            watch = Watch(self.trial.path)
+            try:
+                verdict, stop, error, totals = await self._try(folder, resumed, watch)
+            finally:
+                watch.end()
+                self.poisoned = watch.tripped
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
@@ -103,7 +111,7 @@ class TrialRun:
         return None
 
     async def _try(
-        self, folder: Path, resumed: Point | None
+        self, folder: Path, resumed: Point | None, watch: Watch
     ) -> tuple[Verdict, str, dict[str, Any] | None, dict[str, Any]]:
         clock = Clock()
         journal = Journal(folder / "journal.jsonl", lambda: clock.micros, self.run_folder.blobs)
@@ -122,6 +130,7 @@ class TrialRun:
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
             verdict = await episode.run()
+            watch.check()
             stop = episode.totals.over or StopReason.COMPLETED.value
         except Exception as error:
             failure = self._described(error)

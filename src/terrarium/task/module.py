@@ -12,6 +12,7 @@ from types import CodeType, ModuleType
 
 from terrarium.core.errors import TaskBroken
 from terrarium.core.task import Entry
+from terrarium.task.sentinel import Fingerprint, unchanged
 
 _count = itertools.count(1)
 _lock = threading.Lock()
@@ -31,8 +32,9 @@ def load(file: Path) -> ModuleType:
     """Execute a task file as a module of its own; it may import its neighbours as `from .name import ...`.
 
     Raises:
-        TaskBroken: It cannot be read, compiled or executed; the message says where.
+        TaskBroken: It cannot be read, compiled or executed, or replaces what judges; the message says where.
     """
+    before = Fingerprint()
     with _lock:
         name = f"terrarium_task_{next(_count)}"
     try:
@@ -43,7 +45,10 @@ def load(file: Path) -> ModuleType:
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        loader.exec_module(module)
+        try:
+            loader.exec_module(module)
+        finally:
+            unchanged(before)
     except (Exception, SystemExit) as error:
         unload(name)
         where = f"{file}:{error.lineno}" if isinstance(error, SyntaxError) else str(file)
