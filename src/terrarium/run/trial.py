@@ -124,6 +124,7 @@ class TrialRun:
                 journal.cut(resumed[0])
             task, loaded = await self._load()
             self._set(clock, task)
+            journal.limit = round(task.limits.journal_mb * 2**20)
             if resumed is None:
                 self._header(task, journal)
             world = self._world(task, journal, clock, folder, resumed)

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from terrarium.core.env import current
 from terrarium.core.errors import (
@@ -49,15 +50,17 @@ class CheckerResults:
         Raises:
             VerifierFault: The score is no number in 0..1, a reward no number, or a check none.
         """
-        if not isinstance(self.checks, (list, tuple)) or not all(isinstance(each, Check) for each in self.checks):
-            raise VerifierFault(f"CheckerResults.checks must be a list of Check, not {self.checks!r:.200}")
+        checks: Any = self.checks  # a program may give anything
+        rewards: Any = self.rewards
+        if not isinstance(checks, (list, tuple)) or not all(isinstance(each, Check) for each in checks):
+            raise VerifierFault(f"CheckerResults.checks must be a list of Check, not {checks!r:.200}")
         if not _finite(self.score) or not 0.0 <= self.score <= 1.0:
             raise VerifierFault(f"CheckerResults.score is {self.score!r:.200}, which is no number in 0..1")
-        if not isinstance(self.rewards, Mapping) or not all(map(_finite, self.rewards.values())):
-            raise VerifierFault(f"CheckerResults.rewards must be numbers by agent, not {self.rewards!r:.200}")
+        if not isinstance(rewards, Mapping) or not all(map(_finite, rewards.values())):
+            raise VerifierFault(f"CheckerResults.rewards must be numbers by agent, not {rewards!r:.200}")
         passed = self.score >= 1.0 and all(check.passed for check in self.checks)
-        rewards = {agent: self.rewards.get(agent, self.score) for agent in agents}
-        return Verdict(self.checks, self.score, passed, rewards)
+        each_one = {agent: self.rewards.get(agent, self.score) for agent in agents}
+        return Verdict(self.checks, self.score, passed, each_one)
 
 
 def _finite(value: object) -> bool:
