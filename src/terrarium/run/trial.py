@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import platform
@@ -211,7 +212,7 @@ class TrialRun:
             clock=clock,
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
-            opener=compose.open_capability,
+            opener=functools.partial(compose.open_capability, task=task),
             sandbox=compose.sandboxes(lambda: made[0], clock, self.trial.sandbox),
             agents=task.agents,
             snapshots=self.run_folder.snapshots,
@@ -301,9 +302,9 @@ class Trial:
 
     def __init__(self, config: TrialConfig) -> None:
         taskset = find(Path(config.task.path))
-        if taskset.broken:
-            raise TaskBroken(taskset.broken[0].message)
         tasks = [task for task in taskset.tasks if config.task.name in (None, task.name)]
+        if taskset.broken and (config.task.name is None or len(tasks) != 1):
+            raise TaskBroken(taskset.broken[0].message)
         if len(tasks) != 1:
             names = ", ".join(task.name for task in taskset.tasks)
             raise ConfigError(f"{config.task.path} holds {len(tasks)} tasks of that name; name one of: {names}")

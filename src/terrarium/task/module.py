@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import sys
@@ -54,6 +55,20 @@ def load(file: Path) -> ModuleType:
         where = f"{file}:{error.lineno}" if isinstance(error, SyntaxError) else str(file)
         raise TaskBroken(f"{where}: {type(error).__name__}: {error}") from error
     return module
+
+
+def package_of(folder: Path) -> str:
+    """The package in which the modules beside a task are imported, once for a process: `import_path` may name them.
+
+    Modules in it import their neighbours as `from .name import ...`.
+    """
+    place = str(folder.resolve())
+    name = f"terrarium_beside_{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        package = ModuleType(name)
+        package.__path__ = [place]
+        sys.modules[name] = package
+    return name
 
 
 def unload(name: str) -> None:
