@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from terrarium.core.errors import ConfigError
+from terrarium.core.errors import ConfigError, TaskBroken
 from terrarium.core.sandbox import Caps, bytes_of, caps_of
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.trial import Trial, TrialConfig
@@ -96,3 +98,58 @@ def test_sizes_and_caps():
     for bad in ("", "-1g", True, None, 0, "1x"):
         with pytest.raises(ConfigError):
             bytes_of(bad)
+
+
+TODO = """
+from terrarium.core.capability import reads
+from terrarium.core.rows import RowStore
+from .words import WORD
+import notes_capability
+
+class Todo(notes_capability.Notes):
+    @reads
+    def word(self) -> str:
+        return WORD
+"""
+POSTMAN = """
+from terrarium.agent.null import NullAgent
+from .words import WORD
+
+class Postman(NullAgent):
+    async def act(self, instruction, seat, resumed=False):
+        from terrarium.core.agent import Reply
+        return Reply.say(WORD)
+"""
+TASK = """
+from terrarium import entry, run_checkers
+
+@entry(["todo"], {"todo": {"import_path": "todo_beside:Todo"}})
+def t(env, agent):
+    word = agent.act("x").text
+    return run_checkers({"same": lambda: env.todo.word() == word == "WHAT"})
+"""
+
+
+def test_capabilities_and_agents_of_ones_own_may_lie_beside_the_task(tmp_path: Path):
+    for what in ("fern", "fish"):  # modules of one name, beside different tasks
+        folder = tmp_path / what
+        folder.mkdir()
+        (folder / "task.py").write_text(TASK.replace("WHAT", what))
+        (folder / "todo_beside.py").write_text(TODO.replace("from terrarium.core.rows import RowStore\n", ""))
+        (folder / "postman_beside.py").write_text(POSTMAN)
+        (folder / "words.py").write_text(f"WORD = {what!r}\n")
+        agent = AgentConfig(name="postman", import_path="postman_beside:Postman")
+        result = Trial(TrialConfig(TaskConfig(path=str(folder)), agent, trial_dir=str(tmp_path / "out"))).run_sync()
+        assert result.error is None, result.error
+        assert result.verdict.reward == 1.0
+
+
+def test_a_broken_sibling_does_not_keep_a_named_task_from_running(tmp_path: Path):
+    for name, source in (("good", "from terrarium import entry\n@entry()\ndef t(env, agent): ...\n"), ("bad", "1/0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "task.py").write_text(source)
+    assert Trial(TrialConfig(TaskConfig(path=str(tmp_path), name="good"))).spec.task == "good"
+    with pytest.raises(TaskBroken, match="ZeroDivisionError"):
+        Trial(TrialConfig(TaskConfig(path=str(tmp_path))))
+    with pytest.raises(TaskBroken, match="ZeroDivisionError"):
+        Trial(TrialConfig(TaskConfig(path=str(tmp_path), name="bad")))

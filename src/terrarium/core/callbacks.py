@@ -76,11 +76,15 @@ class Callbacks:
         self.schedule.add(number, self.clock.micros + span_micros(span))
 
     def every(self, number: int, period: Span, until: Any = None, first: Any = None) -> None:
-        """Call number `number` back at every period from now on, or from `first` on, up to and including `until`."""
+        """Call number `number` back at every period from now on, or from `first` on, up to and including `until`.
+
+        Of the times that are past already, only the last is made up for.
+        """
         now, step = self.clock.micros, span_micros(period)
         if step <= 0:
             raise ConfigError("`every` needs a period above zero")
         start = now + step if first is None else self.clock.moment(first)
+        start += max(0, now - start) // step * step
         end = None if until is None else self.clock.moment(until)
         self.schedule.add(number, start, step, end)
 
@@ -193,7 +197,7 @@ class Callbacks:
         """
         while self.failure is None:
             self._settled = self._version()
-            holding = next((number for number in self.conditions if self._holds(number)), None)
+            holding = next((number for number in list(self.conditions) if self._holds(number)), None)
             if holding is None:
                 break
             self.conditions.remove(holding)
@@ -208,6 +212,7 @@ class Callbacks:
             return self.failure is None and bool(_at_once(self._tests[number]()))
         except Exception as error:
             self.failure = _own(error)
+            self.conditions.remove(number)  # told once: it would poison every later wait
             return False
         finally:
             self.testing = False

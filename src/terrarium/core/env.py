@@ -14,6 +14,7 @@ from typing import Any
 
 from terrarium.core.calls import Handler
 from terrarium.core.clock import Moment, Span, span_micros
+from terrarium.core.errors import ConfigError
 from terrarium.core.face import Face, Selector
 from terrarium.core.handle import AgentView
 from terrarium.core.heartbeat import TEXT, Asked, beats
@@ -85,10 +86,12 @@ class Env:
 
     def at(self, moment: Moment, callback: Callable[[], object]) -> int:
         """Call `callback` at a moment, also in the middle of a turn. Returns a ticket for `cancel`."""
+        _need_function("env.at", callback)
         return int(self._world.call(Call("env.at", {"moment": moment, "callback": callback})))
 
     def after(self, span: Span, callback: Callable[[], object]) -> int:
         """Call `callback` once a span has passed. Returns a ticket."""
+        _need_function("env.after", callback)
         return int(self._world.call(Call("env.after", {"span": span, "callback": callback})))
 
     def every(
@@ -99,7 +102,11 @@ class Env:
         until: Moment | None = None,
         first: Moment | None = None,
     ) -> int:
-        """Call `callback` at every period, the first time one period from now or at `first`. Returns a ticket."""
+        """Call `callback` at every period, the first time one period from now or at `first`. Returns a ticket.
+
+        Where `first` is past, the times missed since then are made up for by one call at once.
+        """
+        _need_function("env.every", callback)
         args = {"period": period, "callback": callback, "until": until, "first": first}
         return int(self._world.call(Call("env.every", args)))
 
@@ -108,6 +115,7 @@ class Env:
 
         The condition may only look; it is evaluated when a step or an event has ended and something has changed.
         """
+        _need_function("env.when", condition, callback)
         return int(self._world.call(Call("env.when", {"condition": condition, "callback": callback})))
 
     def cancel(self, ticket: int) -> bool:
@@ -235,6 +243,12 @@ class Env:
     def check(self, check: Check) -> None:
         """Write a check down. `run_checkers` calls it."""
         self._world.call(Call("env.check", {"check": check}))
+
+
+def _need_function(path: str, *given: object) -> None:
+    for value in given:
+        if not callable(value):
+            raise ConfigError(f"{path} needs a function to call, not {value!r:.100}")
 
 
 def _done(steps: Asked) -> Any:

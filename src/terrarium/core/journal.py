@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from terrarium.core.errors import JournalFault
+from terrarium.core.errors import BudgetSpent, JournalFault
 from terrarium.core.files import make_folder
 from terrarium.core.values import Blobs, Value, decode, dumps, encode, from_micros, to_micros
 
@@ -73,6 +73,9 @@ class EventKind(StrEnum):
     """Last line: checks, reward, passed."""
 
 
+_LAST = (EventKind.ERROR, EventKind.STOP, EventKind.VERDICT)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened."""
@@ -124,6 +127,8 @@ class Journal:
         self.blobs = blobs or Blobs(path.parent / "blobs")
         self.now = now
         self.seq = 0
+        self.limit: int | None = None
+        """How many bytes it may have; then only how the trial ended is written."""
         self._size = 0
         self._sealed: str | None = None
         try:
@@ -150,6 +155,7 @@ class Journal:
 
         Raises:
             JournalFault: It could not be written (disk full, file closed); nothing of it remains in the file.
+            BudgetSpent: It would have more bytes than `limit`.
             ValueNotPlain: `data` holds something that cannot be written down; nothing was written.
         """
         text = dumps(encode(data, self.blobs))
@@ -169,6 +175,8 @@ class Journal:
         """`append` for data that is encoded and written out already; returns only the number."""
         if self._sealed is not None:
             raise JournalFault(f"the journal is closed: {self._sealed}")
+        if self.limit is not None and self._size + len(text) > self.limit and kind not in _LAST:
+            raise BudgetSpent(f"the journal has more than {self.limit / 2**20:g} MB (limits.journal_mb)")
         seq = self.seq + 1
         more = f",{dumps(encode(wall))[1:-1]}" if wall else ""
         line = _line(seq, kind, actor, self.now(), cause, seen_by, text)

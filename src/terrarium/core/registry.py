@@ -39,8 +39,13 @@ def names(family: str) -> list[str]:
     return sorted({*TABLES[family], *(point.name for point in entry_points(group=f"terrarium.{family}"))})
 
 
-def find(family: str, name: str) -> Any:
+def find(family: str, name: str, package: str = "") -> Any:
     """The implementation called `name`, or at `package.module:Name`.
+
+    Args:
+        family: `capability`, `sandbox` or `agent`.
+        name: What is wanted.
+        package: In which the module lies, where it is beside a task.
 
     Raises:
         NotRegistered: There is none; the message lists what there is.
@@ -56,7 +61,7 @@ def find(family: str, name: str) -> Any:
         raise NotRegistered(f"there is no {family} called {name!r}{hint}; there are: {', '.join(names(family))}")
     module, _, attribute = target.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        found: Any = importlib.import_module(f"{package}.{module}" if package else module)
         for part in attribute.split("."):
             found = getattr(found, part)
     except Exception as error:

@@ -29,6 +29,7 @@ class Limits:
         grace_seconds: How long a program may go on after `trial_seconds` before its process is killed.
         world_days: World time of the trial, in days.
         command_seconds: Wall time of one command or statement.
+        journal_mb: Size of the trial's journal, in MB; values over 64 KiB lie beside it and do not count.
         tokens: Tokens of all agents, input and output together.
         cost: US dollars of all agents.
         model_cost: What a model call costs in world time: seconds, text such as `2s`, or `measured`: what it takes by
@@ -46,6 +47,7 @@ class Limits:
     grace_seconds: float = 2.0
     world_days: float = 30.0
     command_seconds: float = 120.0
+    journal_mb: float = 1024.0
     tokens: int | None = None
     cost: float | None = None
     model_cost: float | str = 2.0

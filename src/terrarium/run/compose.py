@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from terrarium.core.agent import Agent
@@ -17,6 +20,8 @@ from terrarium.core.task import Task
 from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.task.module import package_of
+from terrarium.task.source import beside
 
 WORKSPACE = "workspace"
 
@@ -39,22 +44,42 @@ def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, V
     return found
 
 
-def open_capability(spec: str, config: Mapping[str, Value]) -> Capability:
+def open_capability(spec: str, config: Mapping[str, Value], task: Task | None = None) -> Capability:
     """The capability of a spec `type` or `type:instance`, not yet open; `config["import_path"]` names one of your own.
+
+    Its module is looked for beside the task first, then where Python imports from.
 
     Raises:
         NotRegistered: There is no such type.
         ConfigError: It cannot be imported.
     """
-    made: Capability = find("capability", str(config.get("import_path") or spec.partition(":")[0]))()
+    own = config.get("import_path")
+    package = _beside(str(own), task) if own and task is not None else ""
+    made: Capability = find("capability", str(own or spec.partition(":")[0]), package)()
     return made
+
+
+def _agent(config: AgentConfig, task: Task, target: str | None = None) -> Any:
+    """What makes an agent. A module of its own that Python cannot import from elsewhere may lie beside the task."""
+    name = target or config.import_path or config.name
+    top = name.partition(":")[0].partition(".")[0]
+    elsewhere = ":" not in name or top in sys.modules or importlib.util.find_spec(top) is not None
+    return find("agent", name, "" if elsewhere else _beside(name, task))
+
+
+def _beside(target: str, task: Task) -> str:
+    """The package of the task's folder, where it holds the module of `package.module:Name`; else nothing."""
+    if not task.path or ":" not in target:
+        return ""
+    folder = Path(task.path).parent
+    return package_of(folder) if beside(target.partition(":")[0], folder) else ""
 
 
 def traits(task: Task, provider: SandboxConfig) -> Traits:
     """What may be claimed of a trial of this task, as far as its capabilities are concerned."""
     joined = Traits()
     for spec, config in specs(task, provider):
-        joined = joined & open_capability(spec, config).traits
+        joined = joined & open_capability(spec, config, task).traits
         if spec.partition(":")[0] == WORKSPACE:
             kind = find("sandbox", _place(config, provider)[0])
             joined = joined & Traits(
@@ -67,7 +92,7 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
 
 def deterministic(config: AgentConfig, traits: Traits, task: Task) -> bool:
     """Whether equal runs of this agent and task, in a world of these traits, write equal journals."""
-    timing: str = find("agent", config.import_path or config.name).timing
+    timing: str = _agent(config, task).timing
     costs = task.limits.costs()
     known = None not in (costs.model, costs.tool, costs.command) or task.limits.costs_from is not None
     return traits.deterministic and timing == "fixed" and known and not task.entry.wall
@@ -150,14 +175,14 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
         NotRegistered: There is no such agent.
         ConfigError: Its settings are wrong, or the task has no solution for the oracle.
     """
-    made = find("agent", config.import_path or config.name)
+    made = _agent(config, task)
     arguments: dict[str, Any] = dict(config.kwargs)
     if config.import_path is None and config.name == "oracle":
         arguments = {"solution": task.entry.solutions.get(name), "params": dict(task.params), **arguments}
     elif config.import_path is None and config.name == "random":
         arguments.setdefault("seed", child_seed(seed, "agent", name))
     elif config.import_path is None and config.name == "scripted" and isinstance(arguments.get("script"), str):
-        arguments["script"] = find("agent", arguments["script"])
+        arguments["script"] = _agent(config, task, arguments["script"])
     if config.model_name is not None:
         arguments["model"] = config.model_name
     try:

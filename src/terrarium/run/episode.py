@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
 from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
-from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError, VerifierFault
+from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError
 from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message
@@ -94,7 +93,7 @@ class Episode:
 
         Raises:
             ProgramError: It raised, or returned something else than `CheckerResults`.
-            VerifierFault: Its score is not a number.
+            VerifierFault: Its score is no number in 0..1.
             BudgetSpent: It did not end within the trial's wall time.
             TerrariumError: What else left it.
         """
@@ -113,11 +112,10 @@ class Episode:
             raise ProgramError(
                 f"the program returned {type(result).__name__}, not the CheckerResults of run_checkers(...)"
             )
-        if not math.isfinite(result.score):
-            raise VerifierFault(f"the program scored {result.score}, which is no number a reward can be")
+        verdict = result.verdict(list(self.agents))
         if not (self._past and self._past[-1].data.get("final")):
             await self.world.snapshot(final=True)
-        return result.verdict(list(self.agents))
+        return verdict
 
     def _body(self) -> Any:
         env = Env(self.world, self._seed)

@@ -16,7 +16,7 @@ from terrarium.core.errors import ConfigError, EngineFault
 from terrarium.result.metric import parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
-from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.supervisor import Supervisor
 
 NULL = AgentConfig(name="null")
@@ -149,6 +149,7 @@ class Job:
                 limits=limits,
                 snapshot=self.config.snapshot,
                 sandbox=self.config.sandbox_provider,
+                code=code_of(agent, self.config.sandbox_provider, task["path"]),
                 **more,
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import RETRIED
@@ -12,6 +13,8 @@ from terrarium.core.journal import SCHEMA
 from terrarium.core.values import decode, digest, encode
 from terrarium.core.verdict import Verdict
 from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.task.source import digest as digest_of_files
+from terrarium.task.source import target_files
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class TrialSpec:
     limits: Mapping[str, Any] = field(default_factory=dict)
     snapshot: str = "auto"
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    code: str = ""
+    """Digest of the source of an agent or a sandbox of one's own; see `code_of`."""
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
 
@@ -48,6 +53,7 @@ class TrialSpec:
                 "limits": dict(self.limits),
                 "sandbox": self.sandbox.model_dump(mode="json"),
                 "baseline": self.baseline,
+                **({"code": self.code} if self.code else {}),
             }
         )
 
@@ -65,6 +71,26 @@ class TrialSpec:
             "sandbox": SandboxConfig.model_validate(plain["sandbox"]),
         }
         return cls(**{**plain, **records})
+
+
+def code_of(agent: AgentConfig, sandbox: SandboxConfig, path: str) -> str:
+    """The digest of the source that an agent and a sandbox of one's own are made of; empty where there is none.
+
+    Args:
+        agent: Who acts.
+        sandbox: Where commands run.
+        path: Of the task; an agent may lie beside it.
+
+    Raises:
+        TaskBroken: A file of theirs cannot be read.
+    """
+    script = agent.kwargs.get("script")
+    targets = [agent.import_path, sandbox.import_path, script if isinstance(script, str) else None]
+    files: dict[str, Path] = {}
+    for target in targets:
+        if target and ":" in target:
+            files.update(target_files(target, Path(path).parent))
+    return digest_of_files(files) if files else ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import platform
@@ -32,8 +33,9 @@ from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
-from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.task import module
+from terrarium.task.sentinel import Watch
 from terrarium.task.taskset import find, reload
 
 DAY = 86_400_000_000  # microseconds
@@ -61,6 +63,8 @@ class TrialRun:
         self.progress = progress
         self.stuck = False
         """The program did not end; this process must."""
+        self.poisoned = False
+        """What judges and times was replaced meanwhile; this process must take no more trials."""
         self._secrets = Secrets.of(trial.agent.kwargs)
 
     async def run(self) -> TrialResult:
@@ -77,7 +81,12 @@ class TrialRun:
             try_remove_tree(given_up / "world")
         folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
         try:
-            verdict, stop, error, totals = await self._try(folder, resumed)
+            watch = Watch(self.trial.path)
+            try:
+                verdict, stop, error, totals = await self._try(folder, resumed, watch)
+            finally:
+                watch.end()
+                self.poisoned = watch.tripped
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
@@ -103,7 +112,7 @@ class TrialRun:
         return None
 
     async def _try(
-        self, folder: Path, resumed: Point | None
+        self, folder: Path, resumed: Point | None, watch: Watch
     ) -> tuple[Verdict, str, dict[str, Any] | None, dict[str, Any]]:
         clock = Clock()
         journal = Journal(folder / "journal.jsonl", lambda: clock.micros, self.run_folder.blobs)
@@ -116,12 +125,14 @@ class TrialRun:
                 journal.cut(resumed[0])
             task, loaded = await self._load()
             self._set(clock, task)
+            journal.limit = round(task.limits.journal_mb * 2**20)
             if resumed is None:
                 self._header(task, journal)
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
             verdict = await episode.run()
+            watch.check()
             stop = episode.totals.over or StopReason.COMPLETED.value
         except Exception as error:
             failure = self._described(error)
@@ -201,7 +212,7 @@ class TrialRun:
             clock=clock,
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
-            opener=compose.open_capability,
+            opener=functools.partial(compose.open_capability, task=task),
             sandbox=compose.sandboxes(lambda: made[0], clock, self.trial.sandbox),
             agents=task.agents,
             snapshots=self.run_folder.snapshots,
@@ -291,9 +302,9 @@ class Trial:
 
     def __init__(self, config: TrialConfig) -> None:
         taskset = find(Path(config.task.path))
-        if taskset.broken:
-            raise TaskBroken(taskset.broken[0].message)
         tasks = [task for task in taskset.tasks if config.task.name in (None, task.name)]
+        if taskset.broken and (config.task.name is None or len(tasks) != 1):
+            raise TaskBroken(taskset.broken[0].message)
         if len(tasks) != 1:
             names = ", ".join(task.name for task in taskset.tasks)
             raise ConfigError(f"{config.task.path} holds {len(tasks)} tasks of that name; name one of: {names}")
@@ -308,6 +319,7 @@ class Trial:
             limits=config.limits,
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
+            code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
         )
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
 

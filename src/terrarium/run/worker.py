@@ -102,7 +102,7 @@ class Worker:
             self.tell("done", trial=spec.id)
         if trial.stuck:
             self.tell("stuck")
-        elif not self._retiring and _foreign_threads():
+        elif not self._retiring and (trial.poisoned or _foreign_threads()):
             self._retiring = True
             self.tell("retire", threads=_foreign_threads())
 
