@@ -16,6 +16,7 @@ from terrarium.core.errors import ConfigError, EngineFault
 from terrarium.result.metric import parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
+from terrarium.run.lock import Lock
 from terrarium.run.spec import TrialResult, TrialSpec
 from terrarium.run.supervisor import Supervisor
 
@@ -76,9 +77,13 @@ class Job:
         """Run what is not yet done.
 
         Raises:
-            ConfigError: There is no such task or metric, or the folder holds a different job.
+            ConfigError: There is no such task or metric, the folder holds a different job, or it is in use.
             EngineFault: The folder cannot be written, or workers cannot be started.
         """
+        with Lock(self.folder.path):
+            return await self._run()
+
+    async def _run(self) -> JobResult:
         began = time.monotonic()
         supervisor = self._supervisor = Supervisor(
             self.folder,

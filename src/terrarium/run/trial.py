@@ -30,6 +30,7 @@ from terrarium.run import compose
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
+from terrarium.run.lock import Lock
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec
@@ -315,10 +316,15 @@ class Trial:
         """Run it on this process's engine. Never raises for a bad trial: its result says what went wrong.
 
         Raises:
+            ConfigError: It, or a job, is being run in this folder.
             EngineFault: Its record cannot be written.
         """
-        return await asyncio.wrap_future(runtime().submit(TrialRun(self.spec, self.folder).run()))
+        return await asyncio.wrap_future(runtime().submit(self._run()))
 
     def run_sync(self) -> TrialResult:
         """`run`, for code without an event loop."""
-        return runtime().submit(TrialRun(self.spec, self.folder).run()).result()
+        return runtime().submit(self._run()).result()
+
+    async def _run(self) -> TrialResult:
+        with Lock(self.folder.path, shared=True), Lock(self.folder.trial(self.spec.id)):
+            return await TrialRun(self.spec, self.folder).run()
