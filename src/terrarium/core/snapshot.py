@@ -62,8 +62,19 @@ class Snapshots:
         return path
 
     def state(self, name: str) -> dict[str, Any]:
-        """What the world itself carried: clock, schedule, random streams, capabilities."""
-        state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_bytes())["state"]
+        """What the world itself carried: clock, schedule, random streams, capabilities.
+
+        Raises:
+            EngineFault: It is not here, or damaged.
+        """
+        path = self.path(name) / STATE_FILE
+        try:
+            text = path.read_bytes()
+            if hashlib.sha256(text).hexdigest() != name:
+                raise EngineFault(f"snapshot {path} is damaged: it is not what was written")
+            state: dict[str, Any] = json.loads(text)["state"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EngineFault(f"snapshot {path} is damaged: {error}") from error
         return state
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from terrarium.result.metric import parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
+from terrarium.run.recovery import recovered
 from terrarium.run.spec import TrialResult, TrialSpec
 from terrarium.run.supervisor import Supervisor
 
@@ -98,7 +99,7 @@ class Job:
             sets = await self._tasksets(supervisor)
             specs = self._expand(sets)
             self._write_plan(sets)
-            known = {spec.id: self.folder.result(spec.id) for spec in specs} if self.config.resume else {}
+            known = {spec.id: self._known(spec) for spec in specs} if self.config.resume else {}
             done = {name: result for name, result in known.items() if result is not None and result.scored}
             todo = [spec for spec in specs if spec.id not in done]
             own = sum(not spec.baseline for spec in specs)
@@ -118,6 +119,15 @@ class Job:
             seconds=time.monotonic() - began,
             tasksets=sets,
         )
+
+    def _known(self, spec: TrialSpec) -> TrialResult | None:
+        """The record of a trial; one that was scored and whose record is gone gets it again from its journal."""
+        known = self.folder.result(spec.id)
+        if known is None:
+            known = recovered(self.folder, spec)
+            if known is not None:
+                self.folder.record(known)
+        return known
 
     def _tell(self, event: str, data: Mapping[str, Any]) -> None:
         for wanted, handler in self._listeners:

@@ -17,7 +17,7 @@ from terrarium import __version__
 from terrarium.core.agent import StopReason
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
-from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
+from terrarium.core.journal import SCHEMA, EventKind, Journal
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
 from terrarium.core.secrets import Secrets
@@ -31,6 +31,7 @@ from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
+from terrarium.run.recovery import Point, recovered, resume_point
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec
@@ -42,9 +43,6 @@ LOAD_SECONDS = 60.0  # for executing a task file
 
 _harmless: set[tuple[str, str]] = set()
 """Task files that were executed in this process before, and did not block."""
-
-Point = tuple[int, str, list[Event]]
-"""Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""
 
 
 class TrialRun:
@@ -72,7 +70,7 @@ class TrialRun:
         """
         began = time.monotonic()
         tries = self.run_folder.tries(self.trial.id)
-        resumed = self._resumable(tries[-1]) if tries else None
+        resumed = resume_point(self.run_folder, tries[-1]) if tries else None
         number = len(tries) if resumed else len(tries) + 1
         for given_up in [] if resumed else tries:
             try_remove_tree(given_up / "world")
@@ -87,21 +85,6 @@ class TrialRun:
 
     def _described(self, error: BaseException) -> dict[str, Any]:
         return self._secrets.scrub(describe(error))
-
-    def _resumable(self, folder: Path) -> Point | None:
-        """(number, name) of the last snapshot of an unfinished try, and the events up to it."""
-        try:
-            events = list(read(folder / "journal.jsonl", self.run_folder.blobs))
-        except TerrariumError:
-            return None
-        if any(event.kind is EventKind.VERDICT for event in events):
-            return None
-        stored = self.run_folder.snapshots.folder
-        for point in reversed([event for event in events if event.kind is EventKind.SNAPSHOT]):
-            name = point.wall.get("digest")
-            if name and (stored / name).is_dir():
-                return point.seq, name, [event for event in events if event.seq <= point.seq]
-        return None
 
     async def _try(
         self, folder: Path, resumed: Point | None
@@ -280,6 +263,8 @@ class TrialConfig:
     trial_dir: str | None = None
     snapshot: str = "auto"
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
+    resume: bool = True
+    """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
 
 
 class Trial:
@@ -310,6 +295,7 @@ class Trial:
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
         )
+        self._resume = config.resume
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
 
     async def run(self) -> TrialResult:
@@ -327,4 +313,11 @@ class Trial:
 
     async def _run(self) -> TrialResult:
         with Lock(self.folder.path, shared=True), Lock(self.folder.trial(self.spec.id)):
-            return await TrialRun(self.spec, self.folder).run()
+            known = (self.folder.result(self.spec.id) or self._recovered()) if self._resume else None
+            return known if known is not None and known.scored else await TrialRun(self.spec, self.folder).run()
+
+    def _recovered(self) -> TrialResult | None:
+        found = recovered(self.folder, self.spec)
+        if found is not None:
+            self.folder.record(found)
+        return found
