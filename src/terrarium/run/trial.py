@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,7 @@ class TrialRun:
         seed = child_seed(self.trial.seed, "program", self.trial.attempt)
         agents = {name: compose.make_agent(self.trial.agent, task, name, seed) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
-        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets)
+        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
             for spec, config in compose.specs(task, self.trial.sandbox):
@@ -216,20 +217,27 @@ class TrialRun:
     async def _close(
         self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None
     ) -> dict[str, Any] | None:
-        """Close everything; what fails here fails the trial only where nothing did before."""
-        closing: list[Callable[[], Awaitable[None]]] = []
+        """Close everything. A world that cannot be closed fails the trial where nothing did before; an agent never."""
         if episode is not None:
+            for name, error in await episode.close():
+                self._note(episode.world.journal, name, error)
             self.stuck = self.stuck or episode.stuck
-            closing.append(episode.close)
         if world is not None:
-            closing.append(world.close)
-        for close in closing:
             try:
-                await close()
+                await world.close()
             except Exception as error:
                 failure = failure or self._described(error)
         try_remove_tree(folder / "world")
         return failure
+
+    def _note(self, journal: Journal, actor: str, error: TerrariumError) -> None:
+        """Write down an error that changes nothing about how the trial ends."""
+        facts = self._described(error)
+        told = {key: facts[key] for key in ("type", "message", "code")}
+        with contextlib.suppress(TerrariumError):
+            journal.append(
+                EventKind.ERROR, actor, {**told, "boundary": "agent"}, wall={"traceback": facts["traceback"]}
+            )
 
     def _conclude(
         self, journal: Journal, verdict: Verdict, stop: str, failure: dict[str, Any] | None, measured: bool
