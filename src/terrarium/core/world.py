@@ -160,9 +160,11 @@ class World:
         )
         try:
             await capability.open(site)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(Exception):
                 await capability.close()
+            if isinstance(error, Exception) and not isinstance(error, (TerrariumError, OSError)):
+                raise CapabilityFault(f"{spec} cannot be opened: {type(error).__name__}: {error}") from error
             raise
         self.capabilities[spec] = capability
         self._configs[spec] = config

@@ -9,7 +9,7 @@ from typing import Any
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
-from terrarium.core.errors import ConfigError, SandboxFault, TerrariumError
+from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground, Sandbox, caps_of
 from terrarium.core.seeds import child_seed
@@ -67,7 +67,7 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
 
 def deterministic(config: AgentConfig, traits: Traits, task: Task) -> bool:
     """Whether equal runs of this agent and task, in a world of these traits, write equal journals."""
-    timing: str = find("agent", config.import_path or config.name).timing
+    timing: str = agent_class(config).timing
     costs = task.limits.costs()
     known = None not in (costs.model, costs.tool, costs.command) or task.limits.costs_from is not None
     return traits.deterministic and timing == "fixed" and known and not task.entry.wall
@@ -143,14 +143,30 @@ def sandboxes(
     return make
 
 
+def agent_class(config: AgentConfig) -> Any:
+    """What makes the agent.
+
+    Raises:
+        NotRegistered: There is none of that name.
+        AgentFault: Its own code cannot be imported.
+    """
+    if config.import_path is None:
+        return find("agent", config.name)
+    try:
+        return find("agent", config.import_path)
+    except UsageError as error:
+        raise AgentFault(str(error)) from error
+
+
 def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     """The agent called `name` in a task.
 
     Raises:
         NotRegistered: There is no such agent.
-        ConfigError: Its settings are wrong, or the task has no solution for the oracle.
+        ConfigError: The task has no solution for the oracle.
+        AgentFault: Its own code cannot be imported, or refuses its settings.
     """
-    made = find("agent", config.import_path or config.name)
+    made = agent_class(config)
     arguments: dict[str, Any] = dict(config.kwargs)
     if config.import_path is None and config.name == "oracle":
         arguments = {"solution": task.entry.solutions.get(name), "params": dict(task.params), **arguments}
@@ -165,5 +181,5 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     except TerrariumError:
         raise
     except Exception as error:
-        raise ConfigError(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise AgentFault(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
     return agent

@@ -85,7 +85,10 @@ class TrialRun:
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
-        return self._secrets.scrub(describe(error))
+        facts: dict[str, Any] = self._secrets.scrub(describe(error))
+        if not isinstance(error, TerrariumError):  # whatever tasks, agents and capabilities raise is one by now
+            facts["boundary"] = "engine"
+        return facts
 
     async def _try(
         self, folder: Path, resumed: Point | None
