@@ -113,3 +113,37 @@ def test_a_damaged_snapshot_is_passed_over_for_the_one_before(tmp_path):
     (run / "snapshots" / names[-1] / "world.json").write_bytes(b"{}")
     (scored,) = _job(task, run).results
     assert scored.verdict.reward == 1.0
+
+
+LONG = """
+import time
+from terrarium import entry, run_checkers
+
+@entry(capabilities=["email"])
+def fn(env, agent):
+    for number in range(4):
+        env.email.send("a@x.example", "b@x.example", f"mail {number}", "b")
+        agent.act("x" * 200_000)
+        time.sleep(0.3)
+    return run_checkers({"fine": lambda: True})
+"""
+
+
+@pytest.mark.parametrize("mode", ["auto", "every-turn"])
+def test_of_a_scored_trial_only_the_last_snapshot_stays_unless_all_were_asked_for(tmp_path, mode):
+    (tmp_path / "long.py").write_text(LONG)
+    config = TrialConfig(
+        TaskConfig(path=str(tmp_path / "long.py")),
+        AgentConfig(name="null"),
+        trial_dir=str(tmp_path / "run"),
+        snapshot=mode,
+    )
+    assert Trial(config).run_sync().scored
+    (journal,) = (tmp_path / "run" / "trials").glob("*/try-1/journal.jsonl")
+    marks = [event for event in read(journal) if event.kind is EventKind.SNAPSHOT and event.wall.get("digest")]
+    stored = {path.name for path in (tmp_path / "run" / "snapshots").iterdir()}
+    assert marks[-1].wall["digest"] in stored
+    assert len(marks) >= 4
+    assert len(stored) == (1 if mode == "auto" else len({event.wall["digest"] for event in marks}))
+    states = [(tmp_path / "run" / "snapshots" / name / "world.json").stat().st_size for name in stored]
+    assert max(states) < 100_000, "long messages stand in blobs, once"

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from terrarium.core.errors import EngineFault
 from terrarium.core.files import make_folder, write_whole
+from terrarium.core.removal import try_remove_tree
 from terrarium.core.values import sorted_dumps
 
 STATE_FILE = "world.json"
@@ -125,3 +126,7 @@ class Snapshots:
             if staging.exists():
                 shutil.rmtree(staging, ignore_errors=True)
         return name
+
+    def drop(self, name: str) -> None:
+        """Remove a snapshot, if it is here; one that cannot be removed stays."""
+        try_remove_tree(self.folder / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -156,6 +157,21 @@ def agent_class(config: AgentConfig) -> Any:
         return find("agent", config.import_path)
     except UsageError as error:
         raise AgentFault(str(error)) from error
+
+
+def refusal(config: AgentConfig) -> str | None:
+    """Why no agent can be made of this, as far as that is known without making one; None where nothing is known."""
+    try:
+        made = agent_class(config)
+        model = {} if config.model_name is None else {"model": config.model_name}
+        inspect.signature(made).bind(**config.kwargs, **model)
+    except TerrariumError as error:
+        return str(error)
+    except TypeError as error:
+        return f"agent {config.label!r} refuses its settings: {error}"
+    except ValueError:  # it has no signature that could be read
+        return None
+    return None
 
 
 def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:

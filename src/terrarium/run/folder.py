@@ -39,7 +39,7 @@ class RunFolder:
         """The recorded result of a trial, or None. A damaged record counts as none."""
         try:
             return TrialResult.of_json(json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, TerrariumError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, TerrariumError):
             return None
 
     def record(self, result: TrialResult) -> None:

@@ -138,7 +138,7 @@ class Job:
         wanted = [*self.config.datasets, *self.config.tasks]
         if not wanted:
             raise ConfigError("nothing to run: give the path of a task or a taskset")
-        sets = await supervisor.tasks([entry.path for entry in wanted])
+        sets = await supervisor.tasks([entry.path for entry in wanted], self.config.agents)
         for entry, found in zip(wanted, sets, strict=True):
             if found["error"]:
                 raise ConfigError(found["error"])
@@ -202,10 +202,17 @@ class Job:
         if not path.exists():
             return None
         try:
-            plan: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return plan
+            plan: Any = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
+            raise ConfigError(f"{path} cannot be read: {error}; begin anew, or choose another folder") from None
+        parts = plan if isinstance(plan, dict) else {}
+        kinds = {"identity": str, "config": dict, "tasks": dict}
+        wrong = sorted(key for key, kind in kinds.items() if not isinstance(parts.get(key), kind))
+        if wrong:
+            raise ConfigError(
+                f"{path} is damaged (without {', '.join(wrong)}): begin anew with --overwrite, or choose another folder"
+            )
+        return parts
 
     def _write_plan(self, sets: list[dict[str, Any]]) -> None:
         digests = {f"{found['name']}:{task['name']}": task["digest"] for found in sets for task in found["tasks"]}

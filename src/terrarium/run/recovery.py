@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,26 @@ def resume_point(run: RunFolder, folder: Path) -> Point | None:
         if name and _readable(run, name):
             return point.seq, name, [event for event in events if event.seq <= point.seq]
     return None
+
+
+def drop_points(run: RunFolder, trial_id: str) -> None:
+    """Remove the snapshots of a trial that was scored, but for its last: nobody goes on from the others any more."""
+    names = [name for folder in run.tries(trial_id) for name in _snapshots(folder)]
+    for name in set(names[:-1]) - set(names[-1:]):
+        run.snapshots.drop(name)
+
+
+def _snapshots(folder: Path) -> list[str]:
+    """The names of the snapshots of a try, the last one last; the rest of its journal is not decoded."""
+    mark = f'"kind":"{EventKind.SNAPSHOT}"'.encode("ascii")
+    found: list[str] = []
+    for path in [*sorted(folder.glob("lost-*.jsonl")), folder / "journal.jsonl"]:
+        try:
+            lines = [line for line in path.read_bytes().splitlines() if mark in line[:100]]
+            found += [str(name) for line in lines if (name := json.loads(line)["wall"].get("digest"))]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return found
 
 
 def _events(run: RunFolder, folder: Path) -> list[Event]:

@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from terrarium.core.errors import EngineFault, TerrariumError
+from terrarium.core.errors import ConfigError, EngineFault, TerrariumError
 from terrarium.core.journal import EventKind, Journal, read
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.run.blame import Blame
-from terrarium.run.config import RetryConfig
+from terrarium.run.config import AgentConfig, RetryConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.hand import Hand, Order
 from terrarium.run.spec import TrialResult, TrialSpec
@@ -70,24 +70,27 @@ class Supervisor:
         self._changed = asyncio.Event()
         self._stopping = False
         self._tasks: list[dict[str, Any]] = []
+        self._refused: list[str] = []
         self._loading = ("", 0.0)
         self._load_seconds = load_seconds
 
     # -- what can be asked of it ----------------------------------------------------------------------------------
 
-    async def tasks(self, paths: Sequence[str]) -> list[dict[str, Any]]:
-        """The tasksets at `paths`, as a worker sees them.
+    async def tasks(self, paths: Sequence[str], agents: Sequence[AgentConfig] = ()) -> list[dict[str, Any]]:
+        """The tasksets at `paths`, as a worker sees them; it looks at the agents, too.
 
         Raises:
+            ConfigError: An agent cannot be imported, or refuses its settings.
             EngineFault: No worker could list them.
         """
+        wanted = [agent.model_dump(mode="json") for agent in agents]
         broken: dict[str, str] = {}
         while True:
             self._tasks, self._loading = [], ("", time.monotonic())
             hand = await self._hire()
             if self._workers > len(self._hands) == 1:
                 await self._hire()  # most jobs need more than one, and it takes as long to start as the tasks to load
-            hand.give(do="list", paths=list(paths), skip=sorted(broken))
+            hand.give(do="list", paths=list(paths), skip=sorted(broken), agents=wanted)
             while not self._tasks and hand in self._hands:
                 self._watch()
                 if time.monotonic() - self._loading[1] > self._load_seconds and hand.ready:
@@ -95,9 +98,13 @@ class Supervisor:
                 await self._wait(0.2)
             if self._tasks:
                 break
+            if self._loading[0].startswith("agent "):
+                raise ConfigError(f"importing {self._loading[0]} ended the process: {hand.how}")
             if not self._loading[0] or self._loading[0] in broken:
                 raise EngineFault(f"loading the tasks ended the process: {hand.how}; see {self._log_path()}")
             broken[self._loading[0]] = f"{self._loading[0]}: loading it ended the process: {hand.how}"
+        if self._refused:
+            raise ConfigError("; ".join(self._refused))
         for file, message in broken.items():
             self._tasks[0]["broken"].append({"path": file, "message": message})
         return self._tasks
@@ -204,7 +211,7 @@ class Supervisor:
         elif what == "loading":
             self._loading = (told["file"], time.monotonic())
         elif what == "tasks":
-            self._tasks = told["sets"]
+            self._tasks, self._refused = told["sets"], told["refused"]
         elif what == "progress":
             self._listener("progress", told)
         elif what in ("done", "failed"):

@@ -32,7 +32,7 @@ from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
-from terrarium.run.recovery import Point, recovered, resume_point
+from terrarium.run.recovery import Point, drop_points, recovered, resume_point
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec
@@ -82,6 +82,8 @@ class TrialRun:
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
         self.run_folder.record(result)
+        if result.scored and self.trial.snapshot != "every-turn":
+            drop_points(self.run_folder, self.trial.id)
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
@@ -200,6 +202,7 @@ class TrialRun:
             notices=task.entry.notices,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
+        world.owner = self.trial.id
         made.append(world)
         return world
 

@@ -3,7 +3,7 @@
 It takes orders as JSON lines on its standard input and gives back files and status lines; it needs nothing else from
 whoever started it, so a process on another machine with the same folder is the same worker.
 
-    orders   {"do": "list", "paths": [...], "skip": [...]}   {"do": "trial", "trial": {...}}
+    orders   {"do": "list", "paths": [...], "skip": [...], "agents": [...]}   {"do": "trial", "trial": {...}}
     status   {"tell": "ready"}  {"tell": "tick"}  {"tell": "loading", "file": ...}  {"tell": "tasks", ...}
              {"tell": "progress", ...}
              {"tell": "done", "trial": id}  {"tell": "failed", "trial": id, "error": {...}}
@@ -28,6 +28,8 @@ from typing import Any, NoReturn
 
 from terrarium.core.errors import TerrariumError, describe
 from terrarium.run.blame import QUIET
+from terrarium.run.compose import refusal
+from terrarium.run.config import AgentConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialSpec
 from terrarium.run.trial import TrialRun
@@ -84,13 +86,24 @@ class Worker:
 
     async def _list(self, order: Mapping[str, Any]) -> None:
         answers = [await asyncio.to_thread(self._found, path, order["skip"]) for path in order["paths"]]
-        self.tell("tasks", sets=answers)
+        agents = [AgentConfig.model_validate(agent) for agent in order.get("agents", ())]
+        refused = [await asyncio.to_thread(self._refused, number, agent) for number, agent in enumerate(agents)]
+        self.tell("tasks", sets=answers, refused=[why for why in refused if why is not None])
+
+    def _refused(self, number: int, agent: AgentConfig) -> str | None:
+        self.tell("loading", file=f"agent {number}: {agent.label}")  # its code is imported, which may never end
+        return refusal(agent)
 
     def _found(self, path: str, skip: Sequence[str]) -> dict[str, Any]:
         try:
             return _plain(path, find(Path(path), skip, lambda file: self.tell("loading", file=file)))
+        except OSError as error:
+            told = f"cannot read {error.filename or path}: {error.strerror or error}"
         except TerrariumError as error:
-            return {"path": path, "error": str(error), "tasks": [], "broken": []}
+            told = str(error)
+        except Exception as error:  # whatever it is: somebody waits for an answer
+            told = f"the tasks at {path} cannot be listed: {type(error).__name__}: {error}"
+        return {"path": path, "error": told, "tasks": [], "broken": []}
 
     async def _trial(self, order: Mapping[str, Any]) -> None:
         spec = TrialSpec.of_json(order["trial"])
