@@ -94,10 +94,15 @@ def program(env, agent):
 def program(env, agent):
     sys.exit(3)
 """,
-    "dies": """
+    "leaves": """
 @entry()
 def program(env, agent):
     os._exit(9)
+""",
+    "dies": """
+@entry()
+def program(env, agent):
+    os.kill(os.getpid(), 9)
 """,
     "prints": """
 @entry()
@@ -137,7 +142,8 @@ EXPECTED = {
     "unknown_capability": ("task", "telepathy"),
     "missing_capability": ("task", "email"),
     "exits": ("task", "SystemExit"),
-    "dies": ("engine", "exit code 9"),
+    "leaves": ("task", "SystemExit"),
+    "dies": ("engine", "SIGKILL"),
     "acts_for_ever": ("budget", "turn_limit"),
     "unplain": ("task", "object"),
 }

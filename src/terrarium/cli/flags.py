@@ -122,7 +122,10 @@ def pairs(given: Iterable[str], flag: str) -> dict[str, Any]:
 
 def _places(paths: Iterable[str]) -> dict[str, Any]:
     given = list(paths)
-    sets = [path for path in given if (Path(path) / "dataset.toml").is_file()]
+    try:
+        sets = [path for path in given if (Path(path) / "dataset.toml").is_file()]
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from None
     tasks = [path for path in given if path not in sets]
     return {"datasets": [{"path": p} for p in sets], "tasks": [{"path": p} for p in tasks]} if given else {}
 

@@ -39,6 +39,7 @@ so a program they escape from is at fault (boundary `task`).
 from __future__ import annotations
 
 import difflib
+import errno
 import traceback
 from collections.abc import Iterable
 from typing import ClassVar, Literal
@@ -207,9 +208,21 @@ def describe(error: BaseException) -> dict[str, str | None]:
         "type": type(error).__name__,
         "message": str(error)[:2000],
         "boundary": boundary_of(error),
-        "code": getattr(error, "code", None) if isinstance(error, TerrariumError) else None,
+        "code": _code(error),
         "traceback": text[-8000:],
     }
+
+
+def _code(error: BaseException) -> str | None:
+    """The code it carries; else the system's own (`ENOSPC`) where an `OSError` is behind it."""
+    if isinstance(error, TerrariumError) and error.code is not None:
+        return error.code
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None or isinstance(cause, OSError):
+            break
+        cause = cause.__cause__
+    return errno.errorcode.get(cause.errno or 0) if isinstance(cause, OSError) else None
 
 
 def unknown_key(where: str, key: str, known: Iterable[str]) -> ConfigError:

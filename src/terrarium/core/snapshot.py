@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from terrarium.core.errors import EngineFault
 from terrarium.core.files import make_folder, write_whole
+from terrarium.core.removal import try_remove_tree
 from terrarium.core.values import sorted_dumps
 
 STATE_FILE = "world.json"
@@ -62,8 +63,19 @@ class Snapshots:
         return path
 
     def state(self, name: str) -> dict[str, Any]:
-        """What the world itself carried: clock, schedule, random streams, capabilities."""
-        state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_bytes())["state"]
+        """What the world itself carried: clock, schedule, random streams, capabilities.
+
+        Raises:
+            EngineFault: It is not here, or damaged.
+        """
+        path = self.path(name) / STATE_FILE
+        try:
+            text = path.read_bytes()
+            if hashlib.sha256(text).hexdigest() != name:
+                raise EngineFault(f"snapshot {path} is damaged: it is not what was written")
+            state: dict[str, Any] = json.loads(text)["state"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EngineFault(f"snapshot {path} is damaged: {error}") from error
         return state
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:
@@ -114,3 +126,7 @@ class Snapshots:
             if staging.exists():
                 shutil.rmtree(staging, ignore_errors=True)
         return name
+
+    def drop(self, name: str) -> None:
+        """Remove a snapshot, if it is here; one that cannot be removed stays."""
+        try_remove_tree(self.folder / name)

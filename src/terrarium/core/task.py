@@ -25,6 +25,8 @@ class Limits:
         tool_calls: Tool calls in one turn.
         turns: Turns of all agents in the trial.
         turn_seconds: Wall time of one turn.
+        open_seconds: Wall time in which an agent must be ready for its first turn.
+        close_seconds: Wall time in which an agent must have ended; the verdict stands in any case.
         trial_seconds: Wall time of the trial; then agents are stopped and the program has `grace_seconds` to end.
         grace_seconds: How long a program may go on after `trial_seconds` before its process is killed.
         world_days: World time of the trial, in days.
@@ -43,6 +45,8 @@ class Limits:
     tool_calls: int = 200
     turns: int = 50
     turn_seconds: float = 600.0
+    open_seconds: float = 300.0
+    close_seconds: float = 30.0
     trial_seconds: float = 3600.0
     grace_seconds: float = 2.0
     world_days: float = 30.0

@@ -98,4 +98,6 @@ def load(journal: Path, blobs: Blobs | None = None) -> Trajectory:
             stop = event.data["reason"]
         elif event.kind is EventKind.ERROR:
             error = event.data
+    if verdict is not None and verdict.reward is not None:
+        error = None  # what failed beside it is told by its event
     return Trajectory(events[0].data, events, verdict, stop, error)

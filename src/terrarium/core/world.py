@@ -82,6 +82,8 @@ class World:
         self.journal = journal
         self.agents = tuple(agents)
         self.version = 0
+        self.owner = ""
+        """Whose world it is, such as a trial's id: owners share no snapshot, so that each can drop its own."""
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
@@ -160,9 +162,11 @@ class World:
         )
         try:
             await capability.open(site)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(Exception):
                 await capability.close()
+            if isinstance(error, Exception) and not isinstance(error, (TerrariumError, OSError)):
+                raise CapabilityFault(f"{spec} cannot be opened: {type(error).__name__}: {error}") from error
             raise
         self.capabilities[spec] = capability
         self._configs[spec] = config
@@ -360,9 +364,10 @@ class World:
             "callbacks": self.callbacks.save(),
             "notices": self.notices.save(),
             "activity": self.activity.save(),
-            "carry": encode(self.carry()),
+            "carry": encode(self.carry(), self.journal.blobs),
             "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
             "version": self.version,
+            "owner": self.owner,
         }
 
     async def _save_files(self, to: Path) -> None:
@@ -386,7 +391,7 @@ class World:
         for spec, config in state["capabilities"]:
             await self.acquire(spec, decode(config))
         self.version = state["version"]
-        return dict(decode(state["carry"]))
+        return dict(decode(state["carry"], self.journal.blobs))
 
 
 async def _nothing(number: int) -> None:

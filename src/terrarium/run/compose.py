@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
-from terrarium.core.errors import ConfigError, SandboxFault, TerrariumError
+from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground, Sandbox, caps_of
 from terrarium.core.seeds import child_seed
@@ -59,12 +60,10 @@ def open_capability(spec: str, config: Mapping[str, Value], task: Task | None = 
     return made
 
 
-def _agent(config: AgentConfig, task: Task, target: str | None = None) -> Any:
-    """What makes an agent. A module of its own that Python cannot import from elsewhere may lie beside the task."""
-    name = target or config.import_path or config.name
-    top = name.partition(":")[0].partition(".")[0]
-    elsewhere = ":" not in name or top in sys.modules or importlib.util.find_spec(top) is not None
-    return find("agent", name, "" if elsewhere else _beside(name, task))
+def _beside_if_nowhere_else(target: str, task: Task | None) -> str:
+    top = target.partition(":")[0].partition(".")[0]
+    elsewhere = task is None or top in sys.modules or importlib.util.find_spec(top) is not None
+    return "" if elsewhere or task is None else _beside(target, task)
 
 
 def _beside(target: str, task: Task) -> str:
@@ -92,7 +91,7 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
 
 def deterministic(config: AgentConfig, traits: Traits, task: Task) -> bool:
     """Whether equal runs of this agent and task, in a world of these traits, write equal journals."""
-    timing: str = _agent(config, task).timing
+    timing: str = agent_class(config, task).timing
     costs = task.limits.costs()
     known = None not in (costs.model, costs.tool, costs.command) or task.limits.costs_from is not None
     return traits.deterministic and timing == "fixed" and known and not task.entry.wall
@@ -168,21 +167,53 @@ def sandboxes(
     return make
 
 
+def agent_class(config: AgentConfig, task: Task | None = None) -> Any:
+    """What makes the agent. A module of its own that Python cannot import from elsewhere may lie beside the task.
+
+    Raises:
+        NotRegistered: There is none of that name.
+        AgentFault: Its own code cannot be imported.
+    """
+    if config.import_path is None:
+        return find("agent", config.name)
+    try:
+        return find("agent", config.import_path, _beside_if_nowhere_else(config.import_path, task))
+    except UsageError as error:
+        raise AgentFault(str(error)) from error
+
+
+def refusal(config: AgentConfig) -> str | None:
+    """Why no agent can be made of this, as far as that is known without making one; None where nothing is known."""
+    try:
+        made = agent_class(config)
+        model = {} if config.model_name is None else {"model": config.model_name}
+        inspect.signature(made).bind(**config.kwargs, **model)
+    except TerrariumError as error:
+        return str(error)
+    except TypeError as error:
+        return f"agent {config.label!r} refuses its settings: {error}"
+    except ValueError:  # it has no signature that could be read
+        return None
+    return None
+
+
 def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     """The agent called `name` in a task.
 
     Raises:
         NotRegistered: There is no such agent.
-        ConfigError: Its settings are wrong, or the task has no solution for the oracle.
+        ConfigError: The task has no solution for the oracle.
+        AgentFault: Its own code cannot be imported, or refuses its settings.
     """
-    made = _agent(config, task)
+    made = agent_class(config, task)
     arguments: dict[str, Any] = dict(config.kwargs)
     if config.import_path is None and config.name == "oracle":
         arguments = {"solution": task.entry.solutions.get(name), "params": dict(task.params), **arguments}
     elif config.import_path is None and config.name == "random":
         arguments.setdefault("seed", child_seed(seed, "agent", name))
     elif config.import_path is None and config.name == "scripted" and isinstance(arguments.get("script"), str):
-        arguments["script"] = _agent(config, task, arguments["script"])
+        script = arguments["script"]
+        arguments["script"] = find("agent", script, _beside_if_nowhere_else(script, task))
     if config.model_name is not None:
         arguments["model"] = config.model_name
     try:
@@ -190,5 +221,5 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     except TerrariumError:
         raise
     except Exception as error:
-        raise ConfigError(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise AgentFault(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
     return agent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,10 +14,9 @@ from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
 from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
-from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError
+from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError
 from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
-from terrarium.core.message import Message
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits, Task
@@ -24,6 +24,7 @@ from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
+from terrarium.run.guard import GRACE, Guard, TimeIsUp
 from terrarium.run.seat import ReplaySeat, Totals, TrialSeat
 from terrarium.task.checking import CheckerResults
 
@@ -44,6 +45,7 @@ class Episode:
         deadline: When the trial's wall time is used up, by `time.monotonic`.
         progress: Told of every turn: phase, number, agent.
         secrets: What nobody may write into the world or the journal.
+        trial: Its id.
     """
 
     def __init__(
@@ -56,14 +58,14 @@ class Episode:
         deadline: float,
         progress: Progress = lambda phase, turn, agent: None,
         secrets: Secrets | None = None,
+        trial: str = "",
     ) -> None:
         self.task = task
         self.world = world
         self.agents = agents
         self.limits = limits
         self.totals = Totals()
-        self.stuck = False
-        """The program did not end though it was told to; only its process can be ended."""
+        self._program_stuck = False
         self._seed = seed
         self._secrets = secrets or Secrets()
         self._deadline = deadline
@@ -72,6 +74,7 @@ class Episode:
             name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
             for name, agent in agents.items()
         }
+        self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
@@ -85,6 +88,11 @@ class Episode:
         install(world)
         for name in agents:
             self._install(name)
+
+    @property
+    def stuck(self) -> bool:
+        """The program or an agent did not end though it was told to; only the process can be ended."""
+        return self._program_stuck or any(guard.stuck for guard in self._guards.values())
 
     # -- the program ----------------------------------------------------------------------------------------------
 
@@ -132,7 +140,7 @@ class Episode:
         if not ended:
             program.stop()
             ended, _ = await asyncio.wait([done], timeout=1.0)
-            self.stuck = not ended
+            self._program_stuck = not ended
         if done.done() and not done.cancelled() and not isinstance(done.exception(), ProgramStopped):
             try:
                 return done.result()
@@ -221,12 +229,11 @@ class Episode:
         try:
             await self._ready(name, number)
             reply = seat.end(await self._act(name, instruction))
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # of the agent's: it must not end the engine
+        except Exception as error:
             async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
-            if isinstance(error, TerrariumError):
-                raise
-            raise AgentFault(f"agent {name!r}: {type(error).__name__}: {error}") from error
+            told = self._guards[name].fault(error)
+            raise told from told.__cause__
         async with seat.acting():
             self._note(name, number, "end", stop=reply.stop, text=reply.text)
             if self.world.callbacks.failure is None:
@@ -256,36 +263,30 @@ class Episode:
     async def _act(self, name: str, instruction: str) -> Reply:
         left = self._deadline - time.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, min(self.limits.turn_seconds, left))):
-                reply = await self.agents[name].act(Message("user", instruction), self._seats[name])
+            seconds = min(self.limits.turn_seconds, left)
+            return self._secrets.scrub(await self._guards[name].act(instruction, self._seats[name], seconds))
         except TurnOver as over:
             return Reply.say("", over.stop)
-        except TimeoutError:
+        except TimeIsUp:
             if left > self.limits.turn_seconds:
                 return Reply.say("", StopReason.TURN_TIME_LIMIT)
             self.totals.over = StopReason.TIME_LIMIT.value
             return Reply.say("", StopReason.TIME_LIMIT)
-        if not isinstance(reply, Reply):
-            raise AgentFault(f"agent {name!r} replied with {type(reply).__name__}, not a Reply")
-        return self._secrets.scrub(reply)
 
     async def _ready(self, name: str, number: int) -> None:
         """Open the agent before its first turn; after a resume, give it back its memory."""
         if name in self._opened:
             return
         self._opened.add(name)
-        seat, agent = self._seats[name], self.agents[name]
-        await agent.open(seat)
+        seat, guard = self._seats[name], self._guards[name]
+        await guard.open(seat, min(self.limits.open_seconds, max(GRACE, self._deadline - time.monotonic())))
         memory = self._memories.get(name)
         if memory is not None:
-            agent.load(memory)
+            guard.load(memory)
             return
         for instruction, answers in _turns_of(name, self._past):
-            try:
-                async with asyncio.timeout(self.limits.turn_seconds):
-                    await agent.act(Message("user", instruction), ReplaySeat(seat, answers))
-            except (Exception, SystemExit, KeyboardInterrupt, TurnOver):  # as the turn itself ended
-                pass
+            with contextlib.suppress(Exception, TurnOver):  # as the turn itself ended
+                await guard.act(instruction, ReplaySeat(seat, answers), self.limits.turn_seconds)
 
     # -- resuming -------------------------------------------------------------------------------------------------
 
@@ -299,7 +300,7 @@ class Episode:
                 "system_prompt": seat.system_prompt,
                 "told": seat.told,
                 "replies": self._replies[name],
-                "memory": self.agents[name].save() if name in self._opened else self._memories.get(name),
+                "memory": self._guards[name].save() if name in self._opened else self._memories.get(name),
             }
             for name, seat in self._seats.items()
         }
@@ -319,10 +320,15 @@ class Episode:
             self._replies[name] = saved["replies"]
             self._memories[name] = saved["memory"]
 
-    async def close(self) -> None:
-        """Close the agents that were opened."""
+    async def close(self) -> list[tuple[str, TerrariumError]]:
+        """Close every agent; gives those that could not be closed, and why. What they did was done before."""
+        failed: list[tuple[str, TerrariumError]] = []
         for name in sorted(self.agents):
-            await self.agents[name].close()
+            try:
+                await self._guards[name].close(self.limits.close_seconds)
+            except Exception as error:
+                failed.append((name, self._guards[name].fault(error)))
+        return failed
 
 
 def _turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Event]]]:

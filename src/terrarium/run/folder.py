@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from terrarium.core.errors import EngineFault, TerrariumError
@@ -10,6 +11,8 @@ from terrarium.core.files import make_folder, write_whole
 from terrarium.core.snapshot import Snapshots
 from terrarium.core.values import Blobs, dumps
 from terrarium.run.spec import TrialResult
+
+_TRY = re.compile(r"try-[0-9]+")
 
 
 class RunFolder:
@@ -20,18 +23,23 @@ class RunFolder:
         self.blobs = Blobs(path / "blobs")
         self.snapshots = Snapshots(path / "snapshots")
 
+    def trial(self, trial_id: str) -> Path:
+        """The folder of a trial."""
+        return self.path / "trials" / trial_id
+
     def tries(self, trial_id: str) -> list[Path]:
         """The folders of a trial's tries, first to last."""
-        folder = self.path / "trials" / trial_id
+        folder = self.trial(trial_id)
         if not folder.is_dir():
             return []
-        return sorted(folder.glob("try-*"), key=lambda path: int(path.name.partition("-")[2]))
+        found = [path for path in folder.iterdir() if _TRY.fullmatch(path.name) and path.is_dir()]
+        return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
 
     def result(self, trial_id: str) -> TrialResult | None:
         """The recorded result of a trial, or None. A damaged record counts as none."""
         try:
             return TrialResult.of_json(json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, TerrariumError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, TerrariumError):
             return None
 
     def record(self, result: TrialResult) -> None:

@@ -16,6 +16,8 @@ from terrarium.core.errors import ConfigError, EngineFault
 from terrarium.result.metric import parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
+from terrarium.run.lock import Lock
+from terrarium.run.recovery import recovered
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.supervisor import Supervisor
 
@@ -76,9 +78,13 @@ class Job:
         """Run what is not yet done.
 
         Raises:
-            ConfigError: There is no such task or metric, or the folder holds a different job.
+            ConfigError: There is no such task or metric, the folder holds a different job, or it is in use.
             EngineFault: The folder cannot be written, or workers cannot be started.
         """
+        with Lock(self.folder.path):
+            return await self._run()
+
+    async def _run(self) -> JobResult:
         began = time.monotonic()
         supervisor = self._supervisor = Supervisor(
             self.folder,
@@ -93,7 +99,7 @@ class Job:
             sets = await self._tasksets(supervisor)
             specs = self._expand(sets)
             self._write_plan(sets)
-            known = {spec.id: self.folder.result(spec.id) for spec in specs} if self.config.resume else {}
+            known = {spec.id: self._known(spec) for spec in specs} if self.config.resume else {}
             done = {name: result for name, result in known.items() if result is not None and result.scored}
             todo = [spec for spec in specs if spec.id not in done]
             own = sum(not spec.baseline for spec in specs)
@@ -114,6 +120,15 @@ class Job:
             tasksets=sets,
         )
 
+    def _known(self, spec: TrialSpec) -> TrialResult | None:
+        """The record of a trial; one that was scored and whose record is gone gets it again from its journal."""
+        known = self.folder.result(spec.id)
+        if known is None:
+            known = recovered(self.folder, spec)
+            if known is not None:
+                self.folder.record(known)
+        return known
+
     def _tell(self, event: str, data: Mapping[str, Any]) -> None:
         for wanted, handler in self._listeners:
             if wanted == event:
@@ -123,7 +138,7 @@ class Job:
         wanted = [*self.config.datasets, *self.config.tasks]
         if not wanted:
             raise ConfigError("nothing to run: give the path of a task or a taskset")
-        sets = await supervisor.tasks([entry.path for entry in wanted])
+        sets = await supervisor.tasks([entry.path for entry in wanted], self.config.agents)
         for entry, found in zip(wanted, sets, strict=True):
             if found["error"]:
                 raise ConfigError(found["error"])
@@ -188,10 +203,17 @@ class Job:
         if not path.exists():
             return None
         try:
-            plan: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return plan
+            plan: Any = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
+            raise ConfigError(f"{path} cannot be read: {error}; begin anew, or choose another folder") from None
+        parts = plan if isinstance(plan, dict) else {}
+        kinds = {"identity": str, "config": dict, "tasks": dict}
+        wrong = sorted(key for key, kind in kinds.items() if not isinstance(parts.get(key), kind))
+        if wrong:
+            raise ConfigError(
+                f"{path} is damaged (without {', '.join(wrong)}): begin anew with --overwrite, or choose another folder"
+            )
+        return parts
 
     def _write_plan(self, sets: list[dict[str, Any]]) -> None:
         digests = {f"{found['name']}:{task['name']}": task["digest"] for found in sets for task in found["tasks"]}

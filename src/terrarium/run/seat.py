@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
+from terrarium.core.agent import Budget, Notice, Reply, StopReason
 from terrarium.core.clock import Kind
 from terrarium.core.errors import (
     BudgetSpent,
@@ -31,6 +31,7 @@ from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
+from terrarium.run.refusal import Refusal
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
@@ -58,6 +59,7 @@ class TrialSeat:
         self.sandbox: AgentSandbox | None = None
         self.system_prompt: str | None = None
         self.budget = Budget(limits.steps, limits.tool_calls)
+        self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
         self.steps = 0
@@ -87,7 +89,7 @@ class TrialSeat:
 
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
-        self._turn, self._step = number, None
+        self._turn, self._step, self.refusal = number, None, Refusal()
         self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
         tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
@@ -149,9 +151,10 @@ class TrialSeat:
 
     async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
         """One step; see `Seat.think`."""
+        await self.refusal.passed()
         self._may_go_on()
         if self.budget.steps <= 0:
-            raise TurnOver(StopReason.STEP_LIMIT)
+            raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
         began = time.monotonic()
         completion = self._secrets.scrub(await request())
@@ -170,9 +173,10 @@ class TrialSeat:
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
+        await self.refusal.passed()
         self._may_go_on()
         if self.budget.tool_calls <= 0:
-            raise TurnOver(StopReason.TOOL_CALL_LIMIT)
+            raise self.refusal.over(StopReason.TOOL_CALL_LIMIT)
         self.budget.tool_calls -= 1
         async with self.acting(0):
             self.tool_calls += 1
@@ -243,7 +247,7 @@ class TrialSeat:
             self._break(error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
-        raise TurnOver(StopReason.ERROR)
+        raise self.refusal.over(StopReason.ERROR)
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
         """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
@@ -319,9 +323,9 @@ class TrialSeat:
 
     def _may_go_on(self) -> None:
         if self._world.callbacks.failure is not None:
-            raise TurnOver(StopReason.ERROR)
+            raise self.refusal.over(StopReason.ERROR)
         if self._totals.over is not None:
-            raise TurnOver(StopReason(self._totals.over))
+            raise self.refusal.over(StopReason(self._totals.over))
 
 
 class Acting:
@@ -349,6 +353,7 @@ class ReplaySeat:
         self.sandbox: AgentSandbox | None = None
         self.system_prompt = seat.system_prompt
         self.budget = seat.budget
+        self.refusal = Refusal()
         kinds = (EventKind.MODEL, EventKind.TOOL_RESULT, EventKind.NOTICE)
         self._answers = deque(e for e in events if e.actor == seat.name and e.kind in kinds)
         self._told: list[Notice] = []
@@ -362,11 +367,13 @@ class ReplaySeat:
     async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
         """The recorded answer; the model is not asked."""
         await asyncio.sleep(0)
+        await self.refusal.passed()
         completion: Completion = self._next(EventKind.MODEL).data["completion"]
         return completion
 
     async def call(self, call: ToolCall) -> ToolResult:
         """The recorded result; nothing is done."""
+        await self.refusal.passed()
         result: ToolResult = self._next(EventKind.TOOL_RESULT).data["result"]
         return result
 
@@ -377,5 +384,5 @@ class ReplaySeat:
     def _next(self, kind: EventKind) -> Event:
         self._skip_notices()
         if not self._answers or self._answers[0].kind is not kind:
-            raise TurnOver(StopReason.ERROR)
+            raise self.refusal.over(StopReason.ERROR)
         return self._answers.popleft()

@@ -11,7 +11,7 @@ from typing import Any
 from terrarium.core.errors import RETRIED
 from terrarium.core.journal import SCHEMA
 from terrarium.core.values import decode, digest, encode
-from terrarium.core.verdict import Verdict
+from terrarium.core.verdict import Check, Verdict
 from terrarium.run.config import AgentConfig, SandboxConfig
 from terrarium.task.source import digest as digest_of_files
 from terrarium.task.source import target_files
@@ -131,13 +131,27 @@ class TrialResult:
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialResult:
-        """The inverse of `to_json`."""
-        return cls(
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is damaged.
+        """
+        verdict, error = decode(plain["verdict"]), plain["error"]
+        found = cls(
             TrialSpec.of_json(plain["trial"]),
-            decode(plain["verdict"]),
-            plain["stop"],
-            plain["error"],
-            plain["tries"],
-            plain["seconds"],
-            plain["totals"],
+            verdict,
+            str(plain["stop"]),
+            error,
+            int(plain["tries"]),
+            float(plain["seconds"]),
+            dict(plain["totals"]),
         )
+        if not isinstance(verdict, Verdict) or isinstance(verdict.reward, bool):
+            raise ValueError("its verdict is none")
+        if verdict.reward is not None and not isinstance(verdict.reward, (int, float)):
+            raise ValueError(f"its reward is {verdict.reward!r}")
+        if verdict.passed not in (None, True, False) or not all(isinstance(check, Check) for check in verdict.checks):
+            raise ValueError("its verdict is damaged")
+        if error is not None and not all(isinstance(error[key], str) for key in ("type", "message", "boundary")):
+            raise ValueError("its error is damaged")
+        return found

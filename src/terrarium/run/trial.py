@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
 import platform
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from terrarium import __version__
 from terrarium.core.agent import StopReason
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
-from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
+from terrarium.core.journal import SCHEMA, EventKind, Journal
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
 from terrarium.core.secrets import Secrets
@@ -31,6 +32,8 @@ from terrarium.run import compose
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
+from terrarium.run.lock import Lock
+from terrarium.run.recovery import Point, drop_points, recovered, resume_point
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
@@ -43,9 +46,6 @@ LOAD_SECONDS = 60.0  # for executing a task file
 
 _harmless: set[tuple[str, str]] = set()
 """Task files that were executed in this process before, and did not block."""
-
-Point = tuple[int, str, list[Event]]
-"""Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""
 
 
 class TrialRun:
@@ -75,7 +75,7 @@ class TrialRun:
         """
         began = time.monotonic()
         tries = self.run_folder.tries(self.trial.id)
-        resumed = self._resumable(tries[-1]) if tries else None
+        resumed = resume_point(self.run_folder, tries[-1]) if tries else None
         number = len(tries) if resumed else len(tries) + 1
         for given_up in [] if resumed else tries:
             try_remove_tree(given_up / "world")
@@ -91,25 +91,15 @@ class TrialRun:
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
         self.run_folder.record(result)
+        if result.scored and self.trial.snapshot != "every-turn":
+            drop_points(self.run_folder, self.trial.id)
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
-        return self._secrets.scrub(describe(error))
-
-    def _resumable(self, folder: Path) -> Point | None:
-        """(number, name) of the last snapshot of an unfinished try, and the events up to it."""
-        try:
-            events = list(read(folder / "journal.jsonl", self.run_folder.blobs))
-        except TerrariumError:
-            return None
-        if any(event.kind is EventKind.VERDICT for event in events):
-            return None
-        stored = self.run_folder.snapshots.folder
-        for point in reversed([event for event in events if event.kind is EventKind.SNAPSHOT]):
-            name = point.wall.get("digest")
-            if name and (stored / name).is_dir():
-                return point.seq, name, [event for event in events if event.seq <= point.seq]
-        return None
+        facts: dict[str, Any] = self._secrets.scrub(describe(error))
+        if not isinstance(error, TerrariumError):  # whatever tasks, agents and capabilities raise is one by now
+            facts["boundary"] = "engine"
+        return facts
 
     async def _try(
         self, folder: Path, resumed: Point | None, watch: Watch
@@ -223,6 +213,7 @@ class TrialRun:
             notices=task.entry.notices,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
+        world.owner = self.trial.id
         made.append(world)
         return world
 
@@ -230,7 +221,7 @@ class TrialRun:
         seed = child_seed(self.trial.seed, "program", self.trial.attempt)
         agents = {name: compose.make_agent(self.trial.agent, task, name, seed) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
-        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets)
+        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
             for spec, config in compose.specs(task, self.trial.sandbox):
@@ -243,20 +234,27 @@ class TrialRun:
     async def _close(
         self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None
     ) -> dict[str, Any] | None:
-        """Close everything; what fails here fails the trial only where nothing did before."""
-        closing: list[Callable[[], Awaitable[None]]] = []
+        """Close everything. A world that cannot be closed fails the trial where nothing did before; an agent never."""
         if episode is not None:
+            for name, error in await episode.close():
+                self._note(episode.world.journal, name, error)
             self.stuck = self.stuck or episode.stuck
-            closing.append(episode.close)
         if world is not None:
-            closing.append(world.close)
-        for close in closing:
             try:
-                await close()
+                await world.close()
             except Exception as error:
                 failure = failure or self._described(error)
         try_remove_tree(folder / "world")
         return failure
+
+    def _note(self, journal: Journal, actor: str, error: TerrariumError) -> None:
+        """Write down an error that changes nothing about how the trial ends."""
+        facts = self._described(error)
+        told = {key: facts[key] for key in ("type", "message", "code")}
+        with contextlib.suppress(TerrariumError):
+            journal.append(
+                EventKind.ERROR, actor, {**told, "boundary": "agent"}, wall={"traceback": facts["traceback"]}
+            )
 
     def _conclude(
         self, journal: Journal, verdict: Verdict, stop: str, failure: dict[str, Any] | None, measured: bool
@@ -290,6 +288,8 @@ class TrialConfig:
     trial_dir: str | None = None
     snapshot: str = "auto"
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
+    resume: bool = True
+    """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
 
 
 class Trial:
@@ -321,16 +321,29 @@ class Trial:
             sandbox=config.sandbox_provider,
             code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
         )
+        self._resume = config.resume
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
 
     async def run(self) -> TrialResult:
         """Run it on this process's engine. Never raises for a bad trial: its result says what went wrong.
 
         Raises:
+            ConfigError: It, or a job, is being run in this folder.
             EngineFault: Its record cannot be written.
         """
-        return await asyncio.wrap_future(runtime().submit(TrialRun(self.spec, self.folder).run()))
+        return await asyncio.wrap_future(runtime().submit(self._run()))
 
     def run_sync(self) -> TrialResult:
         """`run`, for code without an event loop."""
-        return runtime().submit(TrialRun(self.spec, self.folder).run()).result()
+        return runtime().submit(self._run()).result()
+
+    async def _run(self) -> TrialResult:
+        with Lock(self.folder.path, shared=True), Lock(self.folder.trial(self.spec.id)):
+            known = (self.folder.result(self.spec.id) or self._recovered()) if self._resume else None
+            return known if known is not None and known.scored else await TrialRun(self.spec, self.folder).run()
+
+    def _recovered(self) -> TrialResult | None:
+        found = recovered(self.folder, self.spec)
+        if found is not None:
+            self.folder.record(found)
+        return found

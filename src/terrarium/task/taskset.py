@@ -51,9 +51,16 @@ def find(path: Path, skip: Collection[str] = (), loading: Callable[[str], None] 
         loading: Told of every file before it is executed.
 
     Raises:
-        ConfigError: There is no such path, no task in it, or its `dataset.toml` is wrong.
+        ConfigError: There is no such path, it cannot be read, no task is in it, or its `dataset.toml` is wrong.
     """
-    if not _is_there(path):
+    try:
+        return _found(path, skip, loading)
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+
+
+def _found(path: Path, skip: Collection[str], loading: Callable[[str], None]) -> Taskset:
+    if not path.exists():
         raise ConfigError(f"there is no task or taskset at {path}")
     name = path.stem if path.is_file() else path.resolve().name
     metrics: tuple[str, ...] = ("mean",)
@@ -72,6 +79,9 @@ def find(path: Path, skip: Collection[str] = (), loading: Callable[[str], None] 
             tasks.extend(tasks_of(file))
         except TerrariumError as error:
             broken.append(Broken(str(file), str(error)))
+        except OSError as error:
+            what = error.filename or file
+            broken.append(Broken(str(file), f"{file}: cannot read {what}: {error.strerror or error}"))
     seen: dict[str, str] = {}
     for task in tasks:
         if task.name in seen:
