@@ -239,3 +239,15 @@ def test_a_folder_one_may_not_open_is_broken_and_the_others_stand(tmp_path: Path
         blocked.chmod(0o700)
     assert [task.name for task in found.tasks] == ["good"]
     assert [each.message for each in found.broken] == [f"cannot read {blocked / 'task.py'}: Permission denied"]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ("['emial']", "did you mean 'email'"),
+        ("['notes:left']", "no capability called 'notes'"),
+        ("['email'], {'email': 5}", "the settings of 'email' must be a dict, not 5"),
+    ],
+)
+def test_capabilities_that_there_are_not_are_found_at_once(tmp_path: Path, args: str, told: str):
+    assert told in broken(put(tmp_path / "t", TASK.format(args=args)))

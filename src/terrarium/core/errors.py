@@ -233,6 +233,12 @@ def unknown_key(where: str, key: str, known: Iterable[str]) -> ConfigError:
     return ConfigError(f"{where}: unknown key {key!r}; {hint}")
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` where one of the known names is near, else nothing."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 _BY_NAME: dict[str, type[TerrariumError]] = {}
 
 

@@ -20,6 +20,7 @@ from terrarium.core.errors import (
     TerrariumError,
     WorldClosed,
     WriteInCondition,
+    nearest,
 )
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
@@ -198,7 +199,8 @@ class World:
             raise WorldClosed(f"the world is closed: {spec} came after the end of its trial")
         if found is None:
             there = ", ".join(self.specs()) or "none"
-            raise CapabilityMissing(f"this world has no {spec!r}; its capabilities are: {there}")
+            hint = nearest(spec, self.specs())
+            raise CapabilityMissing(f"this world has no {spec!r}{hint}; its capabilities are: {there}")
         return found
 
     def specs(self) -> list[str]:

@@ -18,6 +18,14 @@ from terrarium.run.folder import RunFolder
 from terrarium.run.job import Job, JobResult
 from terrarium.run.spec import TrialResult
 
+_SEEN = (
+    EventKind.TURN,
+    EventKind.CHANGE,
+    EventKind.NOTICE,
+    EventKind.CALL,
+    EventKind.TOOL_CALL,
+    EventKind.TOOL_RESULT,
+)
 _TELLING = 40  # a line of a solution this long does not appear in a world by chance
 
 
@@ -80,7 +88,8 @@ def _findings(task: dict[str, Any], first: JobResult, second: JobResult) -> Iter
     again = [result for result in second.results if result.trial.task == name]
     if runs["oracle"] and again and not missing:
         yield _alike(name, first.folder, second.folder, runs["oracle"][0], again[0])
-        yield _hidden(name, Path(task["path"]), [_trajectory(first.folder, result) for result in runs["oracle"]])
+        every = [_trajectory(first.folder, result) for results in runs.values() for result in results]
+        yield _hidden(name, Path(task["path"]), every)
 
 
 def _scores(name: str, agent: str, results: Sequence[TrialResult], expected: str) -> Finding:
@@ -104,6 +113,10 @@ def _trajectory(folder: Path, result: TrialResult) -> Trajectory:
 
 
 def _alike(name: str, first: Path, second: Path, one: TrialResult, other: TrialResult) -> Finding:
+    for result in (one, other):
+        if result.error is not None:
+            told = f"no run to compare: {result.error['type']}: {result.error['message']}"
+            return Finding(name, "twice alike", False, told)
     a, b = _trajectory(first, one), _trajectory(second, other)
     if a.header.get("deterministic"):
         for before, after in zip(a.events, b.events, strict=False):
@@ -121,7 +134,7 @@ def _alike(name: str, first: Path, second: Path, one: TrialResult, other: TrialR
 
 def _hidden(name: str, file: Path, runs: Iterable[Trajectory]) -> Finding:
     telling = _solution_lines(file)
-    shown = "\n".join(text for run in runs for text in _shown(run))
+    shown = "\n".join(text for run in runs for text in _shown(run, file))
     leaked = [line for line in telling if line in shown]
     if str(file) in shown:
         leaked.append(f"the path {file}")
@@ -130,13 +143,36 @@ def _hidden(name: str, file: Path, runs: Iterable[Trajectory]) -> Finding:
     return Finding(name, "solution hidden", True, f"{len(telling)} telling lines, none shown")
 
 
-def _shown(run: Trajectory) -> Iterator[str]:
-    """Everything an agent could see that is not its own doing: instructions and what the task put into the world."""
-    for event in run.of(EventKind.TURN, EventKind.CHANGE):
-        if event.kind is EventKind.TURN and event.data["state"] == "begin":
-            yield str(event.data["instruction"])
+def _shown(run: Trajectory, file: Path) -> Iterator[str]:
+    """Everything an agent could see that is not its own doing.
+
+    Instructions and notices, what the task put into the world, what its tools say of themselves, and the results of
+    tools: in those, lines that the agent wrote itself (arguments of its calls, its changes) are left out.
+    """
+    own = ""
+    for event in run.of(*_SEEN):
+        data = event.data
+        if event.kind is EventKind.TURN and data["state"] == "begin":
+            yield str(data["instruction"])
         elif event.kind is EventKind.CHANGE and event.actor == "task":
-            yield from _texts(event.data["after"])
+            yield from _texts(data["after"])
+        elif event.kind is EventKind.NOTICE:
+            yield data["notice"].text
+        elif event.kind is EventKind.CALL and str(data["path"]).endswith("register_tools"):
+            yield from (_docstring(file, name) for name in data["args"])
+        elif event.kind is EventKind.TOOL_CALL:
+            own += "\n".join(_texts(data["arguments"]))
+        elif event.kind is EventKind.TOOL_RESULT:
+            lines = data["result"].content.replace("\\n", "\n").splitlines()
+            yield "\n".join(line for line in lines if not line.strip() or line.strip() not in own)
+
+
+def _docstring(file: Path, name: str) -> str:
+    """What a tool that is a function of the task file says of itself to the agent."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+            return ast.get_docstring(node) or ""
+    return ""
 
 
 def _texts(value: Any) -> Iterator[str]:

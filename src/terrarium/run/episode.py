@@ -121,6 +121,12 @@ class Episode:
                 f"the program returned {type(result).__name__}, not the CheckerResults of run_checkers(...)"
             )
         verdict = result.verdict(list(self.agents))
+        if self._queue:
+            names = ", ".join(sorted({name for name, _ in self._queue}))
+            raise ProgramError(
+                f"{len(self._queue)} turns posted to {names} were never done: the program ended without waiting again; "
+                "use agent.act, or env.clock.advance(0) after agent.post"
+            )
         if not (self._past and self._past[-1].data.get("final")):
             await self.world.snapshot(final=True)
         return verdict

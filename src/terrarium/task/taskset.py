@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from terrarium.core import registry
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, unknown_key
 from terrarium.core.task import Entry, Task
 from terrarium.core.values import canonical
@@ -217,7 +218,19 @@ def _variants(entry: Entry, file: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _digested(task: Task, digest: str, more: Mapping[str, Any]) -> Task:
-    """The task with its digest, in which the code of its own capabilities counts; none is needed for a trial."""
+    """The task with its digest, in which the code of its own capabilities counts; none is needed for a trial.
+
+    Raises:
+        NotRegistered: It asks for a capability that there is not; the message names the nearest.
+        ConfigError: The settings of one are no table.
+    """
+    for spec, config in task.capabilities_config.items():
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"{task.path}: the settings of {spec!r} must be a dict, not {config!r:.100}")
+    for spec in task.capabilities:
+        kind = spec.partition(":")[0]
+        if "import_path" not in task.capabilities_config.get(spec, {}) and kind not in registry.names("capability"):
+            registry.find("capability", kind)
     if not digest:
         return task
     own: dict[str, Path] = {}
