@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from terrarium.core.errors import ConfigError
-from terrarium.core.secrets import masked
+from terrarium.core.secrets import Secrets, masked
 from terrarium.core.values import digest
 
 
@@ -71,6 +71,10 @@ class SandboxConfig(Record):
     name: str = "auto"
     import_path: str | None = None
     kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def public(self) -> dict[str, Any]:
+        """Plain data without secrets: what is written down, and what counts for identity."""
+        return {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
 
 
 class RetryConfig(Record):
@@ -131,7 +135,12 @@ class JobConfig(Record):
 
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down."""
-        return {**self.model_dump(mode="json"), "agents": [agent.public() for agent in self.agents]}
+        agents = [agent.public() for agent in self.agents]
+        return {**self.model_dump(mode="json"), "agents": agents, "sandbox_provider": self.sandbox_provider.public()}
+
+    def secrets(self) -> Secrets:
+        """What may stand in no file of the run, nor in its log."""
+        return Secrets.of({"agents": [agent.kwargs for agent in self.agents], "place": self.sandbox_provider.kwargs})
 
 
 def parse(raw: Mapping[str, Any], where: str = "configuration") -> JobConfig:

@@ -280,7 +280,7 @@ class Episode:
         await agent.open(seat)
         memory = self._memories.get(name)
         if memory is not None:
-            agent.load(memory)
+            agent.load(self._secrets.reveal(memory))
             return
         for instruction, answers in _turns_of(name, self._past):
             try:
@@ -301,11 +301,19 @@ class Episode:
                 "system_prompt": seat.system_prompt,
                 "told": seat.told,
                 "replies": self._replies[name],
-                "memory": self.agents[name].save() if name in self._opened else self._memories.get(name),
+                "memory": self._memory(name),
             }
             for name, seat in self._seats.items()
         }
-        return {"totals": dict(vars(self.totals)), "queue": [list(entry) for entry in self._queue], "seats": seats}
+        queue = [list(entry) for entry in self._queue]
+        return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats})
+
+    def _memory(self, name: str) -> bytes | None:
+        """What the agent remembers, its secrets hidden; `_ready` gives them back."""
+        if name not in self._opened:
+            return self._memories.get(name)
+        memory = self.agents[name].save()
+        return self._secrets.hide(memory) if isinstance(memory, bytes) else memory
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
         """Continue from a snapshot: what it carried, and the events up to it."""

@@ -87,6 +87,7 @@ class Job:
             retry=self.config.retry,
             load_seconds=self.config.load_timeout_sec,
             listener=self._tell,
+            secrets=self.config.secrets(),
         )
         self._check_folder()
         try:

@@ -183,7 +183,7 @@ class TrialSeat:
             self._world.callbacks.cause = asked.seq
             began = time.monotonic()
             try:
-                result = replace(await self._use(call), call_id=call.id)
+                result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
             finally:
                 self._world.callbacks.cause = None
         if call.name == WAIT and result.error is None:

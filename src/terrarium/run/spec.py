@@ -46,7 +46,7 @@ class TrialSpec:
                 "seed": self.seed,
                 "attempt": self.attempt,
                 "limits": dict(self.limits),
-                "sandbox": self.sandbox.model_dump(mode="json"),
+                "sandbox": self.sandbox.public(),
                 "baseline": self.baseline,
             }
         )
@@ -94,7 +94,11 @@ class TrialResult:
         return {
             "schema": SCHEMA,
             "id": self.trial.id,
-            "trial": {**self.trial.to_json(), "agent": self.trial.agent.public()},
+            "trial": {
+                **self.trial.to_json(),
+                "agent": self.trial.agent.public(),
+                "sandbox": self.trial.sandbox.public(),
+            },
             "verdict": encode(self.verdict),
             "stop": self.stop,
             "error": dict(self.error) if self.error else None,

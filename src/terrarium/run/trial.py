@@ -20,7 +20,7 @@ from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, descr
 from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
-from terrarium.core.secrets import Secrets
+from terrarium.core.secrets import Secrets, masked
 from terrarium.core.seeds import Rng, child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import to_micros
@@ -61,7 +61,7 @@ class TrialRun:
         self.progress = progress
         self.stuck = False
         """The program did not end; this process must."""
-        self._secrets = Secrets.of(trial.agent.kwargs)
+        self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
 
     async def run(self) -> TrialResult:
         """Run it, or resume it where an earlier try stopped, and record how it ended. Never raises for a bad trial.
@@ -121,7 +121,7 @@ class TrialRun:
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
-            verdict = await episode.run()
+            verdict = self._secrets.scrub(await episode.run())
             stop = episode.totals.over or StopReason.COMPLETED.value
         except Exception as error:
             failure = self._described(error)
@@ -181,7 +181,7 @@ class TrialRun:
                 params=dict(task.params),
                 agents=list(task.agents),
                 limits=dict(vars(task.limits)),
-                capabilities=[[spec, dict(config)] for spec, config in compose.specs(task, trial.sandbox)],
+                capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
                 traits=dict(vars(traits)),
                 deterministic=compose.deterministic(trial.agent, traits, task),
                 sandboxes=compose.places(task, trial.sandbox),

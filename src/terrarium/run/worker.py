@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import TerrariumError, describe
+from terrarium.run import log
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialSpec
 from terrarium.run.trial import TrialRun
@@ -89,6 +90,7 @@ class Worker:
 
     async def _trial(self, order: Mapping[str, Any]) -> None:
         spec = TrialSpec.of_json(order["trial"])
+        log.trial.set(spec.id)
         trial = TrialRun(
             spec,
             self._run,
@@ -170,6 +172,7 @@ def main() -> None:
     out = os.dup(1)
     os.set_inheritable(out, False)
     os.dup2(2, 1)
+    log.tag_output()
     asyncio.run(_main(sys.argv[1], out))
     os._exit(0)  # a program that was told to stop and did not must not keep the process
 
