@@ -24,6 +24,7 @@ class Limits:
         steps: Model calls in one turn.
         tool_calls: Tool calls in one turn.
         turns: Turns of all agents in the trial.
+        setup_seconds: Wall time for opening an agent, before its first turn.
         turn_seconds: Wall time of one turn.
         trial_seconds: Wall time of the trial; then agents are stopped and the program has `grace_seconds` to end.
         grace_seconds: How long a program may go on after `trial_seconds` before its process is killed.
@@ -41,6 +42,7 @@ class Limits:
     steps: int = 100
     tool_calls: int = 200
     turns: int = 50
+    setup_seconds: float = 600.0
     turn_seconds: float = 600.0
     trial_seconds: float = 3600.0
     grace_seconds: float = 2.0

@@ -277,7 +277,15 @@ class Episode:
             return
         self._opened.add(name)
         seat, agent = self._seats[name], self.agents[name]
-        await agent.open(seat)
+        limit = asyncio.timeout(self.limits.setup_seconds)
+        try:
+            async with limit:
+                await agent.open(seat)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            told = f"agent {name!r} was not open after {self.limits.setup_seconds:g} s (limits.setup_seconds)"
+            raise AgentFault(told) from None
         memory = self._memories.get(name)
         if memory is not None:
             agent.load(self._secrets.reveal(memory))

@@ -27,7 +27,7 @@ from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
+from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.replayed_costs import costs_of
@@ -81,6 +81,7 @@ class TrialRun:
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
+        result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         self.run_folder.record(result)
         return result
 
@@ -279,6 +280,16 @@ class TrialConfig:
     trial_dir: str | None = None
     snapshot: str = "auto"
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
+    trial_name: str | None = None
+    """What its result is called; without `trial_dir` it is written to `outputs/<trial_name>`."""
+    agent_setup_timeout_sec: float | None = None
+    """The same as `limits["setup_seconds"]`."""
+    agent_exec_timeout_sec: float | None = None
+    """The same as `limits["turn_seconds"]`."""
+
+    def __post_init__(self) -> None:
+        if self.trial_name is not None:
+            folder_name("trial_name", self.trial_name)
 
 
 class Trial:
@@ -305,11 +316,12 @@ class Trial:
             seed=config.seed,
             attempt=config.attempt,
             taskset=config.task.source or taskset.name,
-            limits=config.limits,
+            limits=timeouts(config.limits, config.agent_setup_timeout_sec, config.agent_exec_timeout_sec),
+            given_name=config.trial_name,
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
         )
-        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
+        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / (config.trial_name or self.spec.id[:12])))
 
     async def run(self) -> TrialResult:
         """Run it on this process's engine. Never raises for a bad trial: its result says what went wrong.
