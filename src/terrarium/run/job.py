@@ -169,8 +169,11 @@ class Job:
                 if not found["tasks"]:
                     raise ConfigError(f"there is no task {entry.name!r} in {entry.path}")
             found["name"] = entry.source or found["name"]
-            for metric in found["metrics"]:
-                parse(metric)
+            made = self.config.n_attempts * len(self.config.seeds)
+            for metric in map(parse, found["metrics"]):
+                if metric.attempts > made:
+                    told = f"{metric.name} needs {metric.attempts} attempts at each task, and the job makes {made}"
+                    raise ConfigError(f"{found['name']}: {told}; set n_attempts (-n), or leave the metric out")
         return sets
 
     def _expand(self, sets: list[dict[str, Any]]) -> list[TrialSpec]:
