@@ -98,7 +98,7 @@ def test_the_story_has_everything_that_happened(run):
         "✓ note  (weight 2)",
         "✗ broke  (weight 1, required)",
         "! ZeroDivisionError: division by zero",
-        "✓ gone  (weight 0, forbidden)",
+        "✓ not: gone  (weight 0, forbidden)",
         "snapshot ",
         "stop  completed",
         "verdict  reward 0.000  not passed",
