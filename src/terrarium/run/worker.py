@@ -134,6 +134,7 @@ def _plain(path: str, taskset: Taskset) -> dict[str, Any]:
                 "description": str(task.metadata.get("description") or (task.entry.__doc__ or "").split("\n")[0]),
                 "difficulty": str(task.metadata.get("difficulty", "")),
                 "capabilities": list(task.capabilities),
+                "own_capabilities": sorted(spec for spec, c in task.capabilities_config.items() if "import_path" in c),
                 "agents": list(task.agents),
                 "baselines": {agent: task.expects(agent) for agent in ("null", "random")},
                 "solved": sorted(task.entry.solutions),
