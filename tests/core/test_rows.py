@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,18 @@ def test_a_watcher_is_told_of_what_is_stored_until_it_ends(tmp_path):
     rows.insert("me", "t", "2", {})
     assert told == [("1", {"a": 1}), ("1", None)]
     assert others == ["1", "1", "2"]
+
+
+def test_a_store_that_is_only_read_and_dropped_leaves_nothing_open(tmp_path):
+    store = Rows(tmp_path)
+    store.insert("task", "note", "001", {"text": "x"})
+    store.close()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "rows.sqlite").write_bytes(b"no database at all" * 100)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert [row.key for row in Rows(tmp_path).all()] == ["001"]
+        with pytest.raises(CapabilityFault):
+            Rows(tmp_path / "bad")
+        gc.collect()
+    assert [str(one.message) for one in seen if one.category is ResourceWarning] == []

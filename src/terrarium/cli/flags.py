@@ -154,6 +154,8 @@ def _agents(raw: Mapping[str, Any], flags: Mapping[str, Any]) -> list[dict[str, 
 
 def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     found = raw.get(key, [])
+    if isinstance(found, list) and key != "agents":  # a path alone is a place, too
+        found = [{"path": entry} if isinstance(entry, str) else entry for entry in found]
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ConfigError(f"{key}: must be a list of tables ([[{key}]])")
     return [dict(entry) for entry in found]

@@ -62,13 +62,17 @@ def command(
 
     Exit code 0: every trial was scored. 1: something failed, was broken or not run. 2: the command is wrong.
     130: stopped at once.
+
+    Variables that the file .env in the present folder names, and that are not set, are set: keys of model providers.
     """
+    from terrarium.cli.env_file import read_env_file
     from terrarium.cli.flags import job_config
     from terrarium.cli.leftover import reap
     from terrarium.cli.screen import screen
     from terrarium.cli.summary import summary
     from terrarium.run.job import Job
 
+    read_env_file()
     config = job_config(paths, file, flags)
     reap()
     job = Job(config)

@@ -101,7 +101,7 @@ class Calls:
             return handler.run(0, **call.args)
         if handler.waits and self._callbacks.depth:
             raise ReentrantCall(f"{call.path} inside a callback: it may not wait; agent.post() queues a turn")
-        functions = {name: value for name, value in call.args.items() if callable(value)}
+        functions = {name: value for name, value in call.args.items() if callable(value) and not isinstance(value, str)}
         named = {name: {"callable": _qualified(value)} for name, value in functions.items()}
         args = self._encode({**call.args, **named})
         apart = handler.waits and isinstance(self.program, AsyncProgram)

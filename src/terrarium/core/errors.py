@@ -30,6 +30,8 @@ TerrariumError                      what all of them are
     └── WorkerLost                  the process that ran the trial died
 ```
 
+`NotFound` is a LookupError, too, `Refused` a ValueError and `CapabilityMissing` a KeyError.
+
 The word behind a class is its *boundary*: every exception that leaves a trial is classified once, by
 `boundary_of`, where it crosses into the engine. Only sandbox, capability, model and engine failures are
 retried; `NotFound`, `Refused`, `Unsupported` and `CapabilityMissing` say the caller asked for something impossible,
@@ -62,6 +64,8 @@ class TerrariumError(Exception):
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or type(self).__name__).splitlines()[0])
         self.code = code
+
+    __str__ = Exception.__str__  # some are a KeyError too, which would show its message in quotes
 
 
 class UsageError(TerrariumError):
@@ -144,11 +148,11 @@ class CapabilityFault(TerrariumError):
     boundary = "capability"
 
 
-class NotFound(CapabilityFault):
+class NotFound(CapabilityFault, LookupError):
     """There is no such thing."""
 
 
-class Refused(CapabilityFault):
+class Refused(CapabilityFault, ValueError):
     """The service said no."""
 
 
@@ -156,7 +160,7 @@ class Unsupported(CapabilityFault):
     """This implementation cannot do that."""
 
 
-class CapabilityMissing(CapabilityFault):
+class CapabilityMissing(CapabilityFault, KeyError):
     """The task uses a capability that it did not declare."""
 
 

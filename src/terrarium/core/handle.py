@@ -13,6 +13,16 @@ from terrarium.core.trajectory import Conversation
 from terrarium.core.world import World
 
 
+class AgentName(str):
+    """An agent's name: text, which may also be called."""
+
+    __slots__ = ()
+
+    def __call__(self) -> str:
+        """The text."""
+        return str(self)
+
+
 class AgentView:
     """An agent as its task program sees it.
 
@@ -25,7 +35,7 @@ class AgentView:
     def __init__(self, world: World, name: str, path: str) -> None:
         self._world = world
         self._path = path
-        self.name = name
+        self.name = AgentName(name)
 
     def act(self, instruction: str) -> Any:
         """Have the agent do one turn. Awaitable in an `async def` program.

@@ -13,6 +13,7 @@ import json
 import re
 import sqlite3
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,7 +223,7 @@ class Rows:
     def _write(self, folder: Path) -> None:
         path = folder / self._path.name
         try:
-            base = self._base = self._base or _opened(_empty())
+            base = self._base or self._open(_empty())
             gone = [place for place, text in self._unwritten.items() if text is None]
             here = [(*place, text) for place, text in self._unwritten.items() if text is not None]
             base.executemany("DELETE FROM rows WHERE tbl = ? AND key = ?", gone)
@@ -235,20 +236,21 @@ class Rows:
             raise kind(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         self._unwritten.clear()
 
+    def _open(self, content: bytes) -> sqlite3.Connection:
+        """The image of the file, which is closed with this store, or when nobody has the store any more."""
+        base = self._base = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, base.close)
+        base.deserialize(content)
+        return base
+
     def _load(self) -> None:
         try:
-            self._base = _opened(self._path.read_bytes())
-            for table, key, fields in self._base.execute("SELECT tbl, key, fields FROM rows ORDER BY tbl, key"):
+            base = self._open(self._path.read_bytes())
+            for table, key, fields in base.execute("SELECT tbl, key, fields FROM rows ORDER BY tbl, key"):
                 self._tables.setdefault(table, {})[key] = decode(json.loads(fields))
         except (sqlite3.Error, OSError, ValueError) as error:
             raise CapabilityFault(f"{self._path} is not a state file of this version: {error}") from error
         self._keys = {table: sorted(rows) for table, rows in self._tables.items()}
-
-
-def _opened(content: bytes) -> sqlite3.Connection:
-    base = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    base.deserialize(content)
-    return base
 
 
 def _disk(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,11 +54,15 @@ async def check(paths: Sequence[str], seeds: Sequence[int] = (0, 1, 2)) -> list[
         agents = [AgentConfig(name=name) for name in ("oracle", "null", "random")]
         first = await _run(paths, agents, seeds, Path(folder) / "first")
         second = await _run(paths, agents[:1], seeds[:1], Path(folder) / "second")
-        findings = [Finding(entry["path"], "loads", False, entry["message"]) for entry in first.broken]
+        findings = [Finding(entry["path"], "loads", False, _reason(entry)) for entry in first.broken]
         for taskset in first.tasksets:
             for task in taskset["tasks"]:
                 findings.extend(_findings(task, first, second))
         return findings
+
+
+def _reason(entry: Mapping[str, str]) -> str:
+    return entry["message"].removeprefix(entry["path"]).removeprefix(":").strip()
 
 
 async def _run(paths: Sequence[str], agents: Sequence[AgentConfig], seeds: Sequence[int], folder: Path) -> JobResult:

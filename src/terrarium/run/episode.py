@@ -288,7 +288,7 @@ class Episode:
         await guard.open(seat, min(self.limits.open_seconds, max(GRACE, self._deadline - time.monotonic())))
         memory = self._memories.get(name)
         if memory is not None:
-            guard.load(memory)
+            guard.load(self._secrets.reveal(memory))
             return
         for instruction, answers in _turns_of(name, self._past):
             with contextlib.suppress(Exception, TurnOver):  # as the turn itself ended
@@ -306,11 +306,19 @@ class Episode:
                 "system_prompt": seat.system_prompt,
                 "told": seat.told,
                 "replies": self._replies[name],
-                "memory": self._guards[name].save() if name in self._opened else self._memories.get(name),
+                "memory": self._memory(name),
             }
             for name, seat in self._seats.items()
         }
-        return {"totals": dict(vars(self.totals)), "queue": [list(entry) for entry in self._queue], "seats": seats}
+        queue = [list(entry) for entry in self._queue]
+        return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats})
+
+    def _memory(self, name: str) -> bytes | None:
+        """What the agent remembers, its secrets hidden; `_ready` gives them back."""
+        if name not in self._opened:
+            return self._memories.get(name)
+        memory = self._guards[name].save()
+        return self._secrets.hide(memory) if isinstance(memory, bytes) else memory
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
         """Continue from a snapshot: what it carried, and the events up to it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from terrarium.core.errors import EngineFault, TerrariumError
@@ -38,7 +39,8 @@ class RunFolder:
     def result(self, trial_id: str) -> TrialResult | None:
         """The recorded result of a trial, or None. A damaged record counts as none."""
         try:
-            return TrialResult.of_json(json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8")))
+            plain = json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8"))
+            return replace(TrialResult.of_json(plain), run=self.path)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, TerrariumError):
             return None
 

@@ -6,14 +6,15 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import ConfigError, EngineFault
-from terrarium.result.metric import parse
+from terrarium.result.info import AgentDatasetStats, JobStats, TimingInfo
+from terrarium.result.metric import Outcome, parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
@@ -42,10 +43,45 @@ class JobResult:
     tasksets: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def trial_results(self) -> list[TrialResult]:
+        """Another name of `results`."""
+        return self.results
+
+    @property
+    def timing(self) -> TimingInfo:
+        """When the job's trials ran, by the wall clock."""
+        ended = [one.timing.finished_at for one in self.results if one.timing.finished_at is not None]
+        begun = [one.timing.started_at for one in self.results if one.timing.started_at is not None]
+        return TimingInfo(min(begun, default=None), max(ended, default=None), self.seconds)
+
+    @property
+    def stats(self) -> JobStats:
+        """Counts and metrics for each agent, model and taskset; what is unscored counts in no metric."""
+        groups: dict[str, list[TrialResult]] = {}
+        for one in self.results:
+            groups.setdefault(one.trial.group, []).append(one)
+        metrics = {found["name"]: found["metrics"] for found in self.tasksets}
+        stats = {name: _stats(ones, metrics.get(ones[0].trial.taskset, ["mean"])) for name, ones in groups.items()}
+        return JobStats(len(self.results), sum(one.error is not None for one in self.results), stats)
+
+    @property
     def exit_code(self) -> int:
         """0 where all was scored, 1 where something errored, was broken or left undone."""
         clean = all(result.scored for result in self.results) and not self.broken and not self.undone
         return 0 if clean else 1
+
+
+def _stats(results: Sequence[TrialResult], metrics: Sequence[str]) -> AgentDatasetStats:
+    scores: dict[float, list[str]] = {}
+    errors: dict[str, list[str]] = {}
+    for one in results:
+        if one.verdict.reward is not None:
+            scores.setdefault(one.verdict.reward, []).append(one.trial_name)
+        if one.error is not None:
+            errors.setdefault(str(one.error["type"]), []).append(one.trial_name)
+    outcomes = [Outcome(one.trial.task, one.verdict.reward, one.verdict.passed) for one in results]
+    values = {name: parse(name)(outcomes).value for name in metrics}
+    return AgentDatasetStats(len(results), sum(map(len, errors.values())), values, scores, errors)
 
 
 class Job:
@@ -93,6 +129,7 @@ class Job:
             retry=self.config.retry,
             load_seconds=self.config.load_timeout_sec,
             listener=self._tell,
+            secrets=self.config.secrets(),
         )
         self._check_folder()
         try:
@@ -147,8 +184,11 @@ class Job:
                 if not found["tasks"]:
                     raise ConfigError(f"there is no task {entry.name!r} in {entry.path}")
             found["name"] = entry.source or found["name"]
-            for metric in found["metrics"]:
-                parse(metric)
+            made = self.config.n_attempts * len(self.config.seeds)
+            for metric in map(parse, found["metrics"]):
+                if metric.attempts > made:
+                    told = f"{metric.name} needs {metric.attempts} attempts at each task, and the job makes {made}"
+                    raise ConfigError(f"{found['name']}: {told}; set n_attempts (-n), or leave the metric out")
         return sets
 
     def _expand(self, sets: list[dict[str, Any]]) -> list[TrialSpec]:

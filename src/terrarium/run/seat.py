@@ -23,12 +23,13 @@ from terrarium.core.errors import (
     boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
-from terrarium.core.message import Block, Message, ToolResultBlock, Usage
+from terrarium.core.message import Message, Usage
 from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
+from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 from terrarium.run.refusal import Refusal
@@ -187,7 +188,7 @@ class TrialSeat:
             self._world.callbacks.cause = asked.seq
             began = time.monotonic()
             try:
-                result = replace(await self._use(call), call_id=call.id)
+                result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
             finally:
                 self._world.callbacks.cause = None
         if call.name == WAIT and result.error is None:
@@ -197,7 +198,7 @@ class TrialSeat:
         async with self.acting(cost):
             self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result, **told}, asked.seq, seen=True)
             self.tell()
-        self._remember(call, result)
+        add_result(self.messages, result)
         self._may_go_on()
         return result
 
@@ -263,15 +264,6 @@ class TrialSeat:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
         error.__cause__ = cause
         self._world.callbacks.failure = self._world.callbacks.failure or error
-
-    def _remember(self, call: ToolCall, result: ToolResult) -> None:
-        block = ToolResultBlock(call.id, result.content, result.error is not None)
-        last = self.messages[-1] if self.messages else None
-        if last is not None and last.role == "tool" and isinstance(last.content, list):
-            blocks: list[Block] = [*last.content, block]
-            self.messages[-1] = Message("tool", blocks)
-        else:
-            self.messages.append(Message("tool", [block]))
 
     def _append(
         self,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import RETRIED
 from terrarium.core.journal import SCHEMA
-from terrarium.core.values import decode, digest, encode
+from terrarium.core.trajectory import Trajectory, load
+from terrarium.core.values import Blobs, decode, digest, encode
 from terrarium.core.verdict import Check, Verdict
+from terrarium.result.info import AgentInfo, ExceptionInfo, TaskInfo, TimingInfo, exception_info
 from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.task.checking import CheckerResults
 from terrarium.task.source import digest as digest_of_files
 from terrarium.task.source import target_files
 
@@ -36,8 +40,16 @@ class TrialSpec:
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     code: str = ""
     """Digest of the source of an agent or a sandbox of one's own; see `code_of`."""
+    given_name: str | None = None
+    """What it is called where that was asked for; in no digest."""
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
+
+    @property
+    def group(self) -> str:
+        """Agent, model and taskset: what statistics are kept of."""
+        agent = self.agent
+        return "__".join([agent.name, (agent.model_name or "none").replace("/", "-"), self.taskset])
 
     @cached_property
     def id(self) -> str:
@@ -51,7 +63,7 @@ class TrialSpec:
                 "seed": self.seed,
                 "attempt": self.attempt,
                 "limits": dict(self.limits),
-                "sandbox": self.sandbox.model_dump(mode="json"),
+                "sandbox": self.sandbox.public(),
                 "baseline": self.baseline,
                 **({"code": self.code} if self.code else {}),
             }
@@ -104,6 +116,54 @@ class TrialResult:
     tries: int
     seconds: float
     totals: Mapping[str, Any] = field(default_factory=dict)
+    finished: float | None = None
+    """When it ended: seconds since 1970."""
+    run: Path | None = field(default=None, compare=False)
+    """The folder of its run, where it is known."""
+
+    @property
+    def checker_result(self) -> CheckerResults | None:
+        """Its checks and score; None where it could not be scored."""
+        verdict = self.verdict
+        return None if verdict.reward is None else CheckerResults(verdict.checks, verdict.reward, verdict.rewards)
+
+    @property
+    def exception_info(self) -> ExceptionInfo | None:
+        """The error that it ended with."""
+        return exception_info(self.error)
+
+    @property
+    def timing(self) -> TimingInfo:
+        """When it ran, by the wall clock."""
+        ended = None if self.finished is None else datetime.fromtimestamp(self.finished, UTC)
+        return TimingInfo(ended and ended - timedelta(seconds=self.seconds), ended, self.seconds)
+
+    @property
+    def trial_name(self) -> str:
+        """What it is called: `<agent>__<model>__<taskset>__<task>`, and the seed and attempt that are not the first."""
+        more = [f"seed{self.trial.seed}"] if self.trial.seed else []
+        more += [f"attempt{self.trial.attempt}"] if self.trial.attempt > 1 else []
+        return self.trial.given_name or "__".join([self.trial.group, self.trial.task.replace("/", "-"), *more])
+
+    @property
+    def task_info(self) -> TaskInfo:
+        """Which task it was of."""
+        return TaskInfo(self.trial.task, self.trial.path, self.trial.taskset)
+
+    @property
+    def agent_info(self) -> AgentInfo:
+        """Who acted."""
+        agent = self.trial.agent
+        return AgentInfo(agent.name, agent.import_path, agent.model_name)
+
+    @property
+    def trajectory(self) -> Trajectory | None:
+        """What happened, read from the journal of its last try; None where there is none."""
+        if self.run is None:
+            return None
+        tries = (self.run / "trials" / self.trial.id).glob("try-*/journal.jsonl")
+        last = max(tries, key=lambda path: (len(path.parent.name), path.parent.name), default=None)
+        return None if last is None else load(last, Blobs(self.run / "blobs"))
 
     @property
     def scored(self) -> bool:
@@ -120,13 +180,18 @@ class TrialResult:
         return {
             "schema": SCHEMA,
             "id": self.trial.id,
-            "trial": {**self.trial.to_json(), "agent": self.trial.agent.public()},
+            "trial": {
+                **self.trial.to_json(),
+                "agent": self.trial.agent.public(),
+                "sandbox": self.trial.sandbox.public(),
+            },
             "verdict": encode(self.verdict),
             "stop": self.stop,
             "error": dict(self.error) if self.error else None,
             "tries": self.tries,
             "seconds": self.seconds,
             "totals": dict(self.totals),
+            "finished": self.finished,
         }
 
     @classmethod
@@ -145,6 +210,7 @@ class TrialResult:
             int(plain["tries"]),
             float(plain["seconds"]),
             dict(plain["totals"]),
+            plain.get("finished"),
         )
         if not isinstance(verdict, Verdict) or isinstance(verdict.reward, bool):
             raise ValueError("its verdict is none")

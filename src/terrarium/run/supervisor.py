@@ -21,12 +21,14 @@ from typing import Any
 from terrarium.core.errors import ConfigError, EngineFault, TerrariumError
 from terrarium.core.journal import EventKind, Journal, read
 from terrarium.core.removal import try_remove_tree
+from terrarium.core.secrets import Secrets
 from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.run.blame import Blame
 from terrarium.run.config import AgentConfig, RetryConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.hand import Hand, Order
+from terrarium.run.log import WorkersLog
 from terrarium.run.spec import TrialResult, TrialSpec
 
 SILENCE = 5.0  # seconds without a sign of life before a worker is killed
@@ -46,6 +48,7 @@ class Supervisor:
         retry: What to do about failures of the machinery.
         load_seconds: How long one task file may take to be loaded.
         listener: Told of `started`, `progress`, `finished`, `retry` and `lost`, each with its data.
+        secrets: What may not stand in the log; by default the keys in the environment.
     """
 
     def __init__(
@@ -57,8 +60,11 @@ class Supervisor:
         retry: RetryConfig | None = None,
         load_seconds: float = 60.0,
         listener: Listener = lambda event, data: None,
+        secrets: Secrets | None = None,
     ) -> None:
         self._run = run
+        self._secrets = secrets or Secrets.of({})
+        self._log = WorkersLog(run.path / "workers.log", self._secrets)
         self._workers = workers or len(os.sched_getaffinity(0))
         self._concurrent = concurrent or 4 * self._workers
         self._workers = min(self._workers, self._concurrent)
@@ -101,7 +107,7 @@ class Supervisor:
             if self._loading[0].startswith("agent "):
                 raise ConfigError(f"importing {self._loading[0]} ended the process: {hand.how}")
             if not self._loading[0] or self._loading[0] in broken:
-                raise EngineFault(f"loading the tasks ended the process: {hand.how}; see {self._log_path()}")
+                raise EngineFault(f"loading the tasks ended the process: {hand.how}; see {self._log.path}")
             broken[self._loading[0]] = f"{self._loading[0]}: loading it ended the process: {hand.how}"
         if self._refused:
             raise ConfigError("; ".join(self._refused))
@@ -144,14 +150,9 @@ class Supervisor:
             await hand.process.wait()
         while self._hands:
             await self._wait(0.1)
-        log = self._log_path()
-        if log.exists() and log.stat().st_size == 0:
-            log.unlink()
+        await self._log.close()
 
     # -- workers --------------------------------------------------------------------------------------------------
-
-    def _log_path(self) -> Any:
-        return self._run.path / "workers.log"
 
     async def _hire(self) -> Hand:
         try:
@@ -160,7 +161,7 @@ class Supervisor:
             raise EngineFault(f"cannot write {self._run.path}: {error.strerror}") from error
         stacks = tempfile.TemporaryFile()  # noqa: SIM115
         try:
-            with self._log_path().open("ab") as log:
+            async with self._log.inlet() as inlet:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-m",
@@ -170,7 +171,7 @@ class Supervisor:
                     str(os.getpid()),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
-                    stderr=log,
+                    stderr=inlet,
                     start_new_session=True,
                     pass_fds=[stacks.fileno()],
                     limit=_LINE_LIMIT,
@@ -218,7 +219,9 @@ class Supervisor:
             order = hand.orders.pop(told["trial"], None)
             if order is not None:
                 result = self._run.result(order.spec.id) if what == "done" else None
-                error = told.get("error") or _fault("EngineFault", "its record cannot be read", "engine")
+                error = self._secrets.scrub(told.get("error")) or _fault(
+                    "EngineFault", "its record cannot be read", "engine"
+                )
                 self._finished(order, result or _failed(order, error))
         elif what == "stuck":
             # The trial to blame has written its own record; the others of this worker only go on elsewhere.

@@ -22,14 +22,14 @@ from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, descr
 from terrarium.core.journal import SCHEMA, EventKind, Journal
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
-from terrarium.core.secrets import Secrets
+from terrarium.core.secrets import Secrets, masked
 from terrarium.core.seeds import Rng, child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
+from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
@@ -65,7 +65,7 @@ class TrialRun:
         """The program did not end; this process must."""
         self.poisoned = False
         """What judges and times was replaced meanwhile; this process must take no more trials."""
-        self._secrets = Secrets.of(trial.agent.kwargs)
+        self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
 
     async def run(self) -> TrialResult:
         """Run it, or resume it where an earlier try stopped, and record how it ended. Never raises for a bad trial.
@@ -90,6 +90,7 @@ class TrialRun:
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
+        result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         self.run_folder.record(result)
         if result.scored and self.trial.snapshot != "every-turn":
             drop_points(self.run_folder, self.trial.id)
@@ -121,7 +122,7 @@ class TrialRun:
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
-            verdict = await episode.run()
+            verdict = self._secrets.scrub(await episode.run())
             watch.check()
             stop = episode.totals.over or StopReason.COMPLETED.value
         except Exception as error:
@@ -182,7 +183,7 @@ class TrialRun:
                 params=dict(task.params),
                 agents=list(task.agents),
                 limits=dict(vars(task.limits)),
-                capabilities=[[spec, dict(config)] for spec, config in compose.specs(task, trial.sandbox)],
+                capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
                 traits=dict(vars(traits)),
                 deterministic=compose.deterministic(trial.agent, traits, task),
                 sandboxes=compose.places(task, trial.sandbox),
@@ -290,6 +291,16 @@ class TrialConfig:
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
     resume: bool = True
     """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
+    trial_name: str | None = None
+    """What its result is called; without `trial_dir` it is written to `outputs/<trial_name>`."""
+    agent_setup_timeout_sec: float | None = None
+    """The same as `limits["open_seconds"]`."""
+    agent_exec_timeout_sec: float | None = None
+    """The same as `limits["turn_seconds"]`."""
+
+    def __post_init__(self) -> None:
+        if self.trial_name is not None:
+            folder_name("trial_name", self.trial_name)
 
 
 class Trial:
@@ -316,13 +327,14 @@ class Trial:
             seed=config.seed,
             attempt=config.attempt,
             taskset=config.task.source or taskset.name,
-            limits=config.limits,
+            limits=timeouts(config.limits, config.agent_setup_timeout_sec, config.agent_exec_timeout_sec),
+            given_name=config.trial_name,
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
             code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
         )
         self._resume = config.resume
-        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
+        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / (config.trial_name or self.spec.id[:12])))
 
     async def run(self) -> TrialResult:
         """Run it on this process's engine. Never raises for a bad trial: its result says what went wrong.

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from terrarium.core.errors import TerrariumError, describe
+from terrarium.run import log
 from terrarium.run.blame import QUIET
 from terrarium.run.compose import refusal
 from terrarium.run.config import AgentConfig
@@ -113,6 +114,7 @@ class Worker:
 
     async def _trial(self, order: Mapping[str, Any]) -> None:
         spec = TrialSpec.of_json(order["trial"])
+        log.trial.set(spec.id)
         trial = TrialRun(
             spec,
             self._run,
@@ -156,6 +158,7 @@ def _plain(path: str, taskset: Taskset) -> dict[str, Any]:
                 "description": str(task.metadata.get("description") or (task.entry.__doc__ or "").split("\n")[0]),
                 "difficulty": str(task.metadata.get("difficulty", "")),
                 "capabilities": list(task.capabilities),
+                "own_capabilities": sorted(spec for spec, c in task.capabilities_config.items() if "import_path" in c),
                 "agents": list(task.agents),
                 "baselines": {agent: task.expects(agent) for agent in ("null", "random")},
                 "solved": sorted(task.entry.solutions),
@@ -210,6 +213,7 @@ def main() -> None:
     out = os.dup(1)
     os.set_inheritable(out, False)
     os.dup2(2, 1)
+    log.tag_output()
     asyncio.run(_main(sys.argv[1], out, stacks))
     leave(0)  # a program that was told to stop and did not must not keep the process
 

@@ -19,7 +19,7 @@ from terrarium.core.errors import (
     describe,
 )
 from terrarium.core.values import record
-from terrarium.core.verdict import Check, Verdict, score
+from terrarium.core.verdict import Check, Raised, Verdict, score
 
 Checker = Callable[[], object]
 
@@ -160,4 +160,4 @@ def _evaluate(checker: Checker) -> tuple[bool, dict[str, str | None] | None]:
         if boundary_of(error) in RETRIED:
             raise
         facts = describe(error)
-        return False, {"type": facts["type"], "message": facts["message"]}
+        return False, Raised({"type": facts["type"], "message": facts["message"]}, facts["traceback"] or "")
