@@ -198,6 +198,17 @@ def test_configuration_that_cannot_be(config: dict[str, Any]) -> None:
         check_capability(Calendar, config=config)
 
 
+def test_people_told_as_text_have_the_id_they_stand_under() -> None:
+    here = Ours({"accounts": {"agent": "ann"}, "people": {"bob": "Bob Ode <bob.ode@corp.example>"}})
+    try:
+        here.calendar.create_calendar("Own", "own", owner="bob")
+        here.calendar.create_calendar("Plan", "plan", owner="ann")
+        uid = here.calendar.add_event("ann/plan", "Talk", JAN, attendees=["bob.ode@corp.example"])
+        assert here.calendar.get_event("bob/own", uid)["attendees"][0]["name"] == "Bob Ode"
+    finally:
+        here.close()
+
+
 def test_names_of_calendars_of_several_people(calendar: Calendar) -> None:
     assert calendar.create_calendar("W", "work", owner="bob") == "bob/work"
     assert calendar.create_calendar("O", "own", owner="bob") == "bob/own"

@@ -70,6 +70,9 @@ class Files:
             self._wait(self._place().remove(path))
         except NotFound:
             pass
+        except Refused as error:
+            if error.code != "ENOTDIR":  # a file stands where a folder would have to be: there is nothing below it
+                raise
 
     @reads
     def list_dir(self, path: str = ".") -> list[str]:

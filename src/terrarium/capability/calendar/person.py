@@ -103,8 +103,7 @@ def people_of(config: Mapping[str, Value], agents: Sequence[str], instance: str)
     behind = {agent: _person(accounts.get(agent, agent), domain, f"the account of agent {agent!r}") for agent in agents}
     named = {username: _person(username, domain, "username")} | {person.id: person for person in behind.values()}
     for id in sorted(others):
-        told = {"person": id, **others[id]} if isinstance(others[id], Mapping) else others[id]
-        named[id] = _person(told, domain, f"people: {id!r}")
+        named[id] = _person(others[id], domain, f"people: {id!r}", id)
     behind = {agent: named.get(person.id, person) for agent, person in behind.items()}
     port = config.get("port", 5232)
     if type(port) is not int or not 0 < port < 65536:
@@ -135,12 +134,14 @@ def person_id(id: object, *, strict: bool = True) -> str:
     return ""
 
 
-def _person(told: Value, domain: str, where: str) -> Person:
+def _person(told: Value, domain: str, where: str, id: str | None = None) -> Person:
     if isinstance(told, str):
         mailbox = _MAILBOX.fullmatch(told)
-        told = {"person": mailbox["address"], "name": mailbox["name"] or ""} if mailbox else {"person": told}
+        told = {"address": mailbox["address"], "name": mailbox["name"] or ""} if mailbox else {"person": told}
     if not isinstance(told, Mapping):
         raise ConfigError(f"{where} must be a person, 'Name <address>' or a table of {', '.join(_PERSON_KEYS)}")
+    if id is not None:
+        told = {"person": id, **told}
     _known(f"key of {where}", told, _PERSON_KEYS)
     for key, value in told.items():
         if not isinstance(value, str):
