@@ -89,6 +89,8 @@ def parse(text: str) -> Parsed:
     for part in parts:
         try:
             _check_part(part)
+        except Refused:  # which is a ValueError, too
+            raise
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise Refused(f"a {part.name} that cannot be understood: {_first(error)}") from None
     return parsed

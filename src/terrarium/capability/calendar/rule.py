@@ -117,6 +117,8 @@ def _check_it_comes(parts: Mapping[str, str], start: datetime, count: int, times
         bounded = {name: value for name, value in parts.items() if name not in ("COUNT", "UNTIL")}
         if next(iter(rrulestr(joined(bounded), dtstart=start)), None) is None:
             raise Refused(f"the recurrence rule {told!r} never comes")
+    except Refused:  # which is a ValueError, too
+        raise
     except (ValueError, TypeError, OverflowError) as error:
         raise Refused(f"a recurrence rule that cannot be counted: {error}") from None
 
