@@ -13,9 +13,9 @@ PARTS = ("quartz windows", "stepper motors", "shutter blades", "gold mirrors")
 BRIEF = """\
 You are purchasing at Larkfield Instruments; purchasing@larkfield.example is your mailbox. We need {count} {part}. Ask \
 every supplier in {suppliers} for a quote: a mail of its own to each, with the subject "Quote {number}". They answer \
-in the course of the day, and you are called when mail has come in. At 16:00 you are told that the day is over: then, and \
-not before, order from the cheapest of those that have answered and can deliver within {days} days, with one mail with \
-the subject "Order {number}". Nobody else gets an order, and nobody is asked twice."""
+in the course of the day, and you are called when mail has come in. At 16:00 you are told that the day is over: then, \
+and not before, order from the cheapest of those that have answered and can deliver within {days} days, with one mail \
+with the subject "Order {number}". Nobody else gets an order, and nobody is asked twice."""
 
 ANSWER = """\
 Dear customer,
