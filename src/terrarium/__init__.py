@@ -5,10 +5,10 @@ Importing this does nothing; what is named here is loaded when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` itself takes longer to load than a small process to start
 if TYPE_CHECKING:
+    from typing import Any
+
     from terrarium.core.agent import Reply
     from terrarium.core.errors import TerrariumError
     from terrarium.core.task import Limits, Task, entry
@@ -64,4 +64,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'terrarium' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOME[name]), name)

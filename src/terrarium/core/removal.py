@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
+
+TYPE_CHECKING = False  # processes that start often use this: `pathlib` takes long to load
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _DEEP = 200  # folders below each other that are removed before what is below is moved up

@@ -26,8 +26,6 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any
 
 if __name__ == "__main__":  # run by path, without site-packages
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
@@ -35,18 +33,28 @@ if __name__ == "__main__":  # run by path, without site-packages
 from terrarium.core.removal import remove_at
 from terrarium.sandbox.inside import cgroup, files, house, ids, init, kernel, saved
 
+TYPE_CHECKING = False  # `typing` takes longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
 _LIMIT = 1 << 20
 _SANDBOX = kernel.NEWUSER | kernel.NEWNS | kernel.NEWPID | kernel.NEWNET | kernel.NEWIPC | kernel.NEWUTS
 
 
-@dataclass
 class Child:
     """A child of the zygote: what the engine calls it, and what goes when it has gone."""
 
-    number: int
-    group: cgroup.Group | None = None
-    folder: str | None = None
-    freezes: cgroup.Group | None = None
+    def __init__(
+        self,
+        number: int,
+        group: cgroup.Group | None = None,
+        folder: str | None = None,
+        freezes: cgroup.Group | None = None,
+    ) -> None:
+        self.number = number
+        self.group = group
+        self.folder = folder
+        self.freezes = freezes
 
 
 class Zygote:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import hashlib
 
 FOLDERS: dict[str, int] = {
     "dev": 0o755, "etc": 0o755, "home": 0o755, "mnt": 0o755, "opt": 0o755, "proc": 0o555, "root": 0o700, "run": 0o755,
@@ -108,6 +111,8 @@ def lay(place: str, owner: int) -> None:
 @functools.cache
 def host_digest() -> str:
     """A short digest of the machine's /usr, cheap to make: release, package database, names of programs."""
+    import hashlib
+
     total = hashlib.sha256()
     for path in ("/usr/lib/os-release", "/etc/os-release"):
         try:
@@ -123,6 +128,8 @@ def host_digest() -> str:
 
 def rootfs_digest(root: str) -> str:
     """The same for a root filesystem that lies unpacked at `root`."""
+    import hashlib
+
     total = hashlib.sha256()
     _stat_into(total, [root + path for path in _PACKAGES])
     for folder in ("", "/etc", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin", "/bin", "/lib", "/opt"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 
 from terrarium.sandbox.inside import ground, ids, kernel
 
@@ -20,18 +19,16 @@ FAKETIME = "/dev/faketime.so.1"
 TIME_FILE = "/dev/world/time"
 
 
-@dataclass
 class Template:
     """What all sandboxes of a zygote share, in a file system in memory that nobody else sees.
 
     Attributes:
         place: Where it is mounted.
-        digests: The digest of each base, by the path of its root filesystem; "" is the machine's own.
     """
 
-    place: str = ""
-    digests: dict[str, str] = field(default_factory=dict)
-    _mapped: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.place = ""
+        self._mapped: dict[str, str] = {}
 
     def make(self, faketime: str | None) -> None:
         """Make it, in a mount namespace of the caller's own.
@@ -93,13 +90,13 @@ class Template:
         return self._mapped[rootfs]
 
 
-@dataclass
 class Tree:
     """The descriptors that lead into the tree of a sandbox that has been built."""
 
-    clock: int
-    hosts: int
-    upper: int
+    def __init__(self, clock: int, hosts: int, upper: int) -> None:
+        self.clock = clock
+        self.hosts = hosts
+        self.upper = upper
 
 
 def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -> Tree:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-import shutil
 
 from terrarium.sandbox.inside import kernel
 
@@ -57,7 +56,7 @@ def enter_holder() -> None:
     """
     uid, gid, me = os.geteuid(), os.getegid(), os.getpid()
     found = [_own_range(name, uid) for name in ("/etc/subuid", "/etc/subgid")]
-    programs = [shutil.which(name) for name in ("newuidmap", "newgidmap")]
+    programs = [_program(name) for name in ("newuidmap", "newgidmap")]
     ranges = [one for one in found if one is not None]
     entered, enter = os.pipe()
     done, told = os.pipe()
@@ -111,6 +110,11 @@ def map_of_child() -> list[tuple[int, int, int]]:
     lines = [tuple(map(int, line.split())) for line in _lines("/proc/self/uid_map")]
     # Piece by piece: a range may not span two pieces of the map above it.
     return [(first, first, min(count, COUNT - first)) for first, _, count in lines if first < COUNT]
+
+
+def _program(name: str) -> str | None:
+    places = [f"{folder}/{name}" for folder in (*os.environ.get("PATH", "").split(":"), "/usr/bin", "/bin")]
+    return next((path for path in places if os.access(path, os.X_OK)), None)
 
 
 def _own_range(name: str, uid: int) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ and answers are datagrams, a line of JSON and the bytes that belong to it, with 
 
 from __future__ import annotations
 
+import array  # noqa: F401  # `socket` wants it later, when nothing can be loaded any more
 import errno
 import fcntl
 import json
@@ -24,11 +25,14 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, NoReturn
 
 from terrarium.sandbox.inside import files, filter, house, keeper, kernel
 from terrarium.sandbox.inside.pump import Pump
 from terrarium.sandbox.inside.sampler import PERIOD, Sampler
+
+TYPE_CHECKING = False  # `typing` takes longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 INLINE = 64 * 1024  # bytes that travel in a datagram; more travel as a file in memory
 _ROOM = 160 * 1024

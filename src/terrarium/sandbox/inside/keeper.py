@@ -21,10 +21,12 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from terrarium.sandbox.inside import kernel
+
+TYPE_CHECKING = False  # `typing` takes longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any
 
 _PATIENCE = 1.0  # seconds for ending processes one by one
 _DEAF = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
@@ -32,12 +34,12 @@ _DEFAULTS = (*_DEAF, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 _FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENOTDIR: 127}
 
 
-@dataclass(frozen=True)
 class Lock:
     """What commands may not do: the seccomp filter; and all that capabilities allow, but for those that are kept."""
 
-    program: bytes
-    kept: frozenset[int]
+    def __init__(self, program: bytes, kept: frozenset[int]) -> None:
+        self.program = program
+        self.kept = kept
 
 
 def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], lock: Lock) -> None:
@@ -115,7 +117,13 @@ def _become(request: Mapping[str, Any], streams: Sequence[int]) -> None:
         except OSError as error:
             os.write(2, f"{request['cwd']}: {os.strerror(error.errno or 0)}\n".encode("utf-8", "replace"))
             os._exit(1)
-        os.execvpe(request["argv"][0], request["argv"], request["env"])
+        trouble: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        for path in _places(request):
+            try:
+                os.execve(path, request["argv"], request["env"])
+            except (FileNotFoundError, NotADirectoryError) as error:
+                trouble = error
+        raise trouble
     except OSError as error:
         code = _FAILURES.get(error.errno or 0, 126)
         os.write(2, f"{request['argv'][0]}: {os.strerror(error.errno or 0)}\n".encode("utf-8", "replace"))

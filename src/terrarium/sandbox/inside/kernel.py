@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -35,7 +36,10 @@ def _checked(result: int, what: str) -> int:
 
 
 def _syscall(what: str, number: int, *arguments: object) -> int:
-    return _checked(libc.syscall(ctypes.c_long(number), *arguments), what)
+    while True:
+        result: int = libc.syscall(ctypes.c_long(number), *arguments)
+        if result >= 0 or ctypes.get_errno() != errno.EINTR:
+            return _checked(result, what)
 
 
 def clone(flags: int) -> int:

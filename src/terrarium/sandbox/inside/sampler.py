@@ -11,9 +11,12 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from terrarium.sandbox.inside.walk import walk
+
+TYPE_CHECKING = False  # `typing` takes longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any
 
 PERIOD = 0.2
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -8,18 +8,21 @@ of the base. Extended attributes follow where there are any. Ids are those insid
 
 from __future__ import annotations
 
-import base64
+import binascii
 import errno
 import fcntl
 import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from terrarium.core.removal import remove_at
 from terrarium.sandbox.inside import kernel
 from terrarium.sandbox.inside.walk import Found, walk
+
+TYPE_CHECKING = False  # `typing` takes longer to load than all of this
+if TYPE_CHECKING:
+    from typing import Any
 
 LIST, CONTENTS = "tree.jsonl", "files"
 OPAQUE = "user.overlay.opaque"
@@ -102,7 +105,7 @@ def _attributes(found: Found) -> dict[str, str]:
     try:
         names = [name for name in os.listxattr(file) if name.startswith("user.")]
         kept = sorted(name for name in names if not name.startswith("user.overlay.") or name == OPAQUE)
-        return {name: base64.b64encode(os.getxattr(file, name)).decode() for name in kept}
+        return {name: os.getxattr(file, name).hex() for name in kept}
     except OSError:
         return {}
     finally:
@@ -250,6 +253,6 @@ def _dress(here: int, name: bytes, kind: str, mode: int, attributes: dict[str, s
         if kind == "f":
             os.fchmod(file, mode)
         for key, value in attributes.items():
-            os.setxattr(file, key, base64.b64decode(value))
+            os.setxattr(file, key, binascii.unhexlify(value))
     finally:
         os.close(file)

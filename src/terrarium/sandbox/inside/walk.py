@@ -6,10 +6,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
 class Found:
     """One entry of a folder.
 
@@ -20,10 +18,13 @@ class Found:
         stat: Of itself; links are not followed.
     """
 
-    folder: int
-    path: bytes
-    name: bytes
-    stat: os.stat_result
+    __slots__ = ("folder", "name", "path", "stat")  # a dataclass would take longer to load than all of this
+
+    def __init__(self, folder: int, path: bytes, name: bytes, known: os.stat_result) -> None:
+        self.folder = folder
+        self.path = path
+        self.name = name
+        self.stat = known
 
 
 def walk(top: int) -> Iterator[Found]:

@@ -205,7 +205,8 @@ class Layers:
         self.folder.mkdir(parents=True, exist_ok=True)
         for place in (self._tree, self._tree / "upper"):
             if not place.is_dir():
-                place.mkdir(mode=0o755 if place.name == "upper" else 0o700)
+                place.mkdir(mode=0o700)
+                place.chmod(0o755 if place.name == "upper" else 0o700)
                 self._give(str(place))
 
     def unpack(self) -> None:

@@ -71,6 +71,7 @@ class LocalSandbox:
         self._shell: Shell | None = None
         self._starting: asyncio.Lock | None = None
         self._typing: asyncio.Lock | None = None
+        self._joining = self._joined = False
         self._count = 0
         self._files = Files(self._opened, self._line, ground.clock)
 
@@ -184,7 +185,7 @@ class LocalSandbox:
         Raises:
             SandboxFault: The port is taken inside.
         """
-        life = await self._started()
+        life = await self._member()
         made = await life.socket()
         try:
             made.bind((address, port))
@@ -201,7 +202,7 @@ class LocalSandbox:
             NotFound: Nobody listens there.
             SandboxFault: It cannot be had.
         """
-        life = await self._started()
+        life = await self._member()
         made = await life.socket()
         try:
             async with asyncio.timeout(10.0):
@@ -219,7 +220,7 @@ class LocalSandbox:
 
     async def name_hosts(self, hosts: str) -> None:
         """Replace its hosts file."""
-        (await self._started()).name_hosts(hosts)
+        (await self._member()).name_hosts(hosts)
 
     # -- files ----------------------------------------------------------------------------------------------------
 
@@ -315,7 +316,8 @@ class LocalSandbox:
         return tier().caps
 
     async def _started(self) -> Life:
-        if self._life is not None and self._life.link.open:
+        """It, started, with the services of its world."""
+        if self._life is not None and self._life.link.open and not self._joining:
             return self._life
         self._starting = self._starting or asyncio.Lock()
         async with self._starting:
@@ -323,13 +325,22 @@ class LocalSandbox:
             if self._life is None or not self._life.link.open:
                 await self._bury()
                 life = await Life.begin(self._ground, self._place(), layers, self._rootfs, self._world_time)
-                self._life = life
-                if self._layers is None:
-                    await self._bury()
-                    raise SandboxFault(f"the sandbox {self._ground.name} was closed")
-                if self._ground.network is not None:
-                    await self._ground.network.join(self, Caller(self._ground.agent, self._ground.name))
+                self._life, self._joining = life, True
+                try:
+                    self._opened()  # it may have been closed meanwhile
+                    if self._ground.network is not None:
+                        await self._ground.network.join(self, Caller(self._ground.agent, self._ground.name))
+                        self._joined = True
+                except BaseException:
+                    await self._bury()  # it shall not run without the services of its world
+                    raise
+                finally:
+                    self._joining = False
             return self._life
+
+    async def _member(self) -> Life:
+        """It as its network needs it, which asks while it joins."""
+        return self._life if self._joining and self._life is not None else await self._started()
 
     async def _line(self) -> Link:
         return (await self._started()).link
@@ -339,7 +350,8 @@ class LocalSandbox:
         life, self._life = self._life, None
         self._end_shell()
         if life is not None:
-            if self._ground.network is not None:
+            joined, self._joined = self._joined, False
+            if self._ground.network is not None and joined:
                 await self._ground.network.leave(self._ground.name)
             await life.end()
 
