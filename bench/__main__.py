@@ -17,7 +17,7 @@ from types import ModuleType
 from bench import machine, report
 from bench.report import Measured
 
-NAMES = ("trials", "schedule", "journal", "replay", "determinism", "imports", "sandbox")
+NAMES = ("trials", "schedule", "journal", "replay", "mail", "calendar", "sandbox", "determinism", "imports")
 LOADS = ("quiet", "loaded")
 RESULTS = Path(__file__).parent / "results.md"
 

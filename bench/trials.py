@@ -36,9 +36,33 @@ def solve(seat):
 '''
 
 
+SHELL_TARGET = 40.0  # trials a second on 2 cores
+SHELL_TASK = '''
+from terrarium import entry, run_checkers
+
+
+@entry(capabilities=["email", "workspace"], capabilities_config={"workspace": {"sandbox": "local"}})
+def one_command(env, agent):
+    """Answer one mail, after looking with one command."""
+    env.email.send("ann@corp.example", "agent@world.example", "How many?", "How many lines has list.txt?")
+    env.workspace.fs.write_file("list.txt", "a\\nb\\n")
+    agent.act("Answer the mail in your inbox.")
+    return run_checkers({"answered": lambda: "2" in env.email.list_inbox("ann@corp.example")[0]["body"]})
+
+
+@one_command.solution
+def solve(seat):
+    [mail] = seat.call("email_list")["mails"]
+    count = seat.call("workspace_exec", command="wc -l < list.txt").stdout
+    seat.call("email_reply", id=mail["id"], body=count)
+    return "Answered."
+'''
+
+
 def run(quick: bool, loaded: bool) -> Iterator[Figure]:
     """Trials a second, those of the peer, and the ratio."""
     trials, repeats = (10, 1) if quick else (1000, 1 if loaded else 3)
+    yield from _with_shell(trials // 4 or 1, loaded)
     peer, excuse = None, "not run with --quick"
     if not quick:
         try:
@@ -68,12 +92,24 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
         yield Figure("ratio to inspect_ai with log_realtime off", median(ours) / median(plain), "×", None, note)
 
 
-def _job(trials: int) -> tuple[float, float]:
+def _with_shell(trials: int, loaded: bool) -> Iterator[Figure]:
+    """Trials a second with a sandbox each, where this machine gives namespaces."""
+    from terrarium.sandbox.tier import tier
+
+    what = f"{trials:,} trials with one mail and one shell command"
+    if tier().number > 1:
+        yield Figure(what, None, "trials/s", None, f"no namespaces here: {tier().reasons[0]}")
+        return
+    found = [_job(trials, SHELL_TASK)[0] for _ in range(1 if loaded else 3)]
+    yield Figure(what, median(found), "trials/s", at_least(SHELL_TARGET), spread(found))
+
+
+def _job(trials: int, source: str = TASK) -> tuple[float, float]:
     """Trials a second: of the whole job, and between its first and its last result."""
     with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
         task = Path(folder) / "one_mail" / "task.py"
         task.parent.mkdir()
-        task.write_text(TASK, "utf-8")
+        task.write_text(source, "utf-8")
         config = JobConfig(
             agents=(AgentConfig(name="oracle"),),
             tasks=(TaskConfig(path=str(task.parent)),),

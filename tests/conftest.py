@@ -39,7 +39,7 @@ class Play:
         self.task = Path(config.task.path) / "task.py"
         self.write(source)
         self.config = config
-        self.trial = Trial(config)
+        self.trial = Trial(dataclasses.replace(config, resume=False))
         self.result: TrialResult | None = None
 
     def write(self, source: str) -> None:

@@ -44,6 +44,12 @@ class Notes:
         self._rows.insert(self._site.actor(), "note", id, fields)
         return id
 
+    @writes(notifies="agent")
+    def leave(self, agent: str, text: str) -> str:
+        """Keep a note for an agent, and tell it."""
+        self._site.notify(agent, f"a note for you: {text}")
+        return self.add(text)
+
     @reads
     def count(self) -> int:
         """How many notes there are."""

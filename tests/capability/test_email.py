@@ -45,7 +45,7 @@ def test_it_is_registered_and_its_face_is_marked() -> None:
     assert find("capability", "email") is Email
     faces = admin_methods(Email())
     public = {name for name in vars(Email) if not name.startswith("_")}
-    assert public - set(faces) == {"traits", "open", "tools", "rows", "save", "close"}
+    assert public - set(faces) == {"traits", "letters", "open", "tools", "rows", "save", "close"}
     writing = {name for name, access in faces.items() if access.mode == "write"}
     assert writing == {"send", "create_mailbox", "set_flags", "create_folder", "move", "delete_message"}
     assert faces["send"].notifies == "agents"
@@ -325,3 +325,15 @@ def test_ten_thousand_mails_are_listed_at_once(here: MailSite, email: Email) -> 
     assert [mail["subject"] for mail in here.use("list", limit=1)["mails"]] == ["Mail 9999"]
     assert email.get_message(ME, 9_999)["uid"] == 10_000
     assert len(email.list_inbox(ME)) == email.count_inbox(ME) == 10_000
+
+
+def test_agents_are_told_of_mail_for_them_but_not_of_their_own(tmp_path):
+    here = MailSite(tmp_path, agents=("buyer", "seller"))
+    told: list[tuple[str, str]] = []
+    here.site.notify = lambda agent, text: told.append((agent, text))
+    here.email.send("ann@x.example", ["buyer@world.example", "other@x.example"], "Offer", "b")
+    here.use("send", "buyer", to=["seller@world.example", "buyer@world.example"], subject="Re: Offer", body="b")
+    assert told == [
+        ("buyer", "New mail (INBOX/1) from ann@x.example: Offer"),
+        ("seller", "New mail (INBOX/1) from buyer@world.example: Re: Offer"),
+    ]

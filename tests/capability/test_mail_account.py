@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 
 from terrarium.capability.mail_account import accounts_of
-from terrarium.core.errors import ConfigError
+from terrarium.core.errors import ConfigError, Refused
 
 
 def accounts(config: dict[str, Any], *agents: str) -> dict[str, str]:
-    return {agent: str(account) for agent, account in accounts_of(config, agents or ("agent",)).items()}
+    return {agent: str(account) for agent, account in accounts_of(config, agents or ("agent",)).agents.items()}
 
 
 def test_defaults_and_choices() -> None:
@@ -29,13 +29,19 @@ def test_a_shared_mailbox_is_said_for_both() -> None:
     ("config", "says"),
     [
         ({"acounts": {}}, "did you mean 'accounts'"),
-        ({"port": 25}, "there are: accounts, domain"),
+        ({"port": 25}, "there are: accounts, domain, host"),
         ({"accounts": ["a"]}, "table"),
         ({"accounts": {"agnet": "a@x"}}, "did you mean 'agent'"),
         ({"accounts": {"agent": "rubbish"}}, "not a mail address"),
         ({"accounts": {"agent": None}}, "one mail address"),
         ({"domain": "no domain"}, "accounts"),
         ({"domain": 5}, "must be text"),
+        ({"accounts": {"ann": {"adress": "a@x"}}}, "did you mean 'address'"),
+        ({"accounts": {"ann": {"address": "a@x", "password": 5}}}, "must be text"),
+        ({"accounts": {"ann": {"address": "a@x", "password": ""}}}, "must be text"),
+        ({"accounts": {"ann": {"address": "a@x", "name": "A\nB"}}}, "account"),
+        ({"accounts": {"a": {"address": "t@x", "password": "1"}, "b": {"address": "T@x", "password": "2"}}}, "two"),
+        ({"accounts": {"ann": {"address": "agent@world.example"}}}, "would share"),
     ],
 )
 def test_says_what_is_wrong(config: dict[str, Any], says: str) -> None:
@@ -47,3 +53,44 @@ def test_an_agent_whose_name_cannot_be_an_address_needs_an_account() -> None:
     with pytest.raises(ConfigError, match="set it under accounts"):
         accounts({}, "claude code")
     assert accounts({"accounts": {"claude code": "claude@x"}}, "claude code") == {"claude code": "claude@x"}
+
+
+PEOPLE = {
+    "agent": {"address": "agent@corp.example", "password": "s3cret", "name": "The Agent"},
+    "ann": {"address": "Ann Lee <ann.lee@corp.example>", "password": "hunter2"},
+    "bot": {"address": "bot@corp.example"},
+}
+
+
+def test_an_account_may_have_a_password_and_a_name_and_be_a_persons() -> None:
+    found = accounts_of({"accounts": PEOPLE}, ("agent", "other"))
+    assert {name: str(address) for name, address in found.agents.items()} == {
+        "agent": "The Agent <agent@corp.example>",
+        "other": "other@world.example",
+    }
+    assert {name: str(address) for name, address in found.people.items()} == {
+        "ann": "Ann Lee <ann.lee@corp.example>",
+        "bot": "bot@corp.example",
+    }
+    assert "hunter2" not in repr(found)
+
+
+def test_with_passwords_only_who_has_one_may_log_in() -> None:
+    found = accounts_of({"accounts": PEOPLE}, ("agent",))
+    for user in ("ann", "ann.lee", "ANN.LEE@corp.example"):
+        assert found.login(user, "hunter2") == "ann.lee@corp.example"
+    for user, password in (
+        ("ann", "hunter"), ("ann", ""), ("ann", "s3cret"), ("bot", ""), ("bot@corp.example", "x"), ("eve@x", "x"),
+        ("", ""), ("\ud800", "\ud800"), ("ann", "hünter2"),
+    ):  # fmt: skip
+        with pytest.raises(Refused):
+            found.login(user, password)
+
+
+def test_without_passwords_everybody_may_be_everybody() -> None:
+    found = accounts_of({"accounts": {"agent": "Ann <ann@corp.example>"}, "domain": "corp.example"}, ("agent",))
+    for user in ("agent", "ann", "Ann@CORP.example", "ann@corp.example"):
+        assert found.login(user, "whatever") == "ann@corp.example"
+    assert found.login("bob", "") == "bob@corp.example"
+    with pytest.raises(Refused):
+        found.login("two words", "")

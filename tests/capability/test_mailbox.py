@@ -93,3 +93,57 @@ def test_a_flag_that_is_set_already_is_no_change(tmp_path: Path) -> None:
     count = len(here.changes)
     mailboxes.flag(copy, add=["\\Seen"], remove=["\\Flagged"])
     assert len(here.changes) == count
+
+
+def test_a_deleted_folder_is_gone_and_a_new_one_has_another_uidvalidity(mailboxes: Mailboxes) -> None:
+    mailboxes.create_folder(ANN, "a")
+    mailboxes.create_folder(ANN, "a/b")
+    mailboxes.put(ANN, "a", "<1@x>")
+    kept = mailboxes.put(ANN, "a/b", "<2@x>")
+    before = mailboxes.state(ANN, "a")
+    mailboxes.delete_folder(ANN, "A")
+    assert mailboxes.folders(ANN) == [*STANDARD, "a/b"]
+    assert list(mailboxes.copies(ANN)) == [kept]
+    mailboxes.create_folder(ANN, "a")
+    assert mailboxes.state(ANN, "a").uidvalidity > before.uidvalidity
+    assert list(mailboxes.copies(ANN, "a")) == []
+    for name in ("INBOX", "sent"):
+        with pytest.raises(Refused):
+            mailboxes.delete_folder(ANN, name)
+
+
+def test_a_renamed_folder_keeps_its_mails_under_a_new_uidvalidity(mailboxes: Mailboxes) -> None:
+    mailboxes.create_folder(ANN, "a/b")
+    mailboxes.remove(mailboxes.put(ANN, "a/b", "<1@x>"))
+    copy = mailboxes.flag(mailboxes.put(ANN, "a/b", "<2@x>"), add=["\\Seen"])
+    before = mailboxes.state(ANN, "a/b")
+    mailboxes.rename_folder(ANN, "a", "c/d")
+    assert mailboxes.folders(ANN) == [*STANDARD, "c/d/b"]
+    (moved,) = mailboxes.copies(ANN)
+    assert moved == Copy(ANN, "c/d/b", 2, "<2@x>", ("\\Seen",), copy.received)
+    after = mailboxes.state(ANN, "c/d/b")
+    assert (after.uidnext, after.uidvalidity > before.uidvalidity) == (3, True)
+    mailboxes.rename_folder(ANN, "c/d/b", "C/D/B")  # only its spelling
+    assert mailboxes.folders(ANN) == [*STANDARD, "C/D/B"]
+    for name, to in (("Sent", "x"), ("C/D/B", "Junk"), ("C/D/B", "a//b"), ("C/D/B", "C/D/B")):
+        with pytest.raises(Refused):
+            mailboxes.rename_folder(ANN, name, to)
+    with pytest.raises(NotFound):
+        mailboxes.rename_folder(ANN, "none", "x")
+
+
+def test_a_folder_may_move_into_itself(mailboxes: Mailboxes) -> None:
+    for name in ("a", "a/a"):
+        mailboxes.create_folder(ANN, name)
+        mailboxes.put(ANN, name, f"<{name}@x>")
+    mailboxes.rename_folder(ANN, "a", "a/a")
+    assert {copy.folder: copy.message for copy in mailboxes.copies(ANN)} == {"a/a": "<a@x>", "a/a/a": "<a/a@x>"}
+
+
+def test_subscriptions(mailboxes: Mailboxes) -> None:
+    assert mailboxes.subscribed(ANN) == sorted(STANDARD)
+    mailboxes.subscribe(ANN, "a/b")
+    mailboxes.subscribe(ANN, "junk", end=True)
+    assert mailboxes.subscribed(ANN) == ["Archive", "Drafts", "INBOX", "Sent", "Trash", "a/b"]
+    with pytest.raises(Refused):
+        mailboxes.subscribe(ANN, "a//b")

@@ -89,6 +89,8 @@ def test_exists_list_remove_make(desk: Desk) -> None:
         True
     ] * 8
     assert [desk.fs.exists(path) for path in ("x", "d/x", "x/y", "d/a/b", "/etc/passwd", "../../etc")] == [False] * 6
+    desk.fs.remove("d/a/below/a/file")
+    assert desk.fs.exists("d/a")
     desk.fs.remove("d/a")
     desk.fs.remove("d/a")
     desk.fs.remove("d")

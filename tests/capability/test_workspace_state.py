@@ -43,7 +43,10 @@ def test_initial_files_are_written_once(tmp_path: Path) -> None:
     ("config", "says"),
     [
         ({"file": {}}, "unknown key 'file' (did you mean 'files'?)"),
-        ({"zzz": 1}, "unknown key 'zzz'; there are: agents, command, env, files, image, resources, workdir"),
+        (
+            {"zzz": 1},
+            "unknown key 'zzz'; there are: agents, command, env, files, image, network, resources, sandbox, workdir",
+        ),
         ({"workdir": "work"}, "absolute"),
         ({"workdir": 7}, "absolute"),
         ({"files": ["a"]}, "files must map"),

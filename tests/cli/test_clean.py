@@ -167,7 +167,7 @@ MAILS = """
 
     @entry(capabilities=["email"])
     def program(env, agent):
-        env.email.send("a@x.example", "b@x.example", "s", "b")
+        env.email.send("a@x.example", "b@x.example", "s", "b", attachments=[("a.txt", b"on disk")])
         Path("FOLDER/begun").touch()
         while not Path("FOLDER/go").exists():
             time.sleep(0.05)
@@ -188,7 +188,7 @@ def test_after_a_real_kill_the_world_goes_and_the_run_can_go_on(shop):
             assert process.poll() is None
             time.sleep(0.05)
         (world,) = (shop.folder / "out").glob("trials/*/try-1/world")
-        assert "works there" in clean(shop.folder, "--yes")
+        assert "left alone" in clean(shop.folder, "--yes")
         assert world.is_dir()
     finally:
         process.kill()

@@ -34,3 +34,10 @@ def test_a_task_without_a_solution_and_a_broken_one(shop):
 
 def test_nothing_there_is_a_usage_error(shop):
     assert "no task or taskset" in shop("list", "nowhere", code=2)
+
+
+def test_a_capability_that_is_not_registered_is_told(shop):
+    shop.task("odd", PASSES.replace('"workspace"', '"emial"'))
+    said = shop("list", "odd", code=1)
+    assert "the task 'odd'" in said
+    assert "did you mean 'email'" in said

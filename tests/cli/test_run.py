@@ -48,7 +48,9 @@ def test_json_is_all_that_standard_output_holds(shop):
 def test_errors_and_broken_tasks_are_exit_code_1_and_loud(shop):
     shop.task("set/luckless", FAILS)
     shop.task("set/broken", "import no_such_module_here")
+    shop.task("set/empty", "x = 1")
     said = shop("run", "set", "-o", "out", "--no-baseline", *SMALL, code=1)
+    assert "BROKEN  set/empty/task.py: has no task" in said
     assert "BROKEN  set/broken/task.py: ModuleNotFoundError" in said
     assert r"1 × task error  ProgramError: ValueError: no\x1b[31m luck [bold]today[/bold]" in said
     assert "\x1b" not in said
@@ -66,12 +68,15 @@ def test_errors_and_broken_tasks_are_exit_code_1_and_loud(shop):
         (("done", "-c", "job.toml"), "did you mean 'n_attempts'"),
         (("done", "-c", "nojob.toml"), "cannot read nojob.toml"),
         (("odd",), "did you mean 'mean'"),
+        (("many", "-n", "2"), "pass@3 needs 3 attempts at each task, and the job makes 2"),
     ],
 )
 def test_what_is_wrong_with_the_command_is_exit_code_2_and_one_line(shop, args, hint):
     shop.task("done")
     shop.task("odd/done")
     (shop.folder / "odd" / "dataset.toml").write_text('[metrics]\ntypes = ["maen"]\n')
+    shop.task("many/done")
+    (shop.folder / "many" / "dataset.toml").write_text('[metrics]\ntypes = ["pass@3"]\n')
     (shop.folder / "job.toml").write_text("n_attemps = 2\n")
     said = shop("run", *args, "-o", "out", code=2)
     assert hint in said

@@ -20,7 +20,7 @@ STORY = r"""
 
     EVIL = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe [bold]not bold[/bold]"
 
-    @entry(capabilities=["email", "workspace"])
+    @entry(capabilities=["email", "workspace"], capabilities_config={"workspace": {"sandbox": "memory"}})
     def program(env, agent):
         "Nasty."
         env.email.send("eve@x.example", env.email.address(), EVIL.replace("\x1b", "").replace("\x07", ""), EVIL)
@@ -50,7 +50,7 @@ def run(tmp_path_factory):
     """One finished run, looked at in many ways."""
     shop = Shop(tmp_path_factory.mktemp("story"))
     shop.task("nasty", STORY)
-    shop("run", "nasty", "-o", "out", "--seeds", "0,1", *SMALL)
+    shop("run", "nasty", "-o", "out", "--seeds", "0,1", "--sandbox", "memory", *SMALL)
     return shop.folder / "out"
 
 
@@ -98,7 +98,7 @@ def test_the_story_has_everything_that_happened(run):
         "✓ note  (weight 2)",
         "✗ broke  (weight 1, required)",
         "! ZeroDivisionError: division by zero",
-        "✓ gone  (weight 0, forbidden)",
+        "✓ not: gone  (weight 0, forbidden)",
         "snapshot ",
         "stop  completed",
         "verdict  reward 0.000  not passed",
@@ -145,6 +145,18 @@ def test_a_trial_is_found_by_its_beginning_its_folder_and_its_journal(run):
     assert show(run, name[:9]) == show(run / "trials" / name) == story
     assert show(run / "trials" / name / "try-1" / "journal.jsonl") == story
     assert "is a file" in show(run / "trials" / name / "try-1" / "journal.jsonl", "x", code=2)
+
+
+def test_the_whole_name_of_a_task_wins_over_the_beginning_of_an_id(shop):
+    """Sixteen letters are each the beginning of ids of others."""
+    names = "0123456789abcdef"
+    for name in names:
+        shop.task(f"set/{name}")
+    shop("run", "set", "-o", "out", "--no-baseline", *SMALL)
+    ids = {row["task"]: row["id"] for row in rows(shop.folder / "out")}
+    assert any(ids[name][0] != name and name in [one[0] for one in ids.values()] for name in names)
+    for name in names:
+        assert json.loads(show(shop.folder / "out", name, "--json"))["header"]["trial"] == ids[name]
 
 
 def test_what_is_not_one_trial_is_refused(run, tmp_path):

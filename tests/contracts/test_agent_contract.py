@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "oracle": {"solution": solve},
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
+    "human": {"terminal": "/dev/null"},  # one who has left
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,18 @@ from terrarium.core.errors import ConfigError
 from terrarium.core.registry import TABLES, find
 from terrarium.core.rows import Row
 from terrarium.testing import check_capability
+
+
+def fill_calendar(calendar: Any) -> None:
+    day = datetime(2030, 1, 7, 9)
+    calendar.create_calendar("Work", "work", timezone="Europe/Berlin")
+    calendar.create_calendar("Other", owner="other")
+    calendar.add_event("work", "Grüße", day, description="x" * 70_000, alarms=["15m"])
+    series = calendar.add_event("work", "daily", day, rrule="FREQ=DAILY", timezone="Asia/Tokyo", attendees=["other"])
+    calendar.update_event("work", series, summary="one", occurrence=day, scope="one")
+    calendar.respond("other", series, "accept")
+    calendar.delete_event("work", series, occurrence=datetime(2030, 1, 9, 9), scope="future")
+    calendar.share("work", "other")
 
 
 def fill_mail(mail: Any) -> None:
@@ -31,7 +44,7 @@ def fill_workspace(workspace: Any) -> None:
     workspace.fs.remove("notes/a.txt")
 
 
-FILL = {"email": fill_mail, "workspace": fill_workspace}
+FILL = {"calendar": fill_calendar, "email": fill_mail, "workspace": fill_workspace}
 
 
 @pytest.mark.parametrize("name", sorted(TABLES["capability"]))

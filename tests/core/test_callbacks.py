@@ -274,3 +274,81 @@ def test_a_condition_that_writes_or_waits_is_an_error_at_the_wait(play):
     assert played.reward == 1.0
     assert played.said == ["WriteInCondition"] * 5 + ["Refused", "ProgramError"]
     assert played.calls().count("env.notes.refuse") == 0, "what a condition looks at is not recorded"
+
+
+def test_every_from_a_past_moment_fires_once_and_keeps_its_grid(play):
+    played = play(
+        """
+        @entry()
+        def fn(env, agent):
+            env.every("1h", lambda: env.reward(f"{env.clock.now:%H:%M}", 0), first="2029-01-01T00:30")
+            env.every("1h", lambda: env.reward("never", 0), first="2029-01-01T00:30", until="2029-01-02T00:00")
+            env.clock.advance("2h")
+            return run_checkers({})
+        """
+    )
+    assert played.said == ["09:00", "09:30", "10:30"]
+
+
+def test_what_cannot_be_called_is_refused_at_once(play):
+    played = play(
+        """
+        @entry()
+        def fn(env, agent):
+            for use in (
+                lambda: env.at("10:00", "noon"), lambda: env.after(1, None), lambda: env.every(1, 7),
+                lambda: env.when(True, print), lambda: env.when(print, "x"),
+            ):
+                try:
+                    use()
+                except ConfigError as error:
+                    env.reward(str(error), 0)
+            env.clock.advance("2h")
+            return run_checkers({})
+        """
+    )
+    assert played.said == [
+        "env.at needs a function to call, not 'noon'",
+        "env.after needs a function to call, not None",
+        "env.every needs a function to call, not 7",
+        "env.when needs a function to call, not True",
+        "env.when needs a function to call, not 'x'",
+    ]
+
+
+def test_a_condition_that_raised_is_told_once_and_waits_no_more(play):
+    played = play(
+        """
+        @entry(["notes"], NOTES)
+        def fn(env, agent):
+            env.when(lambda: 1 / 0, print)
+            env.when(lambda: env.notes.count() == 2, lambda: env.reward("two", 0))
+            for _ in range(3):
+                env.notes.add("x")
+                try:
+                    env.clock.advance(1)
+                    env.reward("waited", 0)
+                except ProgramError as error:
+                    env.reward(str(error), 0)
+            return run_checkers({})
+        """
+    )
+    assert played.said == ["ZeroDivisionError: division by zero", "two", "waited", "waited"]
+
+
+def test_a_callback_that_arms_itself_again_and_again_ends_at_the_size_of_the_journal(play):
+    played = play(
+        """
+        @entry()
+        def fn(env, agent):
+            def again():
+                env.after(0, again)
+            env.after(0, again)
+            env.clock.advance(1)
+            return run_checkers({})
+        """,
+        limits={"journal_mb": 0.0625},
+    )
+    assert played.error == "BudgetSpent: the journal has more than 0.0625 MB (limits.journal_mb)"
+    assert 0.05 * 2**20 < played.journal.stat().st_size < 0.07 * 2**20
+    assert [event.kind.value for event in played.events()][-3:] == ["error", "stop", "verdict"]

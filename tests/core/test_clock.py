@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terrarium.core.clock import START, Clock, Costs, Schedule, moment_micros, span_micros
+from terrarium.core.clock import START, Clock, Costs, Schedule, moment_micros, span_micros, zone_named
 from terrarium.core.errors import ConfigError, Refused
 from terrarium.core.values import from_micros, to_micros
 
@@ -114,3 +116,43 @@ def test_the_schedule_agrees_with_a_sorted_list(actions):
 def test_a_period_of_zero_is_an_error():
     with pytest.raises(ConfigError):
         Schedule().add(1, 0, period=0)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("moment", "utc"),
+    [
+        ("2030-01-07T09:00", "2030-01-07T08:00"),
+        ("2030-07-07T09:00", "2030-07-07T07:00"),
+        ("2030-03-31T02:30", "2030-03-31T01:30"),  # skipped: clocks go from 02:00 to 03:00
+        ("2030-10-27T02:30", "2030-10-27T00:30"),  # comes twice: the first is meant
+        ("2030-10-27T02:30+01:00", "2030-10-27T01:30"),
+        (datetime(2030, 7, 7, 9), "2030-07-07T07:00"),
+        (datetime(2030, 7, 7, 9, tzinfo=UTC), "2030-07-07T09:00"),
+    ],
+)
+def test_a_moment_without_an_offset_is_time_in_the_zone(moment, utc):
+    assert from_micros(moment_micros(moment, 0, BERLIN)).isoformat() == f"{utc}:00+00:00"
+
+
+def test_the_next_time_a_clock_shows_an_hour_across_a_change_of_clocks():
+    evening = to_micros(datetime(2030, 3, 30, 21, tzinfo=BERLIN))
+    found = from_micros(moment_micros("09:00", evening, BERLIN))
+    assert found.isoformat() == "2030-03-31T07:00:00+00:00"
+
+
+def test_a_zone_that_is_none():
+    for name in ("Europe/Berlinn", "", "../etc/passwd", 3):
+        with pytest.raises(ConfigError):
+            zone_named(name)
+
+
+def test_costs_are_fixed_measured_or_those_of_another_run():
+    assert Costs(model=7).of("a", "model", 99.0) == (7, False)
+    assert Costs(model=None).of("a", "model", 0.25) == (250_000, True)
+    replayed = Costs(model=None, replayed={("a", "model"): deque([5, 6])})
+    assert [replayed.of("a", "model", 99.0) for _ in range(2)] == [(5, True), (6, True)]
+    with pytest.raises(ConfigError, match="no more costs"):
+        replayed.of("a", "model", 99.0)

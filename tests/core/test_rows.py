@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -141,8 +143,32 @@ def test_a_file_of_something_else_is_a_fault(tmp_path: Path):
 def test_a_folder_that_cannot_be_made_is_a_fault(tmp_path: Path):
     (tmp_path / "file").touch()
     rows = Rows(tmp_path / "file" / "state")
+    rows.insert("me", "t", "k", {})
     with pytest.raises(CapabilityFault):
-        rows.insert("me", "t", "k", {})
+        rows.save(tmp_path / "file" / "saved")
+    with pytest.raises(CapabilityFault):
+        rows.close()
+
+
+def test_a_store_that_is_not_kept_leaves_no_file(tmp_path: Path):
+    rows = Rows(tmp_path / "a", keep=False)
+    rows.insert("me", "t", "k", {"x": 1})
+    rows.save(tmp_path / "b")
+    rows.insert("me", "t", "l", {"x": 2})
+    rows.close()
+    assert not (tmp_path / "a").exists()
+    assert [row.key for row in Rows(tmp_path / "b").all()] == ["k"]
+
+
+def test_a_store_that_is_kept_holds_what_came_after_a_snapshot(tmp_path: Path):
+    rows = Rows(tmp_path / "a")
+    rows.insert("me", "t", "k", {"x": 1})
+    rows.insert("me", "t", "gone", {})
+    rows.save(tmp_path / "b")
+    rows.delete("me", "t", "gone")
+    rows.insert("me", "t", "l", {"x": 2})
+    rows.close()
+    assert [row.key for row in Rows(tmp_path / "a").all()] == ["k", "l"]
 
 
 def test_saved_blobs_are_independent_of_the_original(tmp_path: Path):
@@ -155,3 +181,34 @@ def test_saved_blobs_are_independent_of_the_original(tmp_path: Path):
     copy = Rows(tmp_path / "b")
     assert copy.blobs.get(name) == b"z" * 100
     copy.close()
+
+
+def test_a_watcher_is_told_of_what_is_stored_until_it_ends(tmp_path):
+    rows = Rows(tmp_path)
+    told: list[tuple[str, object]] = []
+    end = rows.subscribe(lambda change: told.append((change.key, rows.get("t", change.key))))
+    others: list[str] = []
+    rows.subscribe(lambda change: others.append(change.key))
+    rows.insert("me", "t", "1", {"a": 1})
+    rows.update("me", "t", "1", a=1)  # nothing differs
+    rows.delete("me", "t", "1")
+    end()
+    end()
+    rows.insert("me", "t", "2", {})
+    assert told == [("1", {"a": 1}), ("1", None)]
+    assert others == ["1", "1", "2"]
+
+
+def test_a_store_that_is_only_read_and_dropped_leaves_nothing_open(tmp_path):
+    store = Rows(tmp_path)
+    store.insert("task", "note", "001", {"text": "x"})
+    store.close()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "rows.sqlite").write_bytes(b"no database at all" * 100)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert [row.key for row in Rows(tmp_path).all()] == ["001"]
+        with pytest.raises(CapabilityFault):
+            Rows(tmp_path / "bad")
+        gc.collect()
+    assert [str(one.message) for one in seen if one.category is ResourceWarning] == []

@@ -120,7 +120,7 @@ def test_values_are_shown_as_readers_expect():
     assert show("text\n") == "text\n"
     assert show(None) == "done"
     assert show({"when": datetime(2030, 1, 1, tzinfo=UTC), "n": Decimal("1.5"), "$k": [1]}) == (
-        '{\n "when": "2030-01-01T00:00:00+00:00",\n "n": "1.5",\n "$k": [\n  1\n ]\n}'
+        '{"when": "2030-01-01T00:00:00+00:00", "n": "1.5", "$k": [1]}'
     )
     assert '"input_tokens": 3' in show(Usage(3))
     assert show("x" * 2**20 + "yyy").endswith("[cut: 3 more characters]")

@@ -77,7 +77,7 @@ def test_a_snapshot_is_named_by_what_it_holds_and_opens_as_the_same_world(tmp_pa
         world.call(Call("env.notes.add", {"text": "after"}))
         assert await world.snapshot() != name
         other = build(tmp_path / "two")
-        other._snapshots = world._snapshots
+        other.saving = world.saving
         await other.load(name)
         assert other.clock.micros == world.clock.micros
         assert other.call(Call("env.notes.texts", {})) == ["kept"]

@@ -16,7 +16,8 @@ from terrarium.cli.main import COMMANDS
 from terrarium.core import errors
 from terrarium.core.agent import Agent, Budget, Reply, Seat, StopReason
 from terrarium.core.capability import Capability, Site, Traits
-from terrarium.core.env import AgentView, Env, EnvClock
+from terrarium.core.env import Env, EnvClock
+from terrarium.core.handle import AgentView
 from terrarium.core.journal import EventKind
 from terrarium.core.model import Completion
 from terrarium.core.registry import TABLES
@@ -113,7 +114,7 @@ async def fn(env, agents):
     env.after("1s", lambda: env.email.send("a@x.example", "b@x.example", "s", "b"))
     await agents["ann"].act("go")
     try:
-        env.workspace.fs.read_text("missing.txt")
+        env.workspace("ann").fs.read_text("missing.txt")
     except NotFound:
         pass
     env.after("1s", lambda: 1 / 0)
@@ -121,13 +122,20 @@ async def fn(env, agents):
     await env.clock.advance("1m")
     return results
 """
+TELLING = """
+@entry(["notes"], NOTES, notices=["notes"])
+def fn(env, agent):
+    env.notes.leave("agent", "look here")
+    agent.act("go")
+    return run_checkers({"fine": lambda: True})
+"""
 SCRIPT = [{"tool": "ring", "args": {"times": 2}}, "rung"]
-UNUSED = {"notice", "attack", "operator"}  # reserved, and the page says that nothing writes them
+UNUSED = {"attack", "operator"}  # reserved, and the page says that nothing writes them
 
 
 def test_every_field_of_an_event_is_in_the_manual(play: Any) -> None:
     rows = {words(row[0])[0]: words(row[2]) for row in table("core.md", "kind")}
-    events = [*play(LIVELY, SCRIPT, snapshot="every-turn").events()]
+    events = [*play(LIVELY, SCRIPT, snapshot="every-turn").events(), *play(TELLING).events()]
     for event in events:
         told = rows[event.kind]
         assert set(event.data) <= set(told), f"{event.kind} has fields the manual does not name"

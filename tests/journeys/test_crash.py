@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from terrarium.cli.summary import summary
 from terrarium.run.config import AgentConfig, JobConfig, TaskConfig
 from terrarium.run.job import Job, JobResult
 
@@ -151,6 +152,9 @@ def test_a_full_disk_ends_in_records_or_messages_never_in_a_hang(task, tmp_path)
         assert all(one.error is not None and one.error["boundary"] == "engine" for one in failed)
         assert any("No space left" in one.error["message"] for one in failed if one.error)
         assert result.exit_code == 1
+        told = summary(result)["errors"]
+        assert len(told) <= 2, "one cause is told once, whatever the file"
+        assert sum(group["count"] for group in told) == len(failed)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 

@@ -57,9 +57,24 @@ def test_attempts_of_one_task_do_not_count_as_tasks():
     assert (clustered.mean, clustered.n) == (0.5, 12)
     assert clustered.stderr == pytest.approx((0.25 / 3) ** 0.5)  # the spread of the means 1, 0 and 0.5
     assert clustered.method == "Student's t over tasks"
-    assert clustered.low is not None
-    assert clustered.low < 0  # an interval of t is not clipped
-    assert clustered.high == pytest.approx(1 - clustered.low)
+    assert (clustered.low, clustered.high) == (0.0, 1.0)  # the mean of what lies within 0..1 does so too
+
+
+def test_values_that_are_alike_are_not_certainty():
+    for alike in ({"a": [0.5, 0.5]}, {"a": [0.5], "b": [0.5]}, {"a": [0.25, 0.75], "b": [0.5, 0.5]}):
+        found = estimate(alike)
+        assert (found.low, found.high) == pytest.approx(wilson(0.5, 2))
+        assert found.stderr == pytest.approx(0.125**0.5)
+    beyond = estimate({"a": [3.0], "b": [3.0]})
+    assert (beyond.mean, beyond.stderr, beyond.low, beyond.high) == (3.0, None, None, None)
+
+
+def test_an_interval_ends_where_the_values_can_end():
+    found = estimate({"a": [0.9], "b": [0.6]})
+    assert (found.low, found.high) == (0.0, 1.0)
+    beyond = estimate({"a": [2.0], "b": [0.0]})
+    assert beyond.low is not None
+    assert beyond.low < 0
 
 
 def test_tasks_of_different_size_weigh_the_same():

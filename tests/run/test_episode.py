@@ -204,3 +204,29 @@ def test_a_solution_that_blocks_does_not_hold_up_the_engine(play):
     )
     assert played.said == ["completed first", "turn_time_limit ", "completed "]
     assert time.monotonic() - began < 60
+
+
+def test_a_turn_that_was_posted_and_never_done_is_the_tasks_fault(play):
+    source = """
+        @entry()
+        def fn(env, agent):
+            agent.post("hello")
+            {then}
+            return run_checkers({{"one": lambda: len(agent.replies) == 1}})
+        """
+    lost = play(source.format(then=""))
+    assert lost.error is not None
+    assert lost.error.startswith("ProgramError: 1 turns posted to agent were never done")
+    assert play(source.format(then="env.clock.advance(0)")).reward == 1.0
+
+
+def test_a_capability_that_is_not_there_is_told_with_the_nearest(play):
+    played = play(
+        """
+        @entry(["notes"], NOTES)
+        def fn(env, agent):
+            env.ntoes.add("x")
+        """
+    )
+    assert played.error is not None
+    assert "no 'ntoes' (did you mean 'notes'?); its capabilities are: notes" in played.error

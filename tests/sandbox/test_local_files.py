@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from terrarium.core.clock import Clock
 from terrarium.core.errors import NotFound, Refused, SandboxFault
 from terrarium.core.sandbox import Ground
 from terrarium.sandbox.local.sandbox import LocalSandbox
-from terrarium.sandbox.zygote import zygote
 
 BOTH = pytest.mark.parametrize("started", [False, True], ids=["untouched", "started"])
 
@@ -54,20 +54,24 @@ def test_files_go_in_and_out(tmp_path, started):
     use(tmp_path / "box", work)
 
 
+def _children() -> str:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+
 def test_without_a_command_nothing_is_started(tmp_path):
     async def go():
-        before = zygote()._process
+        started = _children()
         box = LocalSandbox(Ground())
         await box.open(tmp_path / "box")
         assert not (tmp_path / "box").exists(), "opening writes nothing"
-        assert (await box.exec(["mkdir", "-p", "--", "/work/deep"])).exit_code == 0
+        await box.write("/work/deep/", b"")
         await box.write("/work/deep/file", b"x")
         assert await box.list("/work/deep") == ["file"]
         assert b"root:x:0:0" in await box.read("/etc/passwd")
         assert [row.key for row in box.rows()] == ["/work", "/work/deep", "/work/deep/file"]
         await box.save(tmp_path / "saved")
         await box.close()
-        assert zygote()._process is before is None
+        assert _children() == started
 
     asyncio.run(go())
 
@@ -92,10 +96,9 @@ def test_engine_writes_have_world_time_and_are_seen_by_watchers(tmp_path):
     clock = Clock()
 
     async def work(box):
-        watch = (
-            "import os, time\nbefore = os.stat('/root').st_mtime_ns\nwhile os.stat('/root').st_mtime_ns == before: pass"
-        )
-        task = asyncio.ensure_future(box.exec(["python3", "-c", "open('/tmp/on', 'w')\n" + watch], timeout=20))
+        watch = "import os\nbefore = os.stat('/root').st_mtime_ns\nopen('/tmp/on', 'w')\n"
+        watch += "while os.stat('/root').st_mtime_ns == before: pass"
+        task = asyncio.ensure_future(box.exec(["python3", "-c", watch], timeout=20))
         while "on" not in await box.list("/tmp"):
             await asyncio.sleep(0.01)
         clock.move(clock.micros + 90 * 10**6)

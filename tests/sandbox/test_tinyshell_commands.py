@@ -198,3 +198,18 @@ def test_no_command_raises_whatever_it_is_given(box: Box) -> None:
                 result = box.sh([name, first, second], stdin=b"in\n")
                 assert 0 <= result.exit_code <= 127
         assert box.sh([name]).exit_code in (0, 1, 2)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", ["grep '{}' f", "sed 's/{}/x/' f", "grep -E '{}' f"])
+def test_a_pattern_that_could_take_for_ever_on_a_line_is_refused_there_and_only_there(box: Box, command: str) -> None:
+    many = "a*" * 8 + "b"
+    box.write("/root/f", b"a" * 4000 + b"\n")
+    refused = box.sh(command.format(many))
+    assert refused.exit_code == 2
+    assert "8 repeats can take for ever on a line of 4000 characters" in refused.stderr
+    assert box.sh(command.format("a.*b")).exit_code in (0, 1)
+    box.write("/root/f", b"aaaab\n")
+    assert box.out(command.format(many)) in ("aaaab\n", "x\n")
+    box.write("/root/f", b"a" * 1200 + b"c\n")
+    assert box.sh(command.format("a*a*b")).exit_code in (0, 1), "the worst that is still tried"

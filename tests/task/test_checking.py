@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from terrarium.core.errors import CapabilityFault, EngineFault, ModelFault, NotFound, ReplayDiverged, SandboxFault
+from terrarium.core.errors import (
+    CapabilityFault,
+    EngineFault,
+    ModelFault,
+    NotFound,
+    ReplayDiverged,
+    SandboxFault,
+    VerifierFault,
+)
 from terrarium.core.verdict import Check
 from terrarium.task.checking import CheckerResults, aggregate_results, check, run_checkers
 
@@ -112,3 +120,21 @@ def test_in_a_trial_checks_are_written_down_and_infrastructure_is_unscored(play)
     assert (failed.result.verdict.reward, failed.result.verdict.passed) == (None, None)
     assert not failed.result.scored
     assert failed.result.retried
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (CheckerResults([], 17), "score is 17"),
+        (CheckerResults([], -0.1), "score is -0.1"),
+        (CheckerResults([], float("nan")), "score is nan"),
+        (CheckerResults([], "1"), "score is '1'"),  # type: ignore[arg-type]
+        (CheckerResults([{"name": "x"}], 1.0), r"list of Check, not \[\{'name': 'x'\}\]"),  # type: ignore[list-item]
+        (CheckerResults(None, 1.0), "list of Check, not None"),  # type: ignore[arg-type]
+        (CheckerResults([], 1.0, {"a": float("inf")}), r"numbers by agent, not \{'a': inf\}"),
+        (CheckerResults([], 1.0, [1]), r"numbers by agent, not \[1\]"),  # type: ignore[arg-type]
+    ],
+)
+def test_results_that_are_no_judgement_say_what_came(result: CheckerResults, told: str):
+    with pytest.raises(VerifierFault, match=told):
+        result.verdict(["agent"])

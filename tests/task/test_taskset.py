@@ -177,3 +177,77 @@ def test_reload_gives_one_task_from_a_module_of_its_own(tmp_path: Path):
     with pytest.raises(TaskBroken, match="has no task 'other' any more"):
         reload(file, "other")
     assert not [name for name in sys.modules if name.startswith("terrarium_task")]
+
+
+def test_the_digest_covers_what_a_loose_file_imports_and_its_own_capabilities(tmp_path: Path):
+    config = "['todo'], {'todo': {'import_path': 'todo:Todo'}}"
+    file = tmp_path / "errand.py"
+    file.write_text("from .content import TEXT\n" + TASK.format(args=config))
+    (tmp_path / "content.py").write_text("TEXT = 'a'\n")
+    (tmp_path / "todo.py").write_text("class Todo: ...\n")
+    (tmp_path / "other.py").write_text("")
+    seen = [find(file).tasks[0].digest]
+    (tmp_path / "other.py").write_text("changed = 1\n")
+    assert find(file).tasks[0].digest == seen[0]
+    (tmp_path / "content.py").write_text("TEXT = 'b'\n")
+    seen.append(find(file).tasks[0].digest)
+    (tmp_path / "todo.py").write_text("class Todo:\n    x = 1\n")
+    seen.append(find(file).tasks[0].digest)
+    assert len(set(seen)) == 3
+
+
+def test_the_digest_of_a_variant_covers_its_limits_and_capabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = TASK.format(args="['email']") + (
+        "\nimport os\nfn.parameterize(lambda: [{'name': 'x', 'params': {}, **eval(os.environ['MORE'])}])\n"
+    )
+    put(tmp_path / "t", source)
+    seen = set()
+    for more in ("{}", "{'limits': {'turns': 2}}", "{'limits': {'turns': 3}}", "{'capabilities': ['calendar']}"):
+        monkeypatch.setenv("MORE", more)
+        seen.add(find(tmp_path / "t").tasks[0].digest)
+    assert len(seen) == 4
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path):
+    put(tmp_path / "set" / "good")
+    (tmp_path / "set" / "bad" / "task.py").mkdir(parents=True)
+    found = find(tmp_path / "set")
+    assert [task.name for task in found.tasks] == ["good"]
+    assert "cannot read" in found.broken[0].message
+    with pytest.raises(ConfigError, match="cannot read /dev/null"):
+        find(Path("/dev/null"))
+    (tmp_path / "set" / "dataset.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot read .*dataset\.toml"):
+        find(tmp_path / "set")
+    with pytest.raises(ConfigError, match="cannot read"):
+        find(tmp_path / ("x" * 300))
+
+
+def test_a_folder_one_may_not_open_is_broken_and_the_others_stand(tmp_path: Path):
+    put(tmp_path / "good")
+    blocked = put(tmp_path / "shut")
+    for above in [tmp_path, *tmp_path.parents][:3]:
+        above.chmod(0o755)
+    blocked.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # who may open everything: look as somebody else
+            os.seteuid(65534)
+        found = find(tmp_path)
+    finally:
+        os.seteuid(user)
+        blocked.chmod(0o700)
+    assert [task.name for task in found.tasks] == ["good"]
+    assert [each.message for each in found.broken] == [f"cannot read {blocked / 'task.py'}: Permission denied"]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ("['emial']", "did you mean 'email'"),
+        ("['notes:left']", "no capability called 'notes'"),
+        ("['email'], {'email': 5}", "the settings of 'email' must be a dict, not 5"),
+    ],
+)
+def test_capabilities_that_there_are_not_are_found_at_once(tmp_path: Path, args: str, told: str):
+    assert told in broken(put(tmp_path / "t", TASK.format(args=args)))

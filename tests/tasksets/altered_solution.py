@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import office_alterations
+from office_alterations import any_task
 
 from terrarium.agent.scripted import ScriptedAgent
 from terrarium.task.taskset import find
 
-WRITES = ("email_send", "email_reply", "email_forward", "email_mark", "email_move", "email_delete", "workspace_write")
+WRITES = (
+    *("email_send", "email_reply", "email_forward", "email_mark", "email_move", "email_delete", "workspace_write"),
+    *("calendar_create", "calendar_update", "calendar_delete", "calendar_respond"),
+)
 
 
 class AlteredSeat:
@@ -27,6 +31,9 @@ class AlteredSeat:
     def instruction(self) -> str:
         return str(self._seat.instruction)
 
+    def notices(self) -> list[str]:
+        return list(self._seat.notices())
+
     def do(self, tool: str, /, **args: Any) -> Any:
         return self._seat.call(tool, **args)
 
@@ -40,8 +47,10 @@ class Altered(ScriptedAgent):
 
     def __init__(self, task: str, alter: str = "", drop: int = -1) -> None:
         solve = find(Path(task)).tasks[0].entry.solutions["agent"]
-        altered = getattr(office_alterations, alter) if alter else _without(drop)
-        reply = getattr(office_alterations, f"{alter}_reply", lambda seat, text: text)
+        own_ones = importlib.import_module(f"office_alterations.{Path(task).name}")
+        ones = own_ones if hasattr(own_ones, alter) else any_task
+        altered = getattr(ones, alter) if alter else _without(drop)
+        reply = getattr(ones, f"{alter}_reply", lambda seat, text: text)
 
         def script(seat: Any) -> Generator[str, str, str]:
             own = AlteredSeat(seat, altered)
@@ -54,7 +63,7 @@ class Altered(ScriptedAgent):
                     said = made.send((yield reply(own, said)))
             except StopIteration as end:
                 return str(reply(own, end.value))
-            except office_alterations.Enough:
+            except any_task.Enough:
                 return "I stop here."
 
         super().__init__(script)
@@ -65,6 +74,8 @@ def _without(drop: int) -> Callable[..., Any]:
         if tool in WRITES:
             seat.notes["writes"] = seat.notes.get("writes", -1) + 1
             if seat.notes["writes"] == drop:
+                if tool == "calendar_create":
+                    raise any_task.Enough  # what follows needs its uid
                 return None
         return seat.do(tool, **args)
 

@@ -10,9 +10,24 @@ from terrarium.run.trial import Trial, TrialConfig
 from terrarium.task.taskset import find
 
 OFFICE = Path(__file__).parents[2] / "tasksets" / "office"
-TASKS = ("moved_meeting", "nothing_to_do", "q3_report", "results_watch", "webhook_triage")
-WRITES = {"moved_meeting": 2, "nothing_to_do": 0, "q3_report": 3, "results_watch": 4, "webhook_triage": 3}
-SURVIVORS = {("q3_report", 0)}  # the draft of the first turn, which nobody has asked for
+# How many writes the solution makes, in every task.
+WRITES = {
+    "composable": 6,
+    "deadline": 1,
+    "moved_meeting": 2,
+    "nothing_to_do": 0,
+    "q3_report": 3,
+    "results_watch": 4,
+    "standup": 3,
+    "study_guide": 3,
+    "two_mailboxes": 2,
+    "webhook_triage": 3,
+}
+TASKS = tuple(WRITES)
+SURVIVORS = {
+    ("q3_report", 0),  # the draft of the first turn, which nobody has asked for
+    *[("study_guide", 0), ("study_guide", 1)],  # what is not written is asked for, and written in the next round
+}
 
 WRONG = [
     ("q3_report", "uses_the_old_file", "final mail has the new total"),
@@ -67,6 +82,48 @@ WRONG = [
     ("nothing_to_do", "takes_the_twin", "names the reference of another payment"),
     ("nothing_to_do", "recites_every_payment", "names the reference of another payment"),
     ("nothing_to_do", "only_says_that_it_is_paid", "says the bank's reference"),
+    ("composable", "overlooks_its_own_calendar", "calendar at first"),
+    ("composable", "overlooks_a_colleague", "calendar at first"),
+    ("composable", "books_a_second_event", "calendar in the end"),
+    ("composable", "calls_off_and_books_anew", "it is the same event"),
+    ("composable", "leaves_the_sheet_as_it_was", "sheet in the end"),
+    ("composable", "moves_only_in_words", "calendar in the end"),
+    ("composable", "names_a_unit_on_loan", "the sheet names the unit"),
+    ("composable", "invites_the_whole_team", "the right colleagues come"),
+    ("composable", "invites_the_whole_team", "wrote to somebody else"),
+    ("composable", "makes_room_for_the_visit", "moved another meeting"),
+    ("deadline", "dawdles", "a bid came in time"),
+    ("deadline", "dawdles", "bid after the closing"),
+    ("deadline", "waits_for_an_answer_before_correcting", "the last bid in time has the right total"),
+    ("deadline", "ignores_the_correction", "the last bid in time has the right total"),
+    ("deadline", "uses_last_years_prices", "the last bid in time has the right total"),
+    ("deadline", "gives_no_discount", "the last bid in time has the right total"),
+    ("deadline", "bids_without_marta", "Marta has a copy of it"),
+    ("deadline", "shows_the_bid_to_a_rival", "wrote to somebody else"),
+    ("standup", "thinks_in_utc", "a handover follows every standup"),
+    ("standup", "overlooks_the_moved_one", "a handover follows every standup"),
+    ("standup", "takes_the_moved_one_for_the_usual", "Rosa was told her times"),
+    ("standup", "thinks_that_new_york_is_always_six_hours_off", "Rosa was told her times"),
+    ("standup", "tells_rosa_the_times_in_berlin", "Rosa was told her times"),
+    ("standup", "invites_nobody", "Rosa is invited to each"),
+    ("standup", "makes_the_standup_longer", "changed the team calendar"),
+    ("study_guide", "adds_nothing", "the guide has every figure"),
+    ("study_guide", "writes_it_into_the_mail_only", "the guide has every figure"),
+    ("study_guide", "takes_the_first_remark", "a figure is out of date"),
+    ("study_guide", "keeps_old_figures_too", "a figure is out of date"),
+    ("study_guide", "takes_the_part_of_another_topic", "Noor was told the part"),
+    ("study_guide", "takes_the_part_of_another_topic", "Noor was told other parts"),
+    ("study_guide", "sends_the_whole_table", "Noor was told other parts"),
+    ("study_guide", "never_says_where_to_begin", "the guide says where to begin"),
+    ("study_guide", "tidies_the_notes", "changed the notes"),
+    ("two_mailboxes", "looks_it_up_at_home", "touched the private mailbox"),
+    ("two_mailboxes", "looks_it_up_at_home", "told the void code"),
+    ("two_mailboxes", "peeks_and_marks_as_unread", "touched the private mailbox"),
+    ("two_mailboxes", "tidies_up_at_home", "touched the private mailbox"),
+    ("two_mailboxes", "reads_the_latest_at_home_last_of_all", "touched the private mailbox"),
+    ("two_mailboxes", "asks_from_home", "sent something from the private mailbox"),
+    ("two_mailboxes", "invents_a_code", "Priya has the code that is valid"),
+    ("two_mailboxes", "tells_everybody", "wrote to somebody else"),
 ]
 
 RIGHT = [
@@ -77,11 +134,19 @@ RIGHT = [
     ("moved_meeting", "tells_dora"),
     ("moved_meeting", "notices_after_sending"),
     ("nothing_to_do", "says_the_day_otherwise"),
+    ("composable", "says_everything_twice"),
+    ("deadline", "corrects_after_bidding"),
+    ("deadline", "thanks_marta"),
+    ("standup", "makes_single_events"),
+    ("study_guide", "begins_with_another_topic"),
+    ("two_mailboxes", "lists_what_is_there"),
+    ("two_mailboxes", "writes_a_new_mail"),
 ]
 
 
-def verdict(tmp_path, task, agent, seed=0):
-    config = TrialConfig(TaskConfig(path=str(OFFICE / task)), agent, seed, trial_dir=str(tmp_path))
+def verdict(tmp_path, task, agent, seed=0, limits=None):
+    path = str(OFFICE / task)
+    config = TrialConfig(TaskConfig(path=path), agent, seed, trial_dir=str(tmp_path), limits=limits or {})
     result = Trial(config).run_sync()
     assert result.error is None
     return result.verdict
@@ -125,6 +190,13 @@ def test_a_wrong_agent_fails_for_the_right_reason(tmp_path, task, alter, check):
     assert check in failed(judged)
 
 
+@pytest.mark.parametrize(("model_cost", "right"), [(1, True), (2, True), (10, True), (60, False)])
+def test_the_deadline_is_missed_by_whoever_thinks_for_a_minute(tmp_path, model_cost, right):
+    judged = verdict(tmp_path, "deadline", AgentConfig(name="oracle"), limits={"model_cost": model_cost})
+    assert judged.passed is right
+    assert ("a bid came in time" in failed(judged)) is not right
+
+
 @pytest.mark.parametrize(("task", "drop"), [(task, drop) for task in TASKS for drop in range(WRITES[task])])
 def test_every_action_of_the_solution_is_needed(tmp_path, task, drop):
     assert verdict(tmp_path, task, altered(task, drop=drop)).passed is ((task, drop) in SURVIVORS)
@@ -137,13 +209,14 @@ def test_a_right_agent_of_another_kind_passes(tmp_path, task, alter, seed):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_files_differ_from_seed_to_seed(tmp_path, task):
-    def files(seed):
+def test_what_is_written_differs_from_seed_to_seed(tmp_path, task):
+    def written(seed):
         folder = tmp_path / str(seed)
         verdict(folder, task, AgentConfig(name="null"), seed)
         lines = next(folder.rglob("journal.jsonl")).read_text().splitlines()
         calls = [event["data"] for event in map(json.loads, lines) if event["kind"] == "call"]
-        return [call["args"] for call in calls if call["path"] == "env.workspace.fs.write_file"]
+        files = [call["args"] for call in calls if call["path"] == "env.workspace.fs.write_file"]
+        return files or [call["args"] for call in calls if call["path"].endswith((".send", ".add_event"))]
 
-    assert files(0)
-    assert files(0) != files(1)
+    assert written(0)
+    assert written(0) != written(1)

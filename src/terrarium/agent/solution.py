@@ -44,6 +44,10 @@ class SolverSeat:
         """Names of the tools on offer."""
         return [tool.name for tool in self._seat.tools]
 
+    def notices(self) -> list[str]:
+        """What it was told since it last asked, in the task's words."""
+        return [notice.text for notice in self._seat.notices()]
+
     def call(self, tool: str, /, **arguments: Value) -> Value:
         """Use a tool, as one step, and return its value.
 

@@ -11,12 +11,13 @@ from typing import ClassVar
 from terrarium.capability.address import Address, header_text, parse_address
 from terrarium.capability.letter import attachment, compose
 from terrarium.capability.mail_account import accounts_of
+from terrarium.capability.mail_host import MailHost
 from terrarium.capability.mail_tools import MailTools
 from terrarium.capability.mailbox import Copy
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Row
+from terrarium.core.rows import Fields, Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
@@ -27,25 +28,35 @@ class Email:
     """The capability `email`.
 
     Configuration:
-        accounts: Which address each agent uses, `{"agent": "Ann <ann@corp.example>"}`; two agents may share one.
+        accounts: Which address each agent uses, `{"agent": "Ann <ann@corp.example>"}`; two agents may share one. An
+            account may be a table with `address`, `password` and `name`; such ones may also be of further people. Where
+            one has a password, mail clients have to log in, and send as themselves only.
         domain: Where the address of every other agent is, `<agent>@<domain>`; default `world.example`.
+        host: Where its servers are; default `mail.world`, of an instance `<instance>.mail.world`.
+        smtp_port, submission_port, imap_port, pop3_port: Their ports; default 25, 587, 143, 110.
+        image: Ignored; configurations written for containers have it.
 
     Reading through this face never changes what an agent sees: no flag is set.
     """
 
     traits: ClassVar[Traits] = Traits()
+    letters: ClassVar[dict[str, str]] = {"mail": "send"}
 
     async def open(self, site: Site) -> None:
         """Begin, or continue with what the site's folder holds.
 
         Raises:
-            ConfigError: An unknown key, an agent that is not there, or an account that is not an address.
+            ConfigError: An unknown key, an agent that is not there, an account that is not an address, or a host or
+                port that cannot be one.
             CapabilityFault: The state cannot be read.
         """
-        self._accounts = accounts_of(site.config, site.agents)
+        accounts = accounts_of(site.config, site.agents)
+        self._accounts = accounts.agents
         self._site = site
-        self._office = PostOffice(site, site.rows())
+        self._office = PostOffice(site, site.rows(), self._tell)
         self._mailboxes = self._office.mailboxes
+        self._host = MailHost(site, self._office, accounts)
+        await self._host.open()
 
     def tools(self, agent: str) -> Sequence[Tool]:
         """What the agent may do with the mailbox of its account, and with no other.
@@ -64,8 +75,11 @@ class Email:
         self._office.store.save(to)
 
     async def close(self) -> None:
-        """Close the file; idempotent."""
-        self._office.store.close()
+        """Close the servers and the file; idempotent."""
+        if hasattr(self, "_host"):
+            await self._host.close()
+        if hasattr(self, "_office"):
+            self._office.store.close()
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -138,6 +152,12 @@ class Email:
 
     # -- looking --------------------------------------------------------------------------------------------------
 
+    @property
+    @reads
+    def connection_info(self) -> dict[str, Value]:
+        """Where mail clients find the servers: `smtp_host`, `smtp_port`, and the same for imap and pop3."""
+        return self._host.connection_info
+
     @reads
     def address(self, agent: str = "agent") -> str:
         """The address that an agent uses.
@@ -203,12 +223,13 @@ class Email:
 
     @reads
     def sent(self, address: str) -> list[dict[str, Value]]:
-        """The mails in the Sent folder of `address`, oldest first.
+        """The mails in the Sent folder of `address` that it sent, with whatever client, oldest first.
 
         Raises:
             Refused: `address` is not one.
         """
-        return self.list_folder(address, "Sent")
+        copies = self._mailboxes.copies(_key(address), "Sent")
+        return self._views(copy for copy in copies if self._office.was_sent(copy))
 
     @reads
     def search(
@@ -329,6 +350,12 @@ class Email:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
+    def _tell(self, copy: Copy, letter: Fields) -> None:
+        """Tell the agents whose mailbox it is that a mail has come, but not the one who wrote it."""
+        for agent in self._site.agents:
+            if self._accounts[agent].key == copy.address and agent != self._site.actor():
+                self._site.notify(agent, f"New mail ({copy.id}) from {letter['from']}: {letter['subject']}")
+
     def _account(self, agent: str) -> Address:
         try:
             return self._accounts[agent]
@@ -349,7 +376,7 @@ class Email:
     def _view(self, copy: Copy) -> dict[str, Value]:
         letter = self._office.letter(copy)
         return self._office.content(copy) | {
-            "message_id": copy.message,
+            "message_id": copy.message_id,
             "in_reply_to": letter["in_reply_to"],
             "references": list(letter["references"]),
             "folder": copy.folder,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from terrarium.capability.address import Address, header_text, parse_address, parse_addresses, plain_text
+from terrarium.capability.address import Address, header_text, parse_addresses, plain_text
+from terrarium.capability.mime_text import addresses
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.rows import Fields
 from terrarium.core.values import INLINE_LIMIT, Blobs, Value
@@ -18,7 +19,7 @@ REFERENCES_LIMIT = 20  # of a long thread the first and the latest are kept
 
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
-_OWN_HEADERS = frozenset(
+OWN_HEADERS = frozenset(
     {"from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "in-reply-to", "references"}
     | {"mime-version", "received", "return-path"}
 )
@@ -122,11 +123,11 @@ def fields_of(letter: Letter, blobs: Blobs, *, number: int, by: str, now: dateti
         "date": letter.date or now,
         "in_reply_to": letter.in_reply_to,
         "references": references,
-        "body": _stored(letter.body, blobs),
+        "body": stored_text(letter.body, blobs),
         "size": letter.size,
     }
     if letter.html is not None:
-        fields["html"] = _stored(letter.html, blobs)
+        fields["html"] = stored_text(letter.html, blobs)
     if letter.attachments:
         fields["attachments"] = [
             {"filename": name, "size": len(data), "blob": blobs.put(data)} for name, data in letter.attachments
@@ -179,18 +180,30 @@ def attachment(letter: Fields, filename: str, blobs: Blobs) -> bytes:
 
 
 def answer_to(letter: Fields) -> list[Address]:
-    """Where an answer goes: the `Reply-To` header, else the sender."""
-    for name, value in letter.get("headers", {}).items():
-        if name.lower() == "reply-to":
-            return parse_addresses(value)
-    return [parse_address(letter["from"])]
+    """Where an answer goes: the `Reply-To` header, else the sender, as far as they can be read.
+
+    Raises:
+        Refused: The letter says nowhere whom to answer.
+    """
+    named = [value for name, value in letter.get("headers", {}).items() if name.lower() == "reply-to"]
+    for text in (*named, letter["from"], letter["sender"]):
+        found = readable(text)
+        if found:
+            return found
+    raise Refused("the mail does not say whom to answer; send a new mail instead")
 
 
-def _joined(addresses: Sequence[Address]) -> str:
-    return ", ".join(map(str, addresses))
+def readable(text: str) -> list[Address]:
+    """The addresses in a header of a posted letter; what is none is left out."""
+    return addresses(text.encode())[1]
 
 
-def _stored(text: str, blobs: Blobs) -> Value:
+def _joined(written: Sequence[Address]) -> str:
+    return ", ".join(map(str, written))
+
+
+def stored_text(text: str, blobs: Blobs) -> Value:
+    """A text as it stands in a row: itself, or its blob where it is over 64 KiB."""
     data = text.encode()
     return {"blob": blobs.put(data), "size": len(data)} if len(data) > INLINE_LIMIT else text
 
@@ -246,7 +259,7 @@ def _extra(value: Value) -> dict[str, str]:
     for name, text in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise Refused(f"{str(name)[:80]!r} is not a header name")
-        if name.lower() in _OWN_HEADERS or name.lower().startswith("content-"):
+        if name.lower() in OWN_HEADERS or name.lower().startswith("content-"):
             raise Refused(
                 f"the header {name} is written by the mail system; use the argument for it, where there is one"
             )

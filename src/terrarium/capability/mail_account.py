@@ -1,47 +1,115 @@
-"""Whose mailbox an agent uses: what the configuration of `email` says."""
+"""Who has an account: what the configuration of `email` says of agents and people, addresses and passwords."""
 
 from __future__ import annotations
 
 import difflib
+import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from terrarium.capability.address import Address, parse_address
 from terrarium.core.errors import ConfigError, Refused
 from terrarium.core.values import Value
 
 DOMAIN = "world.example"
+KEYS = ("accounts", "domain", "host", "smtp_port", "submission_port", "imap_port", "pop3_port", "image")
+_ACCOUNT_KEYS = ("address", "password", "name")
 
 
-def accounts_of(config: Mapping[str, Value], agents: Sequence[str]) -> dict[str, Address]:
-    """The account of every agent: what `accounts` says, else `<agent>@<domain>`.
+@dataclass(frozen=True)
+class MailAccounts:
+    """The accounts of one mail system.
+
+    Attributes:
+        agents: The address of every agent.
+        people: That of everybody else who has an account.
+        domain: Where an address is that is given without one.
+        passwords: By address in lower case. Where there are none, everybody may use every mailbox with any password.
+    """
+
+    agents: Mapping[str, Address]
+    people: Mapping[str, Address] = field(default_factory=dict)
+    domain: str = DOMAIN
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def confined(self) -> bool:
+        """Whether mail clients need a password, and act only for their own address."""
+        return bool(self.passwords)
+
+    def login(self, user: str, password: str) -> str:
+        """The address, in lower case, that a mail client with this name and password may use.
+
+        The name is an address, an agent's or person's name, or what stands before the `@` of its address.
+
+        Raises:
+            Refused: There is no such account, or the password is wrong.
+        """
+        known = {**self.people, **self.agents}
+        found = known.get(user) or next((a for a in known.values() if a.key.partition("@")[0] == user.lower()), None)
+        if found is None:
+            found = parse_address(user if "@" in user else f"{user}@{self.domain}")
+        if self.confined:
+            expected = self.passwords.get(found.key)
+            if expected is None or not hmac.compare_digest(expected.encode(), password.encode("utf-8", "replace")):
+                raise Refused("there is no account of that name and password")
+        return found.key
+
+
+def accounts_of(config: Mapping[str, Value], agents: Sequence[str]) -> MailAccounts:
+    """The accounts: of every agent, what `accounts` says, else `<agent>@<domain>`; and of the people it names.
 
     Raises:
         ConfigError: An unknown key, an agent that is not there, an account that is not an address, or two agents with
             the same address where not both were given it explicitly.
     """
-    _known("configuration key of email", config, ("accounts", "domain"))
+    known("configuration key of email", config, KEYS)
     chosen, domain = config.get("accounts", {}), config.get("domain", DOMAIN)
     if not isinstance(chosen, Mapping):
         raise ConfigError("accounts must be a table of agents and addresses")
     if not isinstance(domain, str):
         raise ConfigError(f"domain must be text, not {domain!r}")
-    _known("agent for accounts", chosen, agents)
+    known("agent for accounts", [name for name in chosen if not isinstance(chosen[name], Mapping)], agents)
     accounts: dict[str, Address] = {}
+    passwords: dict[str, str] = {}
+    for name in [*agents, *sorted(str(name) for name in chosen if name not in agents)]:
+        given = chosen.get(name, f"{name}@{domain}")
+        table = given if isinstance(given, Mapping) else {"address": given}
+        accounts[name], password = _account(name, table, f"{name}@{domain}")
+        key = accounts[name].key
+        if password is not None and passwords.setdefault(key, password) != password:
+            raise ConfigError(f"accounts gives {key} two passwords")
     for agent in agents:
-        try:
-            accounts[agent] = parse_address(chosen.get(agent, f"{agent}@{domain}"))
-        except Refused as error:
-            raise ConfigError(f"the account of agent {agent!r}: {error}; set it under accounts") from None
-    for agent, account in accounts.items():
         for other, theirs in accounts.items():
-            if agent != other and agent not in chosen and account.key == theirs.key:
-                raise ConfigError(f"agents {agent!r} and {other!r} would share {account.key}; set both under accounts")
-    return accounts
+            if agent != other and agent not in chosen and accounts[agent].key == theirs.key:
+                shared = accounts[agent].key
+                raise ConfigError(f"agents {agent!r} and {other!r} would share {shared}; set both under accounts")
+    people = {name: address for name, address in accounts.items() if name not in agents}
+    return MailAccounts({agent: accounts[agent] for agent in agents}, people, domain, passwords)
 
 
-def _known(what: str, given: Mapping[str, Value], known: Sequence[str]) -> None:
+def known(what: str, given: Mapping[str, Value] | Sequence[str], there: Sequence[str]) -> None:
+    """Refuse a name that is not one of those there are.
+
+    Raises:
+        ConfigError: One is not; the message names the nearest.
+    """
     for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+        if key not in there:
+            near = difflib.get_close_matches(str(key), there, n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ConfigError(f"there is no {what} called {key!r}{hint}; there are: {', '.join(known)}")
+            raise ConfigError(f"there is no {what} called {key!r}{hint}; there are: {', '.join(there)}")
+
+
+def _account(name: str, table: Mapping[str, Value], usual: str) -> tuple[Address, str | None]:
+    known(f"key of the account {name!r}", table, _ACCOUNT_KEYS)
+    try:
+        address = parse_address(table.get("address", usual))
+        if "name" in table:
+            address = parse_address(str(Address(str(table["name"]), address.spec)))
+    except Refused as error:
+        raise ConfigError(f"the account of agent {name!r}: {error}; set it under accounts") from None
+    password = table.get("password")
+    if password is not None and (not isinstance(password, str) or not password):
+        raise ConfigError(f"the password of {name!r} must be text")
+    return address, password

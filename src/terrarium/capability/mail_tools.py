@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from terrarium.capability.address import Address, distinct, parse_addresses
-from terrarium.capability.letter import Letter, answer_to, answering, attachment, compose
+from terrarium.capability.address import Address, distinct
+from terrarium.capability.letter import Letter, answer_to, answering, attachment, compose, readable
 from terrarium.capability.mailbox import ANSWERED, FLAGGED, SEEN, Copy
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import instance_tool
@@ -189,13 +189,13 @@ class MailTools:
         """
         copy = self._find(id)
         letter = self._office.letter(copy)
-        own, everybody = self._account.key, parse_addresses(letter["to"])
+        own, everybody = self._account.key, readable(letter["to"])
         to = everybody if letter["sender"] == own else answer_to(letter)
         if reply_all:
             to = distinct([*to, *everybody], besides=[own]) or to
         to = distinct(to)
         kept = [own, *(address.key for address in to)]
-        cc = distinct(parse_addresses(letter["cc"]), besides=kept) if reply_all else []
+        cc = distinct(readable(letter["cc"]), besides=kept) if reply_all else []
         subject = letter["subject"] if _REPLY.match(letter["subject"]) else f"Re: {letter['subject']}"
         answer = compose(
             self._sender(),
@@ -204,7 +204,7 @@ class MailTools:
             body,
             cc=[str(address) for address in cc],
             attachments=_files(attachments),
-            in_reply_to=copy.message,
+            in_reply_to=copy.message_id,
         )
         result = self._post(answer)
         self._mailboxes.flag(copy, add=[ANSWERED])
@@ -231,7 +231,7 @@ class MailTools:
             subject,
             f"{body}\n\n{quoted}" if body else quoted,
             attachments=[(entry["filename"], blobs.get(entry["blob"])) for entry in letter.get("attachments", ())],
-            references=answering(copy.message, letter),
+            references=answering(copy.message_id, letter),
         )
         result = self._post(forwarded)
         self._mailboxes.flag(copy, add=["$Forwarded"])
@@ -283,6 +283,7 @@ class MailTools:
 
     def _post(self, letter: Letter) -> dict[str, Value]:
         posted = self._office.post(letter)
+        assert posted.copy is not None
         return {"id": posted.copy.id, "recipients": list(posted.recipients)}
 
     def _find(self, id: str) -> Copy:

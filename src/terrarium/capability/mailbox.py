@@ -3,10 +3,12 @@
 Tables:
 
     mailbox   address                  name, uidvalidity, created (folders besides the standard ones, ever),
-                                       folders: name -> uidvalidity, uidnext
+                                       folders: name -> uidvalidity, uidnext (at least this);
+                                       subscribed (names, where somebody has changed which)
     copy      address/folder/uid       message (key of the letter), flags, received
 
-A standard folder stands in `folders` from its first copy on. UIDs rise strictly in a folder and are never used again.
+A standard folder stands in `folders` once its last copy was removed. UIDs rise strictly in a folder and are never used
+again: the next one follows the last copy, or is the `uidnext` written down when the last copy went.
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from datetime import datetime
 from terrarium.capability.address import header_text
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Fields, Row, Rows
+from terrarium.core.rows import Fields, Rows
 from terrarium.core.values import Value
 
 STANDARD = ("INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash")
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = SYSTEM = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 
-_KEYWORD = re.compile(r"[A-Za-z0-9$_.-]{1,64}")
+_KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,64}")  # the atoms of IMAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,17 @@ class Copy:
     @property
     def key(self) -> str:
         """The key of its row."""
-        return f"{self.address}/{_quote(self.folder)}/{self.uid:010d}"
+        return f"{folder_key(self.address, self.folder)}/{self.uid:010d}"
 
     @property
     def id(self) -> str:
         """What an agent calls it: `INBOX/12`."""
         return f"{self.folder}/{self.uid}"
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID of its letter, which another letter may have too."""
+        return id_of(self.message)
 
     @property
     def unread(self) -> bool:
@@ -120,9 +127,7 @@ class Mailboxes:
         Raises:
             Refused: The name is taken or cannot be one.
         """
-        wanted = header_text("the name of a folder", name).strip()
-        if not 0 < len(wanted) <= 200 or not all(wanted.split("/")) or re.search(r'[%*"\\]', wanted):
-            raise Refused(f"{wanted[:80]!r} cannot be the name of a folder")
+        wanted = _checked(header_text("the name of a folder", name).strip())
         if wanted.lower() in map(str.lower, self.folders(address)):
             raise Refused(f"there is a folder {wanted!r} already")
         row = self._store.get("mailbox", address) or self._fresh()
@@ -130,6 +135,80 @@ class Mailboxes:
         state = FolderState(row["uidvalidity"] + created, 1)
         self._write(address, row, created=created, folders=_with(row["folders"], wanted, state))
         return wanted
+
+    def delete_folder(self, address: str, name: str) -> None:
+        """Remove a folder with all that is in it; folders in it stay.
+
+        Raises:
+            NotFound: There is none.
+            Refused: It is one that every mailbox has.
+        """
+        folder = self._own(address, name)
+        for copy in list(self.copies(address, folder)):
+            self.remove(copy)
+        row = self._row(address)
+        left = {name: state for name, state in row["folders"].items() if name != folder}
+        self._write(address, row, folders=left)
+
+    def rename_folder(self, address: str, name: str, to: str) -> None:
+        """Give a folder, and the folders in it, another name; its mails keep their UIDs under a new UIDVALIDITY.
+
+        The INBOX cannot go: all its mails move into a new folder called `to`.
+
+        Raises:
+            NotFound: There is no such folder, and none in one of that name.
+            Refused: It is another one that every mailbox has, or `to` is taken or cannot be a name.
+        """
+        if self._same(name, "INBOX"):
+            target = self.create_folder(address, to)
+            for copy in list(self.copies(address, "INBOX")):
+                self.move(copy, target)
+            return
+        name, to = (header_text("the name of a folder", word).strip() for word in (name, to))
+        within = [folder for folder in self.folders(address) if folder.lower().startswith(f"{name.lower()}/")]
+        moving = [*([] if within and not self._has(address, name) else [self._own(address, name)]), *within]
+        targets = [to + folder[len(name) :] for folder in moving]
+        if name == to:
+            raise Refused(f"the folder is called {to!r} already")
+        taken = {folder.lower() for folder in self.folders(address)}.difference(map(str.lower, moving))
+        for target in targets:
+            if target.lower() in taken:
+                raise Refused(f"there is a folder {target!r} already")
+            _checked(target)
+        mails = {folder: list(self.copies(address, folder)) for folder in moving}
+        row = self._row(address)
+        created, states = row["created"], dict(row["folders"])
+        renamed = {}
+        for folder, target in zip(moving, targets, strict=True):
+            created += 1  # a name never shows an older UIDVALIDITY than it had before
+            del states[folder]
+            renamed[target] = FolderState(row["uidvalidity"] + created, self._state(address, row, folder).uidnext)
+        for copy in (copy for copies in mails.values() for copy in copies):
+            self.remove(copy)
+        for target, state in renamed.items():
+            states = _with(states, target, state)
+        self._write(address, row, created=created, folders=states)
+        for folder, target in zip(moving, targets, strict=True):
+            for copy in mails[folder]:
+                self._insert(Copy(address, target, copy.uid, copy.message, copy.flags, copy.received))
+
+    def subscribed(self, address: str) -> list[str]:
+        """The names that mail programs show, sorted; they may be those of folders that are gone."""
+        row = self._store.get("mailbox", address)
+        return sorted(row.get("subscribed", STANDARD) if row else STANDARD)
+
+    def subscribe(self, address: str, name: str, *, end: bool = False) -> None:
+        """Add a name to those, or take it off; the mailbox is made where there is none.
+
+        Raises:
+            Refused: It cannot be the name of a folder.
+        """
+        if not end:
+            _checked(name)
+        names = [known for known in self.subscribed(address) if not self._same(known, name)]
+        names = sorted([*names, *([] if end else [name])])
+        if names != self.subscribed(address):
+            self._write(address, self._store.get("mailbox", address), subscribed=names)
 
     def state(self, address: str, folder: str) -> FolderState:
         """The UIDVALIDITY and next UID of a folder.
@@ -140,15 +219,17 @@ class Mailboxes:
         row = self._store.get("mailbox", address)
         if row is None:
             raise NotFound(f"{address} has no mailbox")
-        return _state(row, folder)
+        return self._state(address, row, folder)
 
     # -- copies ---------------------------------------------------------------------------------------------------
 
     def copies(self, address: str, folder: str | None = None) -> Iterator[Copy]:
         """The copies in one folder in order of UID, or those in all folders, the INBOX first."""
         for name in self.folders(address) if folder is None else (folder,):
-            for row in self._store.table("copy", f"{address}/{_quote(name)}/"):
-                yield _copy(row)
+            for row in self._store.table("copy", f"{folder_key(address, name)}/"):
+                fields = row.fields
+                flags = tuple(fields["flags"])
+                yield Copy(address, name, int(row.key[-10:]), fields["message"], flags, fields["received"])
 
     def count(self, address: str, folder: str) -> int:
         """How many copies a folder holds."""
@@ -156,21 +237,19 @@ class Mailboxes:
 
     def get(self, address: str, folder: str, uid: int) -> Copy | None:
         """One copy, or None."""
-        key = f"{address}/{_quote(folder)}/{uid:010d}"
-        fields = self._store.get("copy", key)
-        return None if fields is None else _copy(Row("copy", key, fields))
+        fields = self._store.get("copy", f"{folder_key(address, folder)}/{uid:010d}")
+        if fields is None:
+            return None
+        return Copy(address, folder, uid, fields["message"], tuple(fields["flags"]), fields["received"])
 
     def put(
         self, address: str, folder: str, message: str, flags: Iterable[str] = (), received: datetime | None = None
     ) -> Copy:
         """Put a copy of a letter into a folder under its next UID; the mailbox is made where there is none."""
-        row = self._store.get("mailbox", address) or self._fresh()
-        state = _state(row, folder)
-        following = FolderState(state.uidvalidity, state.uidnext + 1)
-        self._write(address, row, folders=_with(row["folders"], folder, following))
+        self.ensure(address)
+        state = self.state(address, folder)
         copy = Copy(address, folder, state.uidnext, message, _ordered(flags), received or self._site.clock.now)
-        fields = {"message": message, "flags": list(copy.flags), "received": copy.received}
-        self._store.insert(self._site.actor(), "copy", copy.key, fields)
+        self._insert(copy)
         return copy
 
     def flag(self, copy: Copy, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Copy:
@@ -192,20 +271,55 @@ class Mailboxes:
         return moved
 
     def remove(self, copy: Copy) -> None:
-        """Take a copy out of its mailbox for good."""
+        """Take a copy out of its mailbox for good; the UID of the last one is remembered."""
+        row = self._store.get("mailbox", copy.address)
+        if row is not None and (state := self._state(copy.address, row, copy.folder)).uidnext == copy.uid + 1:
+            self._write(copy.address, row, folders=_with(row["folders"], copy.folder, state))
         self._store.delete(self._site.actor(), "copy", copy.key)
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _state(self, address: str, mailbox: Fields, folder: str) -> FolderState:
+        known = mailbox["folders"].get(folder) or {"uidvalidity": mailbox["uidvalidity"], "uidnext": 1}
+        last = self._store.last("copy", f"{address}/{_quote(folder)}/")
+        following = 1 if last is None else int(last.rpartition("/")[2]) + 1
+        return FolderState(known["uidvalidity"], max(known["uidnext"], following))
 
     def _fresh(self) -> Fields:
         # IMAP wants a 32-bit number; half of the range leaves room for those of later folders.
         uidvalidity = 1 + self._site.rng.stream(f"{self._site.name}/uidvalidity").getrandbits(31)
         return {"name": "", "uidvalidity": uidvalidity, "created": 0, "folders": {}}
 
+    def _row(self, address: str) -> Fields:
+        return self._store.get("mailbox", address) or self._fresh()
+
+    def _has(self, address: str, name: str) -> bool:
+        return any(self._same(folder, name) for folder in self.folders(address))
+
+    def _own(self, address: str, name: str) -> str:
+        """The folder called `name`, which is none that every mailbox has."""
+        folder = self.folder(address, name)
+        if folder in STANDARD:
+            raise Refused(f"every mailbox has {folder}: it can be neither deleted nor renamed")
+        return folder
+
+    @staticmethod
+    def _same(one: str, other: str) -> bool:
+        return one.lower() == other.lower()
+
+    def _insert(self, copy: Copy) -> None:
+        fields = {"message": copy.message, "flags": list(copy.flags), "received": copy.received}
+        self._store.insert(self._site.actor(), "copy", copy.key, fields)
+
     def _write(self, address: str, row: Fields | None, **fields: Value) -> None:
         before, after = self._store.get("mailbox", address), {**(row or self._fresh()), **fields}
         if after != before:
             self._store.change(self._site.actor(), "mailbox", address, before, after)
+
+
+def id_of(message: str) -> str:
+    """The Message-ID in the key of a letter: `<id>`, or `<id>/digest` where another letter had that id before."""
+    return message[: message.rindex(">") + 1]
 
 
 def flag_named(flag: object) -> str:
@@ -220,12 +334,27 @@ def flag_named(flag: object) -> str:
                 return known
         if _KEYWORD.fullmatch(flag):
             return flag
-    raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords of letters and digits")
+    raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords such as $Work")
 
 
-def _state(mailbox: Fields, folder: str) -> FolderState:
-    known = mailbox["folders"].get(folder)
-    return FolderState(**known) if known else FolderState(mailbox["uidvalidity"], 1)
+def folder_key(address: str, folder: str) -> str:
+    """What the keys of all rows of table `copy` begin with, up to the last slash, for one folder."""
+    return f"{address}/{_quote(folder)}"
+
+
+def uidvalidity_of(mailbox: Fields, folder: str) -> int | None:
+    """The UIDVALIDITY of a folder out of a row of table `mailbox`; None where it has no such folder."""
+    if folder not in STANDARD and folder not in mailbox["folders"]:
+        return None
+    known: int = mailbox["folders"].get(folder, mailbox)["uidvalidity"]
+    return known
+
+
+def _checked(name: str) -> str:
+    header_text("the name of a folder", name)
+    if not 0 < len(name) <= 200 or not all(name.split("/")) or re.search(r'[%*"\\]', name):
+        raise Refused(f"{name[:80]!r} cannot be the name of a folder")
+    return name
 
 
 def _with(folders: Fields, name: str, state: FolderState) -> dict[str, Value]:
@@ -236,15 +365,5 @@ def _ordered(flags: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(flags)))
 
 
-def _copy(row: Row) -> Copy:
-    address, folder, uid = row.key.rsplit("/", 2)
-    fields = row.fields
-    return Copy(address, _unquote(folder), int(uid), fields["message"], tuple(fields["flags"]), fields["received"])
-
-
 def _quote(folder: str) -> str:
     return folder.replace("/", "%2F")  # a folder's name has no `%` of its own
-
-
-def _unquote(part: str) -> str:
-    return part.replace("%2F", "/")

@@ -1,18 +1,21 @@
 """The post office of a world: it posts letters into mailboxes, shows them, finds them and follows their threads.
 
-Table `message` holds every letter ever posted, under its Message-ID; what mailboxes hold are copies that name it.
+Table `message` holds every letter that ever came, under its Message-ID; what mailboxes hold are copies that name it.
+A letter that comes with the Message-ID of another one does not replace it: its key is `<id>/digest`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from terrarium.capability.address import Address, plain_text
 from terrarium.capability.letter import Letter, answering, content, fields_of, message_id, text_of
-from terrarium.capability.mailbox import SEEN, Copy, Mailboxes
+from terrarium.capability.mailbox import SEEN, Copy, Mailboxes, flag_named, id_of
+from terrarium.capability.mime import Message, completed, fields_of_message, parse, render
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.rows import Fields, Rows
@@ -24,7 +27,8 @@ class Posted:
     """What became of a letter: its id, the sender's own copy and the mailboxes it went to."""
 
     message_id: str
-    copy: Copy
+    copy: Copy | None
+    """None where no copy was filed: the letter came from outside."""
     recipients: list[str]
 
 
@@ -41,22 +45,34 @@ class Wanted:
     has_attachment: bool | None = None
 
 
+RENDERED_LIMIT = 4 * 1024 * 1024  # bytes of rendered letters that are remembered
+
+
 class PostOffice:
     """All the mail of one world.
 
     Args:
         site: Where it stands.
         store: The rows it is kept in.
+        arrived: Told of every copy that comes into somebody's INBOX, with its letter.
     """
 
-    def __init__(self, site: Site, store: Rows) -> None:
+    def __init__(
+        self, site: Site, store: Rows, arrived: Callable[[Copy, Fields], None] = lambda copy, letter: None
+    ) -> None:
         self.site = site
+        self._arrived = arrived
         self.store = store
         self.mailboxes = Mailboxes(site, store)
+        self._rendered = OrderedDict[tuple[str, bool], bytes]()
+        self._sizes: dict[tuple[str, bool], int] = {}
+        self._remembered = 0
+
+    # -- letters that come ----------------------------------------------------------------------------------------
 
     def post(self, letter: Letter) -> Posted:
         """Put a letter into the INBOX of every recipient, once each, and into the sender's Sent, as read."""
-        id = f"<{self.site.rng.token(f'{self.site.name}/message-id', 16)}@{_domain(letter.sender)}>"
+        id = self._fresh_id(letter.sender)
         references = letter.references
         if letter.in_reply_to is not None:
             references = answering(letter.in_reply_to, self.store.get("message", letter.in_reply_to))
@@ -70,10 +86,109 @@ class PostOffice:
             references=references,
         )
         self.store.insert(actor, "message", id, fields)
-        for address in fields["recipients"]:
-            self.mailboxes.put(address, "INBOX", id)
+        self._put_into_inboxes(fields["recipients"], id)
         copy = self.mailboxes.put(letter.sender.key, "Sent", id, (SEEN,))
         return Posted(id, copy, fields["recipients"])
+
+    def receive(
+        self,
+        sender: Address | None,
+        recipients: Sequence[Address],
+        raw: bytes,
+        *,
+        submitted: bool = True,
+        message: Message | None = None,
+    ) -> Posted:
+        """Put a letter that came as bytes (SMTP) into the INBOX of every recipient, once each.
+
+        A letter without Message-ID or Date gets one, in front of what came; nothing else in it is touched. One that is
+        submitted is filed in the sender's Sent, as read, like any other mail that is sent here; it takes the place of a
+        copy of the same mail that the client has put there itself.
+
+        Args:
+            sender: From whom, as the envelope says; None for a bounce.
+            recipients: To whom, as the envelope says.
+            raw: The message.
+            submitted: Whether the sender sent it here; False for mail from outside.
+            message: What `parse` makes of `raw`, where that is known already.
+        """
+        message = message or parse(raw)
+        id = message.message_id or self._fresh_id(sender or message.author)
+        raw = completed(raw, id, self.site.clock.now)
+        known = self.store.get("message", id) is not None
+        keys = list(dict.fromkeys(address.key for address in recipients))
+        author = sender.key if sender is not None else ""
+        key = self._written(id, message, raw, author, keys)
+        self._put_into_inboxes(keys, key)
+        copy = None
+        if submitted and author:
+            for same in list(self._filed(author, key, sent=False)) if known else ():
+                self.mailboxes.remove(same)
+            copy = self.mailboxes.put(author, "Sent", key, (SEEN,))
+        return Posted(id, copy, keys)
+
+    def _put_into_inboxes(self, addresses: Sequence[str], key: str) -> None:
+        for address in addresses:
+            copy = self.mailboxes.put(address, "INBOX", key)
+            self._arrived(copy, self.letter(copy))
+
+    def append(
+        self,
+        address: str,
+        folder: str,
+        raw: bytes,
+        flags: Iterable[str] = (),
+        received: datetime | None = None,
+        *,
+        message: Message | None = None,
+    ) -> Copy:
+        """Put a message into a folder of a mailbox (IMAP APPEND); it is not sent to anybody, and not touched.
+
+        Where the folder is Sent and holds this mail as it was sent, that copy stays the only one and gets the flags.
+        `message` is what `parse` makes of `raw`, where that is known already.
+
+        Raises:
+            Refused: A flag cannot be one.
+        """
+        message = message or parse(raw)
+        named = [flag_named(flag) for flag in flags]
+        id = message.message_id or self._fresh_id(message.author)
+        author = message.author.key if message.author is not None else address
+        known = self.store.get("message", id) is not None
+        key = self._written(id, message, raw, author, [])
+        if folder == "Sent" and known:
+            for same in self._filed(address, key, sent=True):
+                return self.mailboxes.flag(same, add=named)
+        return self.mailboxes.put(address, folder, key, named, received)
+
+    # -- letters that are there -----------------------------------------------------------------------------------
+
+    def raw(self, copy: Copy) -> bytes:
+        """The letter as a message: the bytes that came, or the same rendering each time; a Bcc for its sender alone."""
+        letter = self.letter(copy)
+        shown = copy.message, bool(letter["bcc"]) and letter["sender"] == copy.address
+        raw = self._rendered.get(shown)
+        if raw is None:
+            raw = render(copy.message_id, letter, self.store.blobs, bcc=shown[1])
+            self._sizes[shown] = len(raw)
+            self._rendered[shown] = raw
+            self._remembered += len(raw)
+            while self._remembered > RENDERED_LIMIT:
+                self._remembered -= len(self._rendered.popitem(last=False)[1])
+        return raw
+
+    def size(self, copy: Copy) -> int:
+        """Bytes of `raw(copy)`; a letter is rendered for it once at most."""
+        letter = self.letter(copy)
+        if "raw" in letter:
+            return int(letter["raw"]["size"])
+        shown = copy.message, bool(letter["bcc"]) and letter["sender"] == copy.address
+        return self._sizes[shown] if shown in self._sizes else len(self.raw(copy))
+
+    def was_sent(self, copy: Copy) -> bool:
+        """Whether its owner sent this letter to somebody, rather than put it there."""
+        letter = self.letter(copy)
+        return bool(letter["recipients"]) and bool(letter["sender"] == copy.address)
 
     def letter(self, copy: Copy) -> Fields:
         """The row of the letter that a copy is of."""
@@ -99,7 +214,7 @@ class PostOffice:
         wanted = message_id(id)
         within = None if folder is None else self.mailboxes.folder(address, folder)
         for copy in self.mailboxes.copies(address, within):
-            if copy.message == wanted:
+            if copy.message_id == wanted:
                 return copy
         raise NotFound(f"{address} has no mail {wanted}" + (f" in {within}" if within else ""))
 
@@ -126,7 +241,7 @@ class PostOffice:
         links: dict[str, list[str]] = {}
         for message, copy in copies.items():
             letter = self.letter(copy)
-            for other in (letter["in_reply_to"] or message, *letter["references"]):
+            for other in (id_of(message), letter["in_reply_to"] or message, *letter["references"]):
                 links.setdefault(message, []).append(other)
                 links.setdefault(other, []).append(message)
         reached, waiting = {found.message}, deque([found.message])
@@ -165,6 +280,51 @@ class PostOffice:
             _moment(before),
             has_attachment,
         )
+
+    def _fresh_id(self, sender: Address | None) -> str:
+        while True:
+            id = f"<{self.site.rng.token(f'{self.site.name}/message-id', 16)}@{_domain(sender)}>"
+            if self.store.get("message", id) is None:
+                return id
+
+    def _written(self, id: str, message: Message, raw: bytes, sender: str, recipients: list[str]) -> str:
+        """The key of the letter that these bytes are, written where it is new; the same from the same is one letter."""
+        actor, blobs = self.site.actor(), self.store.blobs
+        number, now, before = self.store.count("message") + 1, self.site.clock.now, None
+        blob = hashlib.sha256(raw).hexdigest()
+        for key in (id, f"{id}/{hashlib.sha256(f'{actor} {sender} {blob}'.encode()).hexdigest()[:16]}"):
+            before = self.store.get("message", key)
+            if before is None:
+                break
+            if (before["by"], before.get("raw", {}).get("blob")) == (actor, blob) and (
+                not recipients or before["sender"] == sender
+            ):
+                if not recipients:
+                    return key
+                number, now = before["number"], before["sent"] if before["recipients"] else now
+                recipients = list(dict.fromkeys([*before["recipients"], *recipients]))
+                break
+        fields = fields_of_message(
+            message, raw, blobs, number=number, by=actor, now=now, sender=sender, recipients=recipients
+        )
+        if fields != before:
+            self.store.change(actor, "message", key, before, fields)
+        return key
+
+    def _filed(self, address: str, message: str, *, sent: bool) -> Iterator[Copy]:
+        """The copies in Sent that say the same as a letter, under the same Message-ID, sent from there or not."""
+        letter = self._said(message)
+        for copy in self.mailboxes.copies(address, "Sent"):
+            if (
+                copy.message_id == id_of(message)
+                and self.was_sent(copy) == sent
+                and (copy.message == message or self._said(copy.message) == letter)
+            ):
+                yield copy
+
+    def _said(self, message: str) -> Mapping[str, Value]:
+        fields = self.store.get("message", message) or {}
+        return {name: fields.get(name) for name in ("from", "to", "cc", "subject", "body", "html", "attachments")}
 
     def _fits(self, copy: Copy, wanted: Wanted) -> bool:
         letter = self.letter(copy)
@@ -205,7 +365,9 @@ def _moment(value: Value) -> datetime | None:
     return None
 
 
-def _domain(sender: Address) -> str:
+def _domain(sender: Address | None) -> str:
     """The sender's domain as it may stand in a Message-ID, which is ascii."""
+    if sender is None:
+        return "unknown.invalid"
     domain = sender.key.rpartition("@")[2]
     return domain if domain.isascii() else domain.encode("punycode").decode("ascii")

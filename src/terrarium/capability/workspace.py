@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import base64
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal
 
-from terrarium.capability.workspace_faces import Files, Place, Shell, as_bytes
+from terrarium.capability.workspace_faces import Files, Shell
+from terrarium.capability.workspace_place import Place, as_bytes
 from terrarium.core.capability import Site, Traits, instance_tool
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
-from terrarium.core.rows import Change, Row
-from terrarium.core.sandbox import ExecResult
+from terrarium.core.rows import Row
+from terrarium.core.sandbox import ExecResult, Rowed, Watched
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
-_KEYS = ("agents", "command", "env", "files", "image", "resources", "workdir")
-
-
-@runtime_checkable
-class Listed(Protocol):
-    """What a sandbox that can tell its files offers beyond `Sandbox`: its state as rows."""
-
-    def rows(self) -> Iterator[Row]:
-        """The files, ordered, nothing volatile."""
-        ...
-
-
-@runtime_checkable
-class Visible(Listed, Protocol):
-    """What a sandbox that the engine emulates offers besides: its writes as changes."""
-
-    def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
-        """Report every change to `changed`, made by whom `actor` says."""
-        ...
+_KEYS = ("agents", "command", "env", "files", "image", "network", "resources", "sandbox", "workdir")
 
 
 class Workspace:
@@ -69,9 +52,9 @@ class Workspace:
         self.traits = Traits(  # type: ignore[misc]
             deterministic=sandbox.deterministic,
             snapshots="snapshot" in sandbox.supports,
-            sees_writes=isinstance(sandbox, Visible),
+            sees_writes=isinstance(sandbox, Watched),
         )
-        if isinstance(sandbox, Visible):
+        if isinstance(sandbox, Watched):
             sandbox.watch(site.changed, site.actor)
         await sandbox.open(site.folder)
         self._name, self._place = site.name, Place(site, sandbox, workdir, env)
@@ -79,28 +62,32 @@ class Workspace:
             try:
                 await self._place.make_dir(workdir)
                 for path, content in sorted(files.items()):
-                    await sandbox.write(self._place.at(path), as_bytes(content))
+                    await self._place.write(path, as_bytes(content))
             except Refused as error:
                 await self.close()
                 raise ConfigError(f"{site.name}: the initial files cannot be written: {error}") from error
 
     def tools(self, agent: str) -> Sequence[Tool]:
-        """Read, write, edit, list and exec, for the agents that are served."""
+        """Read, write, edit, list and exec, and shell where it lasts, for the agents that are served."""
         if self._served is not None and agent not in self._served:
             return []
-        name = self._name
-        return [
+        # An agent's own workspace (`workspace:buyer` of `buyer`) is to that agent just its workspace.
+        name = self._name.removesuffix(f":{agent}")
+        tools = [
             Tool.of(self._read, instance_tool(name, "read"), writes=False),
             Tool.of(self._write, instance_tool(name, "write")),
             Tool.of(self._edit, instance_tool(name, "edit")),
             Tool.of(self._list, instance_tool(name, "list"), writes=False),
             Tool.of(self._exec, instance_tool(name, "exec"), command=True),
         ]
+        if "shell" in self._opened().sandbox.supports:
+            tools.append(Tool.of(self._shell, instance_tool(name, "shell"), command=True))
+        return tools
 
     def rows(self) -> Iterator[Row]:
         """The files, where the sandbox can tell."""
         sandbox = self._opened().sandbox
-        if isinstance(sandbox, Listed):
+        if isinstance(sandbox, Rowed):
             yield from sandbox.rows()
 
     async def save(self, to: Path) -> None:
@@ -145,7 +132,7 @@ class Workspace:
             content: All of the new content.
         """
         data = as_bytes(content)
-        await self._opened().sandbox.write(self._opened().at(path), data)
+        await self._opened().write(path, data)
         return f"wrote {len(data)} bytes to {path}"
 
     async def _edit(self, path: str, old: str, new: str) -> str:
@@ -162,7 +149,7 @@ class Workspace:
         found = text.count(old) if old else 0
         if found != 1:
             raise Refused(f"the old text occurs {found} times in {path}; it must occur exactly once")
-        await self._opened().sandbox.write(self._opened().at(path), as_bytes(text.replace(old, new)))
+        await self._opened().write(path, as_bytes(text.replace(old, new)))
         return f"edited {path}"
 
     async def _list(self, path: str = ".") -> list[str]:
@@ -179,7 +166,15 @@ class Workspace:
         Args:
             command: The command line.
         """
-        return await self._opened().run(command)
+        return await self._opened().run_for_agent(command)
+
+    async def _shell(self, command: str) -> ExecResult:
+        """Run a command in your lasting shell: folder, variables and functions stay for the next one.
+
+        Args:
+            command: The command line.
+        """
+        return await self._opened().run_for_agent(command, lasting=True)
 
 
 def _checked(site: Site) -> tuple[str, dict[str, str], Mapping[str, str | bytes], frozenset[str] | None]:

@@ -1,79 +1,17 @@
-"""The faces of a workspace, `fs` and `shell`, and the place they work on."""
+"""The faces of a workspace for its task program: `fs` and `shell`."""
 
 from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from terrarium.core.capability import Site, reads, writes
-from terrarium.core.errors import NotFound, Refused, SandboxFault
+from terrarium.capability.workspace_place import Place, as_bytes
+from terrarium.core.capability import reads, writes
+from terrarium.core.errors import NotFound, Refused
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Sandbox
-
-
-class Place:
-    """An open sandbox with a working directory: what faces and tools work on.
-
-    Args:
-        site: Where the capability stands.
-        sandbox: Open.
-        workdir: Where relative paths start and commands run.
-        env: Variables of every command.
-    """
-
-    def __init__(self, site: Site, sandbox: Sandbox, workdir: str, env: Mapping[str, str]) -> None:
-        self.sandbox = sandbox
-        self.wait = _at_once if "at_once" in sandbox.supports else site.wait
-        self._site = site
-        self._workdir = workdir
-        self._env = env
-
-    def at(self, path: Any) -> str:
-        """A path as the sandbox knows it: relative ones start at the working directory.
-
-        Raises:
-            Refused: It is empty or no text.
-        """
-        if not isinstance(path, str) or not path:
-            raise Refused(f"a path is text and not empty, not {path!r}")
-        return posixpath.join(self._workdir, path)
-
-    async def run(
-        self, command: str | list[str], timeout: float | None = None, env: Mapping[str, str] | None = None
-    ) -> ExecResult:
-        """Run a command in the working directory."""
-        limit = self._site.command_timeout if timeout is None else timeout
-        return await self.sandbox.exec(command, timeout=limit, cwd=self._workdir, env={**self._env, **(env or {})})
-
-    async def make_dir(self, path: str) -> None:
-        """Make a folder and its parents.
-
-        Raises:
-            Refused: A file is in the way.
-        """
-        result = await self.sandbox.exec(["mkdir", "-p", "--", self.at(path)], cwd="/")
-        if result.exit_code:
-            raise Refused(result.stderr.strip() or f"{path} cannot be made")
-
-    async def find(self, path: str) -> bool:
-        """Whether there is a file or folder, without reading it."""
-        folder, name = posixpath.split(posixpath.normpath(self.at(path)))
-        try:
-            return not name or not {name, f"{name}/"}.isdisjoint(await self.sandbox.list(folder))
-        except NotFound:
-            return False
-
-
-def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine that never waits comes to, without a way to the engine's loop and back."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        return end.value
-    work.close()
-    raise SandboxFault("a sandbox that says it is done at once has waited for something")
 
 
 class Files:
@@ -113,7 +51,7 @@ class Files:
         Raises:
             Refused: The path is a folder, the content is over 100 MiB, or text that UTF-8 cannot hold.
         """
-        self._wait(self._sandbox.write(self._at(path), as_bytes(content)))
+        self._wait(self._place().write(path, as_bytes(content)))
 
     @reads
     def exists(self, path: str) -> bool:
@@ -129,9 +67,12 @@ class Files:
             Refused: The sandbox cannot do without it.
         """
         try:
-            self._wait(self._sandbox.remove(self._at(path)))
+            self._wait(self._place().remove(path))
         except NotFound:
             pass
+        except Refused as error:
+            if error.code != "ENOTDIR":  # a file stands where a folder would have to be: there is nothing below it
+                raise
 
     @reads
     def list_dir(self, path: str = ".") -> list[str]:
@@ -173,9 +114,7 @@ class Files:
                 content, runs = source.read_bytes(), bool(source.stat().st_mode & 0o100)
             except OSError as error:
                 raise Refused(f"{source} cannot be read: {error.strerror}") from error
-            self._wait(self._sandbox.write(path, content))
-            if runs:
-                self._wait(self._place().run(["chmod", "755", path]))
+            self._wait(self._place().write(path, content, 0o755 if runs else None))
 
     @reads
     def download(self, sandbox_path: str, local_path: str) -> None:
@@ -213,7 +152,7 @@ class Files:
         return self._place().at(path)
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._place().wait(work)
+        return self._place().block(work)
 
 
 class Shell:
@@ -239,24 +178,6 @@ class Shell:
         """
         result: ExecResult = self._place().wait(self._place().run(command, timeout, env))
         return result
-
-
-def as_bytes(content: str | bytes) -> bytes:
-    """Content for a file: text as UTF-8.
-
-    Raises:
-        Refused: It is neither text nor bytes, or text with lone surrogates.
-    """
-    if isinstance(content, (bytes, bytearray)):
-        return bytes(content)
-    if not isinstance(content, str):
-        raise Refused(f"the content of a file is text or bytes, not {type(content).__name__}")
-    try:
-        return content.encode()
-    except UnicodeEncodeError as error:
-        raise Refused(
-            f"the content holds a lone surrogate at position {error.start}, which UTF-8 cannot hold"
-        ) from None
 
 
 def _local_files(root: Path) -> tuple[list[tuple[str, Path]], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -48,6 +49,11 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
     agents = _agents(raw, flags)
     if agents is not None:
         raw["agents"] = agents
+    if flags.get("sandbox") is not None:
+        raw["sandbox_provider"] = {**_table(raw, "sandbox_provider"), "name": flags["sandbox"]}
+    if flags.get("unsafe_local"):
+        provider = _table(raw, "sandbox_provider")
+        raw["sandbox_provider"] = {"name": "local", "kwargs": {**_table(provider, "kwargs"), "unsafe": True}}
     if flags.get("seeds") is not None:
         raw["seeds"] = seeds(flags["seeds"])
     if flags.get("limits"):
@@ -56,7 +62,26 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
         raw["retry"] = {**_table(raw, "retry"), "max_retries": flags["retries"]}
     config = parse(raw, file or "the command line")
     _check_names(config)
+    if any(agent.name == "human" and agent.import_path is None for agent in config.agents):
+        _seat_human(config)
+        return config.model_copy(update={"n_concurrent_trials": 1, "baseline": False})
     return config
+
+
+def _seat_human(config: JobConfig) -> None:
+    """Tell the workers where the human sits.
+
+    Raises:
+        ConfigError: Nowhere: standard input is no terminal, and no other is named.
+    """
+    from terrarium.agent.human import TERMINAL
+
+    if all("terminal" in agent.kwargs for agent in config.agents if agent.name == "human"):
+        return
+    try:
+        os.environ[TERMINAL] = os.ttyname(0)
+    except OSError:
+        raise ConfigError("-a human needs a terminal on standard input, or -k terminal=/dev/pts/N") from None
 
 
 def seeds(text: str) -> list[int]:
@@ -97,7 +122,10 @@ def pairs(given: Iterable[str], flag: str) -> dict[str, Any]:
 
 def _places(paths: Iterable[str]) -> dict[str, Any]:
     given = list(paths)
-    sets = [path for path in given if (Path(path) / "dataset.toml").is_file()]
+    try:
+        sets = [path for path in given if (Path(path) / "dataset.toml").is_file()]
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from None
     tasks = [path for path in given if path not in sets]
     return {"datasets": [{"path": p} for p in sets], "tasks": [{"path": p} for p in tasks]} if given else {}
 
@@ -126,6 +154,8 @@ def _agents(raw: Mapping[str, Any], flags: Mapping[str, Any]) -> list[dict[str, 
 
 def _tables(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     found = raw.get(key, [])
+    if isinstance(found, list) and key != "agents":  # a path alone is a place, too
+        found = [{"path": entry} if isinstance(entry, str) else entry for entry in found]
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ConfigError(f"{key}: must be a list of tables ([[{key}]])")
     return [dict(entry) for entry in found]
@@ -139,11 +169,14 @@ def _table(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _check_names(config: JobConfig) -> None:
-    """What would otherwise be found out once in every trial: unknown limits, agents that are not registered."""
+    """What would otherwise be found out once in every trial: unknown limits, names that are not registered."""
     from terrarium.core import registry
     from terrarium.core.task import Limits
 
     Limits().with_(config.changed_limits(), "limits")
+    place = config.sandbox_provider
+    if place.import_path is None and place.name != "auto" and ":" not in place.name:
+        registry.find("sandbox", place.name)  # raises, and names the nearest
     for agent in config.agents:
         if agent.import_path is None and ":" not in agent.name and agent.name not in registry.names("agent"):
             registry.find("agent", agent.name)  # raises, and names the nearest

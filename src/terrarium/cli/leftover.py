@@ -17,7 +17,17 @@ from terrarium.core.removal import remove_tree
 from terrarium.sandbox.inside import cgroup
 from terrarium.sandbox.ownership import take_back
 
-PARTS = ("trials", "verdicts", "notes", "blobs", "snapshots", "index.sqlite", "control.jsonl", "workers.log")
+PARTS = (
+    "trials",
+    "verdicts",
+    "notes",
+    "blobs",
+    "snapshots",
+    "index.sqlite",
+    "control.jsonl",
+    "workers.log",
+    "run.lock",
+)
 PLAN = "job.json"  # what makes a folder a run's; removed last
 
 _TRIAL = re.compile(r"[0-9a-f]{64}")

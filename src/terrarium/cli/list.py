@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,22 @@ async def _tasksets(paths: Sequence[str]) -> list[dict[str, Any]]:
     for found in sets:
         if found["error"]:
             raise ConfigError(found["error"])
+        found["broken"] += [entry for task in found["tasks"] for entry in _unknown(task)]
     return sets
+
+
+def _unknown(task: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The capabilities that a task asks for and that are not registered; its own are not imported here."""
+    from terrarium.core import registry
+    from terrarium.core.errors import NotRegistered
+
+    for spec in task["capabilities"]:
+        name = spec.partition(":")[0]
+        if spec not in task["own_capabilities"] and name not in registry.names("capability"):
+            try:
+                registry.find("capability", name)
+            except NotRegistered as error:
+                yield {"path": task["path"], "message": f"the task {task['name']!r}: {error}"}
 
 
 def _registered() -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from terrarium.cli.safe_text import one_line
-from terrarium.cli.summary import SHORT
+from terrarium.cli.summary import SHORT, cause_of
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -150,6 +150,7 @@ class Count:
         self.passed = 0
         self.errors = 0
         self.running: dict[str, Running] = {}
+        self._retried: set[tuple[str, ...]] = set()
         self._began = time.monotonic()
 
     @property
@@ -197,6 +198,10 @@ class Count:
             return f"[{self.done}/{self.total}] {trial_name(result.trial)}  {told}  ({result.seconds:.1f} s)"
         if event == "retry":
             error = data["error"]
+            cause = cause_of(error)
+            if cause in self._retried:
+                return ""  # a full disk is told once, not for every trial
+            self._retried.add(cause)
             return f"trial {data['trial'][:SHORT]} again in {data['wait']:g} s: {one_line(str(error['message']), 160)}"
         if event == "lost":
             ids = ", ".join(trial[:SHORT] for trial in data["trials"])

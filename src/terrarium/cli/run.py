@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terrarium.cli.progress import Progress
+    from terrarium.run.config import JobConfig
     from terrarium.run.job import Job, JobResult
 
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "--concurrent", metavar="N", type=click.IntRange(1), help="Trials at a time. Default: four for each worker."
 )
+@click.option("--sandbox", metavar="NAME", help="Where commands run. Default: auto, the best this machine gives.")
+@click.option("--unsafe-local", is_flag=True, default=None, help="Run commands as you, where nothing keeps them apart.")
 @click.option("-o", "--folder", metavar="FOLDER", help="Where to write. Default: outputs/<date and time>.")
 @click.option("--overwrite", is_flag=True, help="Remove the run that FOLDER holds and begin anew.")
 @click.option("--limit", "limits", multiple=True, metavar="KEY=VALUE", help="A limit of every task; repeatable.")
@@ -59,18 +62,22 @@ def command(
 
     Exit code 0: every trial was scored. 1: something failed, was broken or not run. 2: the command is wrong.
     130: stopped at once.
+
+    Variables that the file .env in the present folder names, and that are not set, are set: keys of model providers.
     """
+    from terrarium.cli.env_file import read_env_file
     from terrarium.cli.flags import job_config
     from terrarium.cli.leftover import reap
     from terrarium.cli.screen import screen
     from terrarium.cli.summary import summary
     from terrarium.run.job import Job
 
+    read_env_file()
     config = job_config(paths, file, flags)
     reap()
     job = Job(config)
     _clear(job.folder.path, overwrite)
-    result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet)))
+    result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet or _human(config))))
     if result is not None:
         told = {**summary(result), "exit_code": code}
         if as_json:
@@ -87,6 +94,11 @@ def _clear(folder: Path, overwrite: bool) -> None:
         from terrarium.cli.leftover import remove_run
 
         remove_run(folder)
+
+
+def _human(config: JobConfig) -> bool:
+    """Whether the terminal belongs to a human who acts."""
+    return any(agent.name == "human" and agent.import_path is None for agent in config.agents)
 
 
 def _progress(plain: bool, as_json: bool, quiet: bool) -> Progress:

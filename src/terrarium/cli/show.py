@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(place: str, trial: str | None, as_json: bool, no_color: bool, everything: bool) -> None:
     """Show the trials of a run, or what happened in one of them.
 
-    A trial is named by the beginning of its id, or by the name of its task where that has only one; a trial's folder
+    A trial is named by the name of its task where that has only one, or by the beginning of its id; a trial's folder
     and a journal file can be given directly. Text of agents and tasks is shown with its control characters spelled
     out, so that it cannot steer the terminal.
     """
@@ -95,10 +95,10 @@ def _journal(path: Path, trial: str | None) -> Path:
 
 
 def _chosen(run: Path, wanted: str) -> str:
-    """The id of the one trial whose id begins with `wanted`, or whose task is called so."""
+    """The id of the one trial whose task is called `wanted`, or whose id begins so; a whole name wins."""
     rows = trial_rows(run)
-    found = [row for row in rows if wanted and row["id"].startswith(wanted.lower())]
-    found = found or [row for row in rows if row["task"] == wanted]
+    found = [row for row in rows if row["task"] == wanted]
+    found = found or [row for row in rows if wanted and row["id"].startswith(wanted.lower())]
     own = [row for row in found if not row["baseline"]]
     found = own if len(own) == 1 else found
     if len(found) == 1:

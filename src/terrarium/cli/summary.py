@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -119,13 +120,29 @@ def _metrics(names: Sequence[str], results: Sequence[TrialResult]) -> dict[str, 
 
 
 def _errors(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
-    """The errors, those that begin alike together, the most frequent first."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    """The errors, those of one cause together, the most frequent first."""
+    groups: dict[tuple[str, ...], list[TrialResult]] = {}
     for one in results:
         if one.error:
-            groups.setdefault((one.error["boundary"], _told(one.error)), []).append(one.trial.id)
-    most = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [{"boundary": kind, "message": text, "count": len(ids), "trials": ids} for (kind, text), ids in most]
+            groups.setdefault(cause_of(one.error), []).append(one)
+    most = sorted(groups.values(), key=lambda group: -len(group))
+    return [
+        {
+            "boundary": group[0].error["boundary"],
+            "message": _told(group[0].error),
+            "count": len(group),
+            "trials": [one.trial.id for one in group],
+        }
+        for group in most
+        if group[0].error
+    ]
+
+
+def cause_of(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """What errors of one cause have in common: the system's code where it said no."""
+    code = error.get("code")
+    told = str(code) if code in errno.errorcode.values() else _told(error)
+    return str(error["boundary"]), str(error["type"]), told
 
 
 def _told(error: Mapping[str, Any]) -> str:

@@ -149,7 +149,7 @@ def print_all(console: Console, texts: Iterable[Text]) -> None:
 
 def broken(entry: Mapping[str, str]) -> Text:
     """A task that could not be loaded, and why."""
-    message = entry["message"].removeprefix(f"{entry['path']}: ")
+    message = entry["message"].removeprefix(entry["path"]).removeprefix(":").strip()  # the path stands before it
     return Text.assemble(("BROKEN  ", "bold red"), plain(entry["path"]), ": ", plain(message, 1000))
 
 

@@ -302,6 +302,8 @@ def _check_line(check: Mapping[str, Any]) -> tuple[str, str]:
     gates = [name for name in ("required", "forbidden") if check[name]]
     extra = [f"weight {check['weight']:g}", *gates, *(str(tag) for tag in check["tags"])]
     mark = "✓" if check["passed"] else "✗"
+    if check["forbidden"] and check["passed"]:
+        mark += " not:"  # the check is named after what did not happen
     return f"{mark} {one_line(check['name'])}  ({one_line(', '.join(extra))})", "green" if check["passed"] else "red"
 
 

@@ -57,6 +57,26 @@ class Reply:
     steps: int = 0
     tool_calls: int = 0
 
+    @property
+    def input_tokens(self) -> int:
+        """Tokens sent, cached ones included."""
+        return self.usage.input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens received."""
+        return self.usage.output_tokens
+
+    @property
+    def cache_read_tokens(self) -> int:
+        """Tokens sent that were cached."""
+        return self.usage.cached_tokens
+
+    @property
+    def cache_creation_tokens(self) -> int:
+        """Tokens written into a cache: not told apart here, so 0."""
+        return 0
+
     @classmethod
     def say(cls, text: str, stop: StopReason = StopReason.COMPLETED) -> Reply:
         """A reply of text only."""

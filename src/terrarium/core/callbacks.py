@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from terrarium.core.clock import Clock, Schedule, Span, moment_micros, span_micros
+from terrarium.core.clock import Clock, Schedule, Span, span_micros
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
@@ -24,7 +24,7 @@ from terrarium.core.journal import EventKind, Journal
 from terrarium.core.program import Program
 from terrarium.core.replay import Live
 from terrarium.core.tool import Tool
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value, decode, dumps, encode
 
 Function = Callable[..., Any]
 
@@ -69,19 +69,23 @@ class Callbacks:
 
     def at(self, number: int, moment: Any) -> None:
         """Call number `number` back at a moment; one in the past is due at once."""
-        self.schedule.add(number, moment_micros(moment, self.clock.micros))
+        self.schedule.add(number, self.clock.moment(moment))
 
     def after(self, number: int, span: Span) -> None:
         """Call number `number` back once a span has passed."""
         self.schedule.add(number, self.clock.micros + span_micros(span))
 
     def every(self, number: int, period: Span, until: Any = None, first: Any = None) -> None:
-        """Call number `number` back at every period from now on, or from `first` on, up to and including `until`."""
+        """Call number `number` back at every period from now on, or from `first` on, up to and including `until`.
+
+        Of the times that are past already, only the last is made up for.
+        """
         now, step = self.clock.micros, span_micros(period)
         if step <= 0:
             raise ConfigError("`every` needs a period above zero")
-        start = now + step if first is None else moment_micros(first, now)
-        end = None if until is None else moment_micros(until, now)
+        start = now + step if first is None else self.clock.moment(first)
+        start += max(0, now - start) // step * step
+        end = None if until is None else self.clock.moment(until)
         self.schedule.add(number, start, step, end)
 
     def when(self, number: int) -> None:
@@ -138,12 +142,13 @@ class Callbacks:
         Raises:
             BudgetSpent: The trial's world time is used up.
         """
-        target = self.clock.micros + span
+        target = max(self.clock.micros + span, self.clock.present())
         spent = self._last_moment is not None and target > self._last_moment
         if spent:
             target = max(self.clock.micros, self._last_moment or 0)
         while self.failure is None and not (pausing and self.interrupted()):
             due = self.schedule.due()
+            await self.clock.until(target if due is None else min(due, target))
             if due is None or due > target:
                 self.clock.move(target)
                 break
@@ -178,7 +183,7 @@ class Callbacks:
                 break
             self.clock.move(entry.time)
             self._fire_and_keep(entry.number)
-            if self._one_by_one:
+            if self._one_by_one or self.clock.wall:
                 return True
             if self._stale():
                 self._run_conditions()
@@ -192,7 +197,7 @@ class Callbacks:
         """
         while self.failure is None:
             self._settled = self._version()
-            holding = next((number for number in self.conditions if self._holds(number)), None)
+            holding = next((number for number in list(self.conditions) if self._holds(number)), None)
             if holding is None:
                 break
             self.conditions.remove(holding)
@@ -207,6 +212,7 @@ class Callbacks:
             return self.failure is None and bool(_at_once(self._tests[number]()))
         except Exception as error:
             self.failure = _own(error)
+            self.conditions.remove(number)  # told once: it would poison every later wait
             return False
         finally:
             self.testing = False
@@ -224,20 +230,20 @@ class Callbacks:
             "callback": number,
             **({"with": encode(payload, self.journal.blobs)} if payload else {}),
         }
-        seq = self.journal.append_encoded(EventKind.FIRE, "world", tree, cause=number)
+        seq = self.journal.append_text(EventKind.FIRE, "world", dumps(tree), cause=number)
         outer, self.cause = self.cause, seq
         result: Value = None
         failed: Exception | None = None
-        told: dict[str, Value] = {}
+        told = "{}"
         try:
             result = self._run(number, decode(tree.get("with", {}), self.journal.blobs))
         except Exception as error:
             failed = error
             facts = describe(error)
-            told = {"error": {"type": facts["type"], "message": facts["message"]}}
+            told = dumps({"error": encode({"type": facts["type"], "message": facts["message"]})})
         finally:
             self.cause = outer
-        self.journal.append(EventKind.FIRED, "world", told, cause=seq)
+        self.journal.append_text(EventKind.FIRED, "world", told, cause=seq)
         return result, failed
 
     def refire(self, number: int, data: Mapping[str, Any]) -> None:

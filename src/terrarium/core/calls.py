@@ -23,7 +23,7 @@ from terrarium.core.patience import Patience
 from terrarium.core.program import AsyncProgram, Program
 from terrarium.core.replay import Call, Cursor, Live, Outcome
 from terrarium.core.turnstile import Turnstile
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value, decode, dumps, encode
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Calls:
             return handler.run(0, **call.args)
         if handler.waits and self._callbacks.depth:
             raise ReentrantCall(f"{call.path} inside a callback: it may not wait; agent.post() queues a turn")
-        functions = {name: value for name, value in call.args.items() if callable(value)}
+        functions = {name: value for name, value in call.args.items() if callable(value) and not isinstance(value, str)}
         named = {name: {"callable": _qualified(value)} for name, value in functions.items()}
         args = self._encode({**call.args, **named})
         apart = handler.waits and isinstance(self.program, AsyncProgram)
@@ -154,7 +154,7 @@ class Calls:
         data: dict[str, Any] = {"path": call.path, "args": args}
         if isinstance(self.program, AsyncProgram):
             data["task"] = self._task()
-        return self._journal.append_encoded(EventKind.CALL, PROGRAM, data, cause=self._callbacks.cause)
+        return self._journal.append_text(EventKind.CALL, PROGRAM, dumps(data), cause=self._callbacks.cause)
 
     def _task(self) -> int:
         """The number of the present task of an async program: in order of their first calls."""
@@ -179,7 +179,7 @@ class Calls:
 
     def _write_return(self, number: int, result: Value) -> Value:
         tree = self._encode(result)
-        self._journal.append_encoded(EventKind.RETURN, PROGRAM, {"value": tree}, cause=number)
+        self._journal.append_text(EventKind.RETURN, PROGRAM, f'{{"value":{dumps(tree)}}}', cause=number)
         return decode(tree, self._journal.blobs)
 
     def _write_raise(self, number: int, call: Call, error: Exception) -> Exception:

@@ -7,6 +7,7 @@ agents get. Its rows are its state as data, for digests, diffs and checks.
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -97,6 +98,10 @@ class Site:
         request: `async with site.request(caller):` around what one request of a service does: it holds the baton, the
             caller is who acts, and conditions are looked at afterwards.
         actor: Says who is writing.
+        post: Hand a letter to the capability that takes letters of a kind: `site.post("mail", {...})`. False where the
+            world has none. A capability says in `letters` which of its methods takes which kind.
+        notify: `notify(agent, text)`: tell an agent at its next step, where the task wants it told.
+        keep: Whether the folder is used again after `close`; that of a trial's world is thrown away.
     """
 
     name: str
@@ -113,12 +118,15 @@ class Site:
     running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
+    post: Callable[[str, Mapping[str, Value]], bool] = lambda kind, letter: False
+    notify: Callable[[str, str], None] = lambda agent, text: None
     command_timeout: float = 120.0
+    keep: bool = True
     stores: list[Rows] = field(default_factory=list)
 
     def rows(self) -> Rows:
         """The one store of this capability's state, in its folder."""
-        store = Rows(self.folder, self.changed)
+        store = Rows(self.folder, self.changed, keep=self.keep)
         self.stores.append(store)
         return store
 
@@ -161,17 +169,24 @@ class Capability(Protocol):
         ...
 
 
-def admin_methods(capability: object) -> dict[str, Access]:
+def admin_methods(capability: object) -> Mapping[str, Access]:
     """The admin face: every marked public method, faces such as `fs` included as `fs.write_file`."""
+    faces: tuple[str, ...] = getattr(capability, "faces", ())
+    kind: Any = type(capability)
+    return _marked(kind, tuple((face, type(getattr(capability, face))) for face in faces))
+
+
+@functools.cache
+def _marked(kind: Any, faces: tuple[tuple[str, Any], ...] = ()) -> Mapping[str, Access]:
     found: dict[str, Access] = {}
-    for name in sorted(dir(type(capability))):
-        method = getattr(type(capability), name, None)
+    for name in sorted(dir(kind)):
+        method = getattr(kind, name, None)
         fact = isinstance(method, property)
         access = getattr(method.fget if isinstance(method, property) else method, "__access__", None)
         if isinstance(access, Access) and not name.startswith("_"):
             found[name] = replace(access, fact=fact)
-    for face in getattr(capability, "faces", ()):
-        for name, access in admin_methods(getattr(capability, face)).items():
+    for face, inner in faces:
+        for name, access in _marked(inner).items():
             found[f"{face}.{name}"] = access
     return found
 

@@ -6,12 +6,16 @@ not functions: a program that runs again registers its functions under the same 
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import re
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from terrarium.core.errors import ConfigError, Refused
 from terrarium.core.values import from_micros, to_micros
@@ -53,34 +57,77 @@ def span_micros(span: Span) -> int:
     return micros
 
 
-def moment_micros(moment: Moment, now: int) -> int:
-    """A moment in microseconds: a datetime (naive = UTC), ISO text, or `HH:MM`, the next time the clock shows that.
+def zone_named(name: str) -> tzinfo:
+    """The time zone of that name, such as `Europe/Berlin`.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        raise ConfigError(f"{name!r} is not a time zone; they look like 'Europe/Berlin' or 'UTC'") from None
+
+
+def moment_micros(moment: Moment, now: int, zone: tzinfo = UTC) -> int:
+    """A moment in microseconds: a datetime, ISO text, or `HH:MM`, the next time a clock in `zone` shows that.
+
+    What has no offset of its own is time in `zone`. Of a time that comes twice, when clocks are put back, the first is
+    meant; one that is skipped, when they are put forward, is as much later as they are put forward.
 
     Raises:
         Refused: It is not understood.
     """
     if isinstance(moment, datetime):
-        return to_micros(moment)
+        return to_micros(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     if isinstance(moment, str):
         short = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", moment.strip())
         try:
             if not short:
-                return to_micros(datetime.fromisoformat(moment))
-            hour, minute, second = int(short[1]), int(short[2]), int(short[3] or 0)
-            today = from_micros(now).replace(hour=hour, minute=minute, second=second, microsecond=0)
+                return moment_micros(datetime.fromisoformat(moment), now, zone)
+            clock = {"hour": int(short[1]), "minute": int(short[2]), "second": int(short[3] or 0), "microsecond": 0}
+            today = from_micros(now).astimezone(zone).replace(**clock, fold=0)  # type: ignore[arg-type]
             return to_micros(today) if to_micros(today) >= now else to_micros(today + timedelta(days=1))
         except ValueError:
             pass
     raise Refused(f"{moment!r} is not a moment; give a datetime, '2030-01-07T09:30' or '09:30'")
 
 
+Kind = Literal["model", "tool", "command"]
+
+
 @dataclass(frozen=True)
 class Costs:
-    """What actions cost in world time, in microseconds."""
+    """What actions cost in world time, in microseconds; None: what they took by the wall clock.
 
-    model: int = 2_000_000
-    tool: int = 1_000_000
-    command: int = 1_000_000
+    `replayed` holds what they cost in another run, by (agent, kind of action), in order.
+    """
+
+    model: int | None = 2_000_000
+    tool: int | None = 1_000_000
+    command: int | None = 1_000_000
+    replayed: Mapping[tuple[str, str], deque[int]] | None = None
+
+    def of(self, agent: str, kind: Kind, seconds: float) -> tuple[int, bool]:
+        """What an action costs, and whether that was not known beforehand.
+
+        Args:
+            agent: Who acts.
+            kind: What it does.
+            seconds: What it took by the wall clock.
+
+        Raises:
+            ConfigError: The run whose costs are replayed has no more of them.
+        """
+        fixed: int | None = getattr(self, kind)
+        if fixed is not None:
+            return fixed, False
+        if self.replayed is None:
+            return round(seconds * 1e6), True
+        known = self.replayed.get((agent, kind))
+        if not known:
+            raise ConfigError(f"the journal of limits.costs_from has no more costs of a {kind} call of {agent!r}")
+        return known.popleft(), True
 
 
 class Clock:
@@ -89,18 +136,41 @@ class Clock:
     Args:
         start: Where it starts.
         costs: What the actions of agents cost.
+        zone: In which times without an offset are meant.
+        wall: It follows the wall clock: world time is real time, and what is scheduled is waited for.
     """
 
-    def __init__(self, start: datetime = START, costs: Costs | None = None) -> None:
+    def __init__(
+        self, start: datetime = START, costs: Costs | None = None, zone: tzinfo = UTC, wall: bool = False
+    ) -> None:
         self.micros = to_micros(start)
         self.start = self.micros
         self.costs = costs or Costs()
+        self.zone = zone
+        self.wall = wall
         self._watchers: list[Callable[[], None]] = []
 
     @property
     def now(self) -> datetime:
         """The present time of the world, in UTC."""
         return from_micros(self.micros)
+
+    def moment(self, moment: Moment) -> int:
+        """A moment in microseconds, as seen from now and from this clock's zone.
+
+        Raises:
+            Refused: It is not understood.
+        """
+        return moment_micros(moment, self.micros, self.zone)
+
+    async def until(self, target: int) -> None:
+        """Where world time is real time, wait until it has come to `target` microseconds."""
+        while self.wall and (left := target - time.time_ns() // 1000) > 0:
+            await asyncio.sleep(left / 1e6)
+
+    def present(self) -> int:
+        """World time as it must be by now: that of the wall clock, where this follows it."""
+        return max(self.micros, time.time_ns() // 1000) if self.wall else self.micros
 
     def move(self, to: int) -> None:
         """Set the time to `to` microseconds; the past stays where it is."""
@@ -162,6 +232,10 @@ class Schedule:
         while self._heap and self._live.get(self._heap[0][2].number) is not self._heap[0][2]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+    def last(self) -> int | None:
+        """When the last entry is due that is on the schedule now, or None where nothing is."""
+        return max((entry.time for entry in self._live.values()), default=None)
 
     def take(self, up_to: int) -> Entry | None:
         """Remove and return the first entry due at or before `up_to`; a repeating one is put back for its next time."""

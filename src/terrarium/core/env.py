@@ -6,25 +6,24 @@ Every use becomes a `Call`. The views keep no state; `env.random` and `env.clock
 from __future__ import annotations
 
 import inspect
-import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
-from terrarium.core.agent import Reply
 from terrarium.core.calls import Handler
-from terrarium.core.capability import admin_methods
-from terrarium.core.clock import Moment, Span, moment_micros, span_micros
-from terrarium.core.errors import CapabilityMissing
+from terrarium.core.clock import Moment, Span, span_micros
+from terrarium.core.errors import ConfigError
+from terrarium.core.face import Face, Selector
+from terrarium.core.handle import AgentView
+from terrarium.core.heartbeat import TEXT, Asked, beats
 from terrarium.core.journal import EventKind
-from terrarium.core.message import Message
 from terrarium.core.replay import Call
 from terrarium.core.seeds import child_seed
-from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value, from_micros
 from terrarium.core.verdict import Check
+from terrarium.core.webhook import TIMEOUT, Delivery, body_of, deliver
 from terrarium.core.world import World
 
 current: ContextVar[Env | None] = ContextVar("terrarium_env", default=None)
@@ -41,6 +40,16 @@ class EnvClock:
     def now(self) -> datetime:
         """The present time of the world, in UTC."""
         return from_micros(self._world.now())
+
+    @property
+    def local(self) -> datetime:
+        """The present time of the world, in the task's time zone."""
+        return self.now.astimezone(self.zone)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The task's time zone, in which times without an offset are meant."""
+        return self._world.clock.zone
 
     def advance(self, span: Span) -> Any:
         """Let time pass; whatever becomes due happens on the way. Awaitable in an `async def` program.
@@ -77,10 +86,12 @@ class Env:
 
     def at(self, moment: Moment, callback: Callable[[], object]) -> int:
         """Call `callback` at a moment, also in the middle of a turn. Returns a ticket for `cancel`."""
+        _need_function("env.at", callback)
         return int(self._world.call(Call("env.at", {"moment": moment, "callback": callback})))
 
     def after(self, span: Span, callback: Callable[[], object]) -> int:
         """Call `callback` once a span has passed. Returns a ticket."""
+        _need_function("env.after", callback)
         return int(self._world.call(Call("env.after", {"span": span, "callback": callback})))
 
     def every(
@@ -91,7 +102,11 @@ class Env:
         until: Moment | None = None,
         first: Moment | None = None,
     ) -> int:
-        """Call `callback` at every period, the first time one period from now or at `first`. Returns a ticket."""
+        """Call `callback` at every period, the first time one period from now or at `first`. Returns a ticket.
+
+        Where `first` is past, the times missed since then are made up for by one call at once.
+        """
+        _need_function("env.every", callback)
         args = {"period": period, "callback": callback, "until": until, "first": first}
         return int(self._world.call(Call("env.every", args)))
 
@@ -100,11 +115,88 @@ class Env:
 
         The condition may only look; it is evaluated when a step or an event has ended and something has changed.
         """
+        _need_function("env.when", condition, callback)
         return int(self._world.call(Call("env.when", {"condition": condition, "callback": callback})))
 
     def cancel(self, ticket: int) -> bool:
         """Forget a callback; False where it was not waiting any more."""
         return bool(self._world.call(Call("env.cancel", {"ticket": ticket})))
+
+    # -- proactive agents -----------------------------------------------------------------------------------------
+
+    def heartbeat(
+        self,
+        agent: AgentView,
+        *,
+        every: Span,
+        until: Moment | None = None,
+        times: int | None = None,
+        text: str = TEXT,
+        watch: Sequence[str] | None = None,
+        relevant: Callable[[], object] | None = None,
+    ) -> Any:
+        """Wake an agent at every period, and measure what it makes of it. Awaitable in an `async def` program.
+
+        Args:
+            agent: Whom.
+            every: The period; the first beat is one period from now.
+            until: Up to then, included; or
+            times: so many beats.
+            text: What it is told; `{now}` is the time, `{number}` that of the beat.
+            watch: Capabilities in which changes by others are news; default: all.
+            relevant: Says instead, when a beat is due, whether there is something to react to.
+
+        Returns:
+            A `Heartbeat`: `beats`, `false_alarms`, `missed`, mean `latency` in seconds of world time.
+
+        Raises:
+            ConfigError: No end, or a period of zero.
+        """
+        world = self._world
+        asked = beats(world.call, lambda: self.clock.local, agent, every, until, times, text, watch, relevant)
+        return self._perform(asked)
+
+    def webhook(
+        self,
+        agent: AgentView,
+        event: Mapping[str, Value],
+        *,
+        url: str | None = None,
+        turn: bool = True,
+        timeout: float = TIMEOUT,
+    ) -> Any:
+        """Deliver an event to an agent. Awaitable in an `async def` program.
+
+        Args:
+            agent: Whom.
+            event: The payload; it becomes JSON.
+            url: Where a process in the agent's sandbox takes it as an HTTP POST, such as `http://localhost:8080/hook`.
+            turn: Whether the agent also gets it as the instruction of a turn.
+            timeout: Seconds of wall time for the receiver.
+
+        Returns:
+            The `Reply` of the turn, or a `Delivery` where there is no turn.
+
+        Raises:
+            ConfigError: The event is no dict, or the address is none.
+        """
+        body = body_of(event)
+        posted = {"agent": agent.name, "url": url, "body": body, "timeout": timeout}
+
+        def steps() -> Asked:
+            result = None
+            if url is not None:
+                result = yield lambda: self._world.call(Call("env.webhook", posted))
+            if turn:
+                result = yield lambda: agent.act(body)
+            return result
+
+        return self._perform(steps())
+
+    def _perform(self, steps: Asked) -> Any:
+        """Make the calls of `steps` one after the other; in an `async def` program, the coroutine that does."""
+        program = self._world.calls.program
+        return _awaited(steps) if program is not None and program.is_async else _done(steps)
 
     # -- capabilities ---------------------------------------------------------------------------------------------
 
@@ -153,158 +245,30 @@ class Env:
         self._world.call(Call("env.check", {"check": check}))
 
 
-class Selector:
-    """The instances of one type of capability: an attribute of `env`."""
-
-    def __init__(self, world: World, name: str, instances: list[str]) -> None:
-        self._world = world
-        self._name = name
-        self._instances = instances
-
-    def __call__(self, instance: str) -> Face:
-        """The instance of that name.
-
-        Raises:
-            CapabilityMissing: There is none; the message lists the names.
-        """
-        spec = self._name if instance == "default" else f"{self._name}:{instance}"
-        if spec not in self._instances:
-            names = ", ".join(found.partition(":")[2] or "default" for found in self._instances)
-            raise CapabilityMissing(f"there is no {self._name} called {instance!r}; there are: {names}")
-        return Face(self._world, spec)
-
-    def __iter__(self) -> Iterator[Face]:
-        return iter([Face(self._world, spec) for spec in self._instances])
-
-    def __len__(self) -> int:
-        return len(self._instances)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        spec = self._name if self._name in self._instances else self._instances[0]
-        if spec not in (self._name, f"{self._name}:default") and len(self._instances) > 1:
-            names = ", ".join(found.partition(":")[2] for found in self._instances)
-            raise AttributeError(
-                f"there are several {self._name}; pick one: env.{self._name}({names.split(', ')[0]!r})"
-            )
-        return getattr(Face(self._world, spec), name)
+def _need_function(path: str, *given: object) -> None:
+    for value in given:
+        if not callable(value):
+            raise ConfigError(f"{path} needs a function to call, not {value!r:.100}")
 
 
-class Face:
-    """The admin face of one capability, or a part of it such as `fs`."""
-
-    def __init__(self, world: World, spec: str, prefix: str = "") -> None:
-        self._world = world
-        self._spec = spec
-        self._prefix = prefix
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        world, spec, path = self._world, self._spec, self._prefix + name
-        known = world.paths.bound.get(f"{spec}.{path}")
-        if known is not None:
-            return known
-        capability = world.capability(spec)
-        if not self._prefix and name in getattr(capability, "faces", ()):
-            return Face(world, spec, f"{name}.")
-        methods = admin_methods(capability)
-        if path not in methods:
-            raise AttributeError(f"{spec} has no {path!r}; it has: {', '.join(sorted(methods))}")
-        if methods[path].fact:
-            return world.call(Call(f"env.{spec}.{path}", {}))
-        function: Any = capability
-        for part in path.split("."):
-            function = getattr(function, part)
-        signature = inspect.signature(function)
-        names = tuple(signature.parameters)
-        required = [entry.name for entry in signature.parameters.values() if entry.default is entry.empty]
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            arguments = {**dict(zip(names, args, strict=False)), **kwargs}
-            if len(arguments) != len(args) + len(kwargs) or not arguments.keys() <= signature.parameters.keys():
-                arguments = signature.bind(*args, **kwargs).arguments  # raises, and says what is wrong
-            for name in required:
-                if name not in arguments:
-                    signature.bind(*args, **kwargs)
-            for key, value in arguments.items():
-                if isinstance(value, os.PathLike):
-                    arguments[key] = os.fspath(value)
-            return world.call(Call(f"env.{spec}.{path}", arguments))
-
-        call.__name__ = name
-        call.__doc__ = function.__doc__
-        world.paths.bound[f"{spec}.{path}"] = call
-        return call
+def _done(steps: Asked) -> Any:
+    result: Any = None
+    try:
+        while True:
+            result = steps.send(result)()
+    except StopIteration as end:
+        return end.value
 
 
-class AgentView:
-    """An agent as its task program sees it.
-
-    Args:
-        world: The world it acts in.
-        name: Its name.
-        path: `agent`, or `agents.<name>` where a task has several.
-    """
-
-    def __init__(self, world: World, name: str, path: str) -> None:
-        self._world = world
-        self._path = path
-        self.name = name
-
-    def act(self, instruction: str) -> Any:
-        """Have the agent do one turn. Awaitable in an `async def` program.
-
-        Returns:
-            A `Reply`: text, messages, and in `stop` why the turn ended.
-
-        Raises:
-            ReentrantCall: Inside a callback; use `post`.
-            AgentFault, ModelFault, SandboxFault, CapabilityFault: The turn could not be done.
-        """
-        return self._world.call(Call(f"{self._path}.act", {"instruction": instruction}))
-
-    def post(self, instruction: str) -> None:
-        """Queue a turn: it is done when the present turn has ended, or when the program waits next."""
-        self._world.call(Call(f"{self._path}.post", {"instruction": instruction}))
-
-    def register_tools(self, *functions: Callable[..., Any]) -> None:
-        """Offer typed, documented functions of the program to the agent as tools, from its next turn on.
-
-        They run on the program's thread and may use `env`, but not wait.
-
-        Raises:
-            ConfigError: A parameter has no type, or the name is not allowed.
-        """
-        self._world.call(Call(f"{self._path}.register_tools", {f.__name__: f for f in functions}))
-
-    @property
-    def replies(self) -> list[Reply]:
-        """The reply of every turn so far, queued turns included."""
-        found: list[Reply] = self._world.call(Call(f"{self._path}.replies", {}))
-        return found
-
-    @property
-    def messages(self) -> list[Message]:
-        """Everything said to and by the agent so far."""
-        found: list[Message] = self._world.call(Call(f"{self._path}.messages", {}))
-        return found
-
-    def get_trajectory(self) -> Conversation:
-        """The messages so far, with totals."""
-        found: Conversation = self._world.call(Call(f"{self._path}.get_trajectory", {}))
-        return found
-
-    @property
-    def system_prompt(self) -> str | None:
-        """What the agent is told before everything else."""
-        found: str | None = self._world.call(Call(f"{self._path}.system_prompt", {}))
-        return found
-
-    @system_prompt.setter
-    def system_prompt(self, text: str | None) -> None:
-        self._world.call(Call(f"{self._path}.set_system_prompt", {"text": text}))
+async def _awaited(steps: Asked) -> Any:
+    result: Any = None
+    try:
+        while True:
+            result = steps.send(result)()
+            if inspect.isawaitable(result):
+                result = await result
+    except StopIteration as end:
+        return end.value
 
 
 def install(world: World) -> None:
@@ -348,7 +312,14 @@ def install(world: World) -> None:
         await world.pass_time_and_turns(number, clock.micros + span_micros(span))
 
     async def advance_to(number: int, moment: Moment) -> None:
-        await world.pass_time_and_turns(number, moment_micros(moment, clock.micros))
+        await world.pass_time_and_turns(number, clock.moment(moment))
 
+    async def webhook(_number: int, agent: str, url: str, body: str, timeout: float) -> Delivery:
+        own = f"workspace:{agent}"
+        return await deliver(world.network, own if own in world.specs() else "workspace", url, body, timeout)
+
+    world.handle("env.activity", Handler(lambda _number: world.activity.take()))
+    world.handle("env.heartbeat", Handler(lambda _number, **summary: None))
+    world.handle("env.webhook", Handler(webhook, waits=True))
     world.handle("env.clock.advance", Handler(advance, waits=True, snapshot="turn"))
     world.handle("env.clock.advance_to", Handler(advance_to, waits=True, snapshot="turn"))

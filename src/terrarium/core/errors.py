@@ -30,6 +30,8 @@ TerrariumError                      what all of them are
     └── WorkerLost                  the process that ran the trial died
 ```
 
+`NotFound` is a LookupError, too, `Refused` a ValueError and `CapabilityMissing` a KeyError.
+
 The word behind a class is its *boundary*: every exception that leaves a trial is classified once, by
 `boundary_of`, where it crosses into the engine. Only sandbox, capability, model and engine failures are
 retried; `NotFound`, `Refused`, `Unsupported` and `CapabilityMissing` say the caller asked for something impossible,
@@ -39,6 +41,7 @@ so a program they escape from is at fault (boundary `task`).
 from __future__ import annotations
 
 import difflib
+import errno
 import traceback
 from collections.abc import Iterable
 from typing import ClassVar, Literal
@@ -61,6 +64,8 @@ class TerrariumError(Exception):
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or type(self).__name__).splitlines()[0])
         self.code = code
+
+    __str__ = Exception.__str__  # some are a KeyError too, which would show its message in quotes
 
 
 class UsageError(TerrariumError):
@@ -143,11 +148,11 @@ class CapabilityFault(TerrariumError):
     boundary = "capability"
 
 
-class NotFound(CapabilityFault):
+class NotFound(CapabilityFault, LookupError):
     """There is no such thing."""
 
 
-class Refused(CapabilityFault):
+class Refused(CapabilityFault, ValueError):
     """The service said no."""
 
 
@@ -155,7 +160,7 @@ class Unsupported(CapabilityFault):
     """This implementation cannot do that."""
 
 
-class CapabilityMissing(CapabilityFault):
+class CapabilityMissing(CapabilityFault, KeyError):
     """The task uses a capability that it did not declare."""
 
 
@@ -207,9 +212,21 @@ def describe(error: BaseException) -> dict[str, str | None]:
         "type": type(error).__name__,
         "message": str(error)[:2000],
         "boundary": boundary_of(error),
-        "code": getattr(error, "code", None) if isinstance(error, TerrariumError) else None,
+        "code": _code(error),
         "traceback": text[-8000:],
     }
+
+
+def _code(error: BaseException) -> str | None:
+    """The code it carries; else the system's own (`ENOSPC`) where an `OSError` is behind it."""
+    if isinstance(error, TerrariumError) and error.code is not None:
+        return error.code
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None or isinstance(cause, OSError):
+            break
+        cause = cause.__cause__
+    return errno.errorcode.get(cause.errno or 0) if isinstance(cause, OSError) else None
 
 
 def unknown_key(where: str, key: str, known: Iterable[str]) -> ConfigError:
@@ -218,6 +235,12 @@ def unknown_key(where: str, key: str, known: Iterable[str]) -> ConfigError:
     near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
     return ConfigError(f"{where}: unknown key {key!r}; {hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` where one of the known names is near, else nothing."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 _BY_NAME: dict[str, type[TerrariumError]] = {}

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from terrarium.core.errors import JournalFault
-from terrarium.core.values import Blobs, Value, decode, encode, from_micros, to_micros
+from terrarium.core.errors import BudgetSpent, JournalFault
+from terrarium.core.files import make_folder
+from terrarium.core.values import Blobs, Value, decode, dumps, encode, from_micros, to_micros
 
 SCHEMA = 1
 
@@ -73,6 +73,9 @@ class EventKind(StrEnum):
     """Last line: checks, reward, passed."""
 
 
+_LAST = (EventKind.ERROR, EventKind.STOP, EventKind.VERDICT)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened."""
@@ -88,22 +91,22 @@ class Event:
 
     def equal_part(self) -> str:
         """The event without `wall`, as text: equal in two runs that went the same way."""
-        data = encode(self.data)
+        data = dumps(encode(self.data))
         return _line(self.seq, self.kind, self.actor, to_micros(self.time), self.cause, self.seen_by, data) + "}"
 
 
-_dumps = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False).encode
-_quoted = functools.lru_cache(maxsize=1024)(_dumps)  # names come again and again
+_quoted = functools.lru_cache(maxsize=1024)(dumps)  # names come again and again
+_KINDS = {kind: f'"kind":"{kind.value}","actor":' for kind in EventKind}
 
 
 def _line(
-    seq: int, kind: EventKind, actor: str, micros: int, cause: int | None, seen_by: tuple[str, ...], data: Any
+    seq: int, kind: EventKind, actor: str, micros: int, cause: int | None, seen_by: tuple[str, ...], data: str
 ) -> str:
     """The event as JSON but for the closing brace, so that `wall` can follow."""
     seen = f'"seen_by":[{",".join(map(_quoted, seen_by))}],' if seen_by else ""
     return (
-        f'{{"seq":{seq},"kind":"{kind.value}","actor":{_quoted(actor)},"time":{micros},'
-        f'"cause":{"null" if cause is None else cause},{seen}"data":{_dumps(data)}'
+        f'{{"seq":{seq},{_KINDS[kind]}{_quoted(actor)},"time":{micros},'
+        f'"cause":{"null" if cause is None else cause},{seen}"data":{data}'
     )
 
 
@@ -124,10 +127,12 @@ class Journal:
         self.blobs = blobs or Blobs(path.parent / "blobs")
         self.now = now
         self.seq = 0
+        self.limit: int | None = None
+        """How many bytes it may have; then only how the trial ended is written."""
         self._size = 0
         self._sealed: str | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             if path.exists():
                 for seq, end in _ends(path):
                     self.seq, self._size = seq, end
@@ -150,28 +155,31 @@ class Journal:
 
         Raises:
             JournalFault: It could not be written (disk full, file closed); nothing of it remains in the file.
+            BudgetSpent: It would have more bytes than `limit`.
             ValueNotPlain: `data` holds something that cannot be written down; nothing was written.
         """
-        tree = encode(data, self.blobs)
-        seq = self.append_encoded(kind, actor, tree, cause=cause, seen_by=seen_by, wall=wall)
+        text = dumps(encode(data, self.blobs))
+        seq = self.append_text(kind, actor, text, cause=cause, seen_by=seen_by, wall=wall)
         return Event(seq, kind, actor, from_micros(self.now()), cause, seen_by, data, wall or {})
 
-    def append_encoded(
+    def append_text(
         self,
         kind: EventKind,
         actor: str,
-        tree: Any,
+        text: str,
         *,
         cause: int | None = None,
         seen_by: tuple[str, ...] = (),
         wall: Mapping[str, Value] | None = None,
     ) -> int:
-        """`append` for data that `encode` has already seen; returns only the number."""
+        """`append` for data that is encoded and written out already; returns only the number."""
         if self._sealed is not None:
             raise JournalFault(f"the journal is closed: {self._sealed}")
+        if self.limit is not None and self._size + len(text) > self.limit and kind not in _LAST:
+            raise BudgetSpent(f"the journal has more than {self.limit / 2**20:g} MB (limits.journal_mb)")
         seq = self.seq + 1
-        more = f",{_dumps(encode(wall))[1:-1]}" if wall else ""
-        line = _line(seq, kind, actor, self.now(), cause, seen_by, tree)
+        more = f",{dumps(encode(wall))[1:-1]}" if wall else ""
+        line = _line(seq, kind, actor, self.now(), cause, seen_by, text)
         data = f'{line},"wall":{{"at":{time.time():.6f}{more}}}}}\n'.encode("ascii")
         try:
             written = os.write(self._fd, data)

@@ -247,6 +247,11 @@ class Network:
             except OSError:
                 await asyncio.sleep(0.05)  # out of descriptors, or a peer that left: others are still served
                 continue
+            if connection.family in (socket.AF_INET, socket.AF_INET6):
+                # asyncio does this only where a socket names its protocol, which an accepted one does not; without it
+                # an answer in two pieces takes 40 ms.
+                with contextlib.suppress(OSError):
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._hand_over(connection, service, caller)
 
     def _hand_over(self, connection: socket.socket, service: Service, caller: Caller) -> None:

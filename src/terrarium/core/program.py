@@ -8,6 +8,7 @@ in both cases.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ctypes
 import queue
 import selectors
@@ -62,7 +63,8 @@ class Program:
                 failed = error
             _tell(self.loop, done, result, failed, before=self._abandon)
 
-        self._thread = threading.Thread(target=body, name=f"terrarium {self.name}", daemon=True)
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(body,), name=f"terrarium {self.name}", daemon=True)
         self._thread.start()
         return done
 

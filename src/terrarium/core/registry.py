@@ -15,6 +15,7 @@ from terrarium.core.errors import ConfigError, NotRegistered
 
 TABLES: dict[str, dict[str, str]] = {
     "capability": {
+        "calendar": "terrarium.capability.calendar.calendar:Calendar",
         "email": "terrarium.capability.email:Email",
         "workspace": "terrarium.capability.workspace:Workspace",
     },
@@ -28,6 +29,7 @@ TABLES: dict[str, dict[str, str]] = {
         "null": "terrarium.agent.null:NullAgent",
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
+        "human": "terrarium.agent.human:HumanAgent",
     },
 }
 
@@ -37,8 +39,13 @@ def names(family: str) -> list[str]:
     return sorted({*TABLES[family], *(point.name for point in entry_points(group=f"terrarium.{family}"))})
 
 
-def find(family: str, name: str) -> Any:
+def find(family: str, name: str, package: str = "") -> Any:
     """The implementation called `name`, or at `package.module:Name`.
+
+    Args:
+        family: `capability`, `sandbox` or `agent`.
+        name: What is wanted.
+        package: In which the module lies, where it is beside a task.
 
     Raises:
         NotRegistered: There is none; the message lists what there is.
@@ -54,7 +61,7 @@ def find(family: str, name: str) -> Any:
         raise NotRegistered(f"there is no {family} called {name!r}{hint}; there are: {', '.join(names(family))}")
     module, _, attribute = target.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        found: Any = importlib.import_module(f"{package}.{module}" if package else module)
         for part in attribute.split("."):
             found = getattr(found, part)
     except Exception as error:

@@ -143,11 +143,12 @@ class Cursor:
         if self._diverged is not None:
             raise self._diverged
         if self._at < len(self._events):
-            raise ReplayDiverged(f"the program has ended, where before {_told(self._events[self._at])}")
+            told = f"the program has ended, where before {_told(self._events[self._at])}"
+            raise ReplayDiverged(f"{told}; {_ADVICE}")
 
     def _other(self, told: str) -> ReplayDiverged:
         """The program went another way; a program that catches this does not get rid of it."""
-        self._diverged = ReplayDiverged(told)
+        self._diverged = ReplayDiverged(f"{told}; {_ADVICE}")
         return self._diverged
 
     def _next(self) -> Mapping[str, Any]:
@@ -159,6 +160,9 @@ class Cursor:
         self._at += 1
         self.micros = int(event["time"])
         return event
+
+
+_ADVICE = "take randomness from env.random and time from env.clock, and keep no state outside of the world"
 
 
 def _told(event: Mapping[str, Any]) -> str:

@@ -10,17 +10,17 @@ import bisect
 import functools
 import hashlib
 import json
-import os
 import re
-import shutil
 import sqlite3
+import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from terrarium.core.errors import CapabilityFault, EngineFault, NotFound, Refused, ValueNotPlain, boundary_of
-from terrarium.core.values import INLINE_LIMIT, Blobs, Value, decode, encode
+from terrarium.core.files import link_or_copy, make_folder, write_whole
+from terrarium.core.values import INLINE_LIMIT, Blobs, Value, decode, dumps, encode, sorted_dumps
 
 Fields = Mapping[str, Value]
 
@@ -45,29 +45,34 @@ class Change:
     key: str
     before: Fields | None
     after: Fields | None
-    tree: Any = None
-    """`after` as `encode` gives it, where it is small."""
+    text: str | None = None
+    """`after` encoded and written out, where it is small."""
 
 
 class Rows:
     """The state of one capability.
 
-    Rows are held in memory as a cache of the file. Changes go to the file at once, in one transaction that ends at
-    `save` and `close`: until then others who open the file see the state before.
+    Rows live in memory between two snapshots; `save` writes the file of a snapshot, and `close` the capability's own. A
+    crash is mended from the last snapshot, so nothing else is ever read again.
     Not thread-safe: whoever holds the world's baton may use it.
 
     Args:
-        folder: The capability's folder; the file `rows.sqlite` appears in it at the first write.
+        folder: The capability's folder; the file `rows.sqlite` is in it, where there is state to continue.
         changed: Called with every change, before it is stored.
+        keep: Write the capability's own file at `close`; False where its folder is thrown away with its world.
     """
 
-    def __init__(self, folder: Path, changed: Callable[[Change], None] = lambda _: None) -> None:
+    def __init__(self, folder: Path, changed: Callable[[Change], None] = lambda _: None, *, keep: bool = True) -> None:
         self.folder = folder
         self.blobs = Blobs(folder / "blobs")
         self.version = 0
         self.reads = 0
         self._changed = changed
-        self._file: sqlite3.Connection | None = None
+        self._watchers: tuple[Callable[[Change], None], ...] = ()
+        self._keep = keep
+        self._base: sqlite3.Connection | None = None
+        self._unwritten: dict[tuple[str, str], str | None] = {}
+        self._stale = False  # the capability's own file is behind
         self._tables: dict[str, dict[str, Fields]] = {}
         self._keys: dict[str, list[str]] = {}
         if self._path.exists():
@@ -76,6 +81,19 @@ class Rows:
     @property
     def _path(self) -> Path:
         return self.folder / "rows.sqlite"
+
+    def subscribe(self, watcher: Callable[[Change], None]) -> Callable[[], None]:
+        """Have `watcher` told of every change once it is stored; what this returns ends it.
+
+        A watcher is called by whoever holds the baton, on any thread, in the middle of what they do: it takes note,
+        wakes somebody, and neither raises nor touches the state.
+        """
+        self._watchers = (*self._watchers, watcher)
+
+        def end() -> None:
+            self._watchers = tuple(other for other in self._watchers if other is not watcher)
+
+        return end
 
     def get(self, table: str, key: str) -> Fields | None:
         """The fields of one row, or None. They are shared: copy before changing."""
@@ -92,6 +110,13 @@ class Rows:
             if not key.startswith(prefix):
                 return
             yield Row(table, key, rows[key])
+
+    def last(self, table: str, prefix: str) -> str | None:
+        """The last key of a table that starts with `prefix`, or None."""
+        self.reads += 1
+        keys = self._keys.get(table, [])
+        place = bisect.bisect_left(keys, prefix + chr(sys.maxunicode))
+        return keys[place - 1] if place and keys[place - 1].startswith(prefix) else None
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -141,31 +166,20 @@ class Rows:
         """The one way to write.
 
         Raises:
-            CapabilityFault: The file cannot be written.
-            EngineFault: The disk is full, or fails.
             ValueNotPlain: `after` holds something that cannot be written down, or `key` a lone surrogate.
         """
         text, small = None, None
         if after is not None:
             tree = encode(after)
-            text = json.dumps(tree, separators=(",", ":"))
+            text = dumps(tree)
             after = decode(tree)  # read back the same now and after opening again, and nobody else's to change
-            small = tree if len(text) <= INLINE_LIMIT else None
+            small = text if len(text) <= INLINE_LIMIT else None
         for word in (table, key):
             if not word.isascii() and _SURROGATE.search(word):
                 raise ValueNotPlain(f"a key that UTF-8 cannot hold: {word!r}")
         self._changed(Change(actor, table, key, before, after, small))
-        try:
-            file = self._file or self._open()
-            if not file.in_transaction:
-                file.execute("BEGIN")
-            if text is None:
-                file.execute("DELETE FROM rows WHERE tbl = ? AND key = ?", (table, key))
-            else:
-                file.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (table, key, text))
-        except (sqlite3.Error, OSError) as error:
-            kind = EngineFault if _disk(error) else CapabilityFault
-            raise kind(f"cannot write {self._path}: {getattr(error, 'strerror', None) or error}") from error
+        self._unwritten[table, key] = text
+        self._stale = True
         self.version += 1
         rows = self._tables.setdefault(table, {})
         keys = self._keys.setdefault(table, [])
@@ -176,49 +190,65 @@ class Rows:
             if key not in rows:
                 bisect.insort(keys, key)
             rows[key] = after
+        for watcher in self._watchers:
+            watcher(Change(actor, table, key, before, after))
 
     def save(self, to: Path) -> None:
-        """Copy the state into the folder `to`, blobs as hard links where the file system allows it."""
-        if self._path.exists():
-            self._commit()
-            to.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._path, to / self._path.name)
+        """Copy the state into the folder `to`, blobs as hard links where the file system allows it.
+
+        Raises:
+            CapabilityFault: It cannot be written.
+            EngineFault: The disk is full, or fails.
+        """
+        if self._base is not None or self._unwritten:
+            self._write(to)
         if self.blobs.folder.exists():
             (to / "blobs").mkdir(parents=True, exist_ok=True)
             for blob in sorted(self.blobs.folder.iterdir()):
                 link_or_copy(blob, to / "blobs" / blob.name)
 
     def close(self) -> None:
-        """Close the file; idempotent."""
-        if self._file is not None:
-            self._commit()
-            self._file.close()
-            self._file = None
+        """Write the capability's own file, where it is kept; idempotent.
 
-    def _commit(self) -> None:
+        Raises:
+            CapabilityFault, EngineFault: As `save`.
+        """
+        if self._keep and self._stale:
+            self._write(self.folder)
+            self._stale = False
+        if self._base is not None:
+            self._base.close()
+            self._base = None
+
+    def _write(self, folder: Path) -> None:
+        path = folder / self._path.name
         try:
-            if self._file is not None and self._file.in_transaction:
-                self._file.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise CapabilityFault(f"cannot write {self._path}: {error}") from error
+            base = self._base or self._open(_empty())
+            gone = [place for place, text in self._unwritten.items() if text is None]
+            here = [(*place, text) for place, text in self._unwritten.items() if text is not None]
+            base.executemany("DELETE FROM rows WHERE tbl = ? AND key = ?", gone)
+            base.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", here)
+            content = base.serialize()
+            make_folder(folder)
+            write_whole(path, content)
+        except (sqlite3.Error, OSError) as error:
+            kind = EngineFault if _disk(error) else CapabilityFault
+            raise kind(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        self._unwritten.clear()
 
-    def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._path.write_bytes(_empty())
-        file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        # A crash is mended from the last snapshot, never from this file: it needs no journal or sync of its own.
-        file.execute("PRAGMA journal_mode = MEMORY")
-        file.execute("PRAGMA synchronous = OFF")
-        file.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._file = file
-        return file
+    def _open(self, content: bytes) -> sqlite3.Connection:
+        """The image of the file, which is closed with this store, or when nobody has the store any more."""
+        base = self._base = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, base.close)
+        base.deserialize(content)
+        return base
 
     def _load(self) -> None:
         try:
-            for table, key, fields in self._open().execute("SELECT tbl, key, fields FROM rows ORDER BY tbl, key"):
+            base = self._open(self._path.read_bytes())
+            for table, key, fields in base.execute("SELECT tbl, key, fields FROM rows ORDER BY tbl, key"):
                 self._tables.setdefault(table, {})[key] = decode(json.loads(fields))
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             raise CapabilityFault(f"{self._path} is not a state file of this version: {error}") from error
         self._keys = {table: sorted(rows) for table, rows in self._tables.items()}
 
@@ -233,7 +263,7 @@ def _disk(error: Exception) -> bool:
 
 @functools.cache
 def _empty() -> bytes:
-    """A file without rows; writing it out costs a third of having SQLite make one."""
+    """A file without rows; taking it in costs less than having SQLite make one."""
     file = sqlite3.connect(":memory:")
     file.execute("CREATE TABLE rows (tbl TEXT, key TEXT, fields TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID")
     content = file.serialize()
@@ -245,15 +275,5 @@ def digest_rows(rows: Iterable[Row]) -> str:
     """sha256 over canonical rows, in hexadecimal: equal states, equal digests."""
     total = hashlib.sha256()
     for row in rows:
-        total.update(json.dumps([row.table, row.key, encode(row.fields)], sort_keys=True).encode("ascii"))
+        total.update(sorted_dumps([row.table, row.key, encode(row.fields)]).encode("ascii"))
     return total.hexdigest()
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A hard link to a file that never changes again, or a copy where links are not possible."""
-    if target.exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from terrarium.core.clock import Clock
+from terrarium.core.errors import ConfigError, unknown_key
 from terrarium.core.network import Network
-from terrarium.core.rows import Change
+from terrarium.core.rows import Change, Row
 from terrarium.core.values import record
 
 Feature = Literal[
@@ -54,6 +56,46 @@ class Caps:
     files: int | None = 500_000
 
 
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def bytes_of(size: object) -> int:
+    """A size in bytes: a number, or text such as `512m`, `2G`, `1.5GiB`; always powers of 1,024.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        return size
+    parts = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    found = int(float(parts[1]) * 1024 ** _POWERS[parts[2].lower()]) if parts else 0
+    if found <= 0:
+        raise ConfigError(f"{size!r} is not a size; write for example '512m' or '2g'")
+    return found
+
+
+def caps_of(resources: object) -> Caps:
+    """The caps that a task's `resources` ask for: `cpus`, `memory`, `storage`, `processes`, `cpu_seconds`.
+
+    Raises:
+        ConfigError: An unknown key, or a bad value.
+    """
+    if not isinstance(resources, Mapping):
+        raise ConfigError(f"resources must be a table, not {resources!r}")
+    changes: dict[str, Any] = {}
+    for key, value in resources.items():
+        if key in ("memory", "storage"):
+            changes["disk" if key == "storage" else "memory"] = bytes_of(value)
+        elif key in ("cpus", "cpu_seconds", "processes"):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise ConfigError(f"resources: {key} must be a number above zero, not {value!r}")
+            changes[key] = int(value) if key == "processes" else float(value)
+        else:
+            raise unknown_key("resources", str(key), ("cpus", "cpu_seconds", "memory", "processes", "storage"))
+    return replace(Caps(), **changes)
+
+
 @dataclass(frozen=True)
 class Ground:
     """What the engine gives a sandbox to stand on. A sandbox is made as `Kind(ground)`.
@@ -67,6 +109,7 @@ class Ground:
         settings: What the task or the job says of this kind of sandbox.
         changed: Called with every change, before it is stored, by a sandbox that the engine emulates.
         actor: Says who is writing.
+        keep: Whether its folder is used again after `close`.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -77,6 +120,7 @@ class Ground:
     settings: Mapping[str, object] = field(default_factory=dict)
     changed: Callable[[Change], None] = lambda change: None
     actor: Callable[[], str] = lambda: "task"
+    keep: bool = True
 
 
 class Sandbox(Protocol):
@@ -153,11 +197,19 @@ class Sandbox(Protocol):
         """
         ...
 
-    async def write(self, path: str, content: bytes) -> None:
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         """Write a file; missing parents are made, its time is world time.
 
+        A path that ends with a slash is a folder: it is made with its parents, and `content` is empty.
+
+        Args:
+            path: Where.
+            content: All of the new content.
+            mode: Permission bits; None: those it has, or 0o644.
+
         Raises:
-            Refused: The path is a folder, the content is over 100 MiB or the disk cap is reached.
+            Refused: The path is a folder or goes through a file, the content is over 100 MiB or the disk cap is
+                reached.
         """
         ...
 
@@ -187,6 +239,24 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """End everything in it; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Rowed(Protocol):
+    """A sandbox that can show its state as rows."""
+
+    def rows(self) -> Iterator[Row]:
+        """The files and folders, ordered by table and key, nothing volatile."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A sandbox that sees every write: one that the engine emulates."""
+
+    def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
+        """Report every change to `changed`, made by whom `actor` says."""
         ...
 
 

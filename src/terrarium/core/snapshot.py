@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from terrarium.core.errors import EngineFault
+from terrarium.core.files import make_folder, write_whole
+from terrarium.core.removal import try_remove_tree
+from terrarium.core.values import sorted_dumps
 
 STATE_FILE = "world.json"
 FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
@@ -60,8 +63,19 @@ class Snapshots:
         return path
 
     def state(self, name: str) -> dict[str, Any]:
-        """What the world itself carried: clock, schedule, random streams, capabilities."""
-        state: dict[str, Any] = json.loads((self.path(name) / STATE_FILE).read_bytes())["state"]
+        """What the world itself carried: clock, schedule, random streams, capabilities.
+
+        Raises:
+            EngineFault: It is not here, or damaged.
+        """
+        path = self.path(name) / STATE_FILE
+        try:
+            text = path.read_bytes()
+            if hashlib.sha256(text).hexdigest() != name:
+                raise EngineFault(f"snapshot {path} is damaged: it is not what was written")
+            state: dict[str, Any] = json.loads(text)["state"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EngineFault(f"snapshot {path} is damaged: {error}") from error
         return state
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:
@@ -91,16 +105,16 @@ class Snapshots:
         Raises:
             EngineFault: It cannot be written.
         """
-        text = json.dumps({"state": state, "rows": rows}, sort_keys=True, ensure_ascii=True).encode("ascii")
+        text = sorted_dumps({"state": state, "rows": rows}).encode("ascii")
         name = hashlib.sha256(text).hexdigest()
         target = self.folder / name
         if target.exists():
             return name
         staging = self.folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
         try:
-            staging.mkdir(parents=True)
+            make_folder(staging)
             await save(staging)
-            (staging / STATE_FILE).write_bytes(text)
+            write_whole(staging / STATE_FILE, text)
             try:
                 staging.rename(target)
             except OSError:
@@ -112,3 +126,7 @@ class Snapshots:
             if staging.exists():
                 shutil.rmtree(staging, ignore_errors=True)
         return name
+
+    def drop(self, name: str) -> None:
+        """Remove a snapshot, if it is here; one that cannot be removed stays."""
+        try_remove_tree(self.folder / name)

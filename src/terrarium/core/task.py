@@ -6,10 +6,10 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
-from terrarium.core.clock import START, Costs, Moment, moment_micros, span_micros
+from terrarium.core.clock import START, Costs, Moment, moment_micros, span_micros, zone_named
 from terrarium.core.errors import ConfigError, TerrariumError, unknown_key
 from terrarium.core.values import Value, from_micros
 
@@ -25,44 +25,56 @@ class Limits:
         tool_calls: Tool calls in one turn.
         turns: Turns of all agents in the trial.
         turn_seconds: Wall time of one turn.
+        open_seconds: Wall time in which an agent must be ready for its first turn.
+        close_seconds: Wall time in which an agent must have ended; the verdict stands in any case.
         trial_seconds: Wall time of the trial; then agents are stopped and the program has `grace_seconds` to end.
         grace_seconds: How long a program may go on after `trial_seconds` before its process is killed.
         world_days: World time of the trial, in days.
         command_seconds: Wall time of one command or statement.
+        journal_mb: Size of the trial's journal, in MB; values over 64 KiB lie beside it and do not count.
         tokens: Tokens of all agents, input and output together.
         cost: US dollars of all agents.
-        model_cost: What a model call costs in world time: seconds, or text such as `2s`.
+        model_cost: What a model call costs in world time: seconds, text such as `2s`, or `measured`: what it takes by
+            the wall clock.
         tool_cost: What a tool call costs in world time.
         command_cost: What a command costs in world time.
+        costs_from: The journal of another run; what is `measured` costs what it cost there.
     """
 
     steps: int = 100
     tool_calls: int = 200
     turns: int = 50
     turn_seconds: float = 600.0
+    open_seconds: float = 300.0
+    close_seconds: float = 30.0
     trial_seconds: float = 3600.0
     grace_seconds: float = 2.0
     world_days: float = 30.0
     command_seconds: float = 120.0
+    journal_mb: float = 1024.0
     tokens: int | None = None
     cost: float | None = None
     model_cost: float | str = 2.0
     tool_cost: float | str = 1.0
     command_cost: float | str = 1.0
+    costs_from: str | None = None
 
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if value is None and entry.name in ("tokens", "cost"):
+            if value is None and entry.name in ("tokens", "cost", "costs_from"):
                 continue
-            if entry.name.endswith("_cost"):
-                span_micros(value)
+            if entry.name == "costs_from":
+                if not isinstance(value, str):
+                    raise ConfigError(f"limits.costs_from must be the path of a journal, not {value!r}")
+            elif entry.name.endswith("_cost"):
+                _cost(value)
             elif isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
                 raise ConfigError(f"limits.{entry.name} must be a number above zero, not {value!r}")
 
     def costs(self) -> Costs:
         """The world-time costs, in microseconds."""
-        return Costs(span_micros(self.model_cost), span_micros(self.tool_cost), span_micros(self.command_cost))
+        return Costs(_cost(self.model_cost), _cost(self.tool_cost), _cost(self.command_cost))
 
     def with_(self, changes: Mapping[str, Any], where: str = "limits") -> Limits:
         """These limits with some changed.
@@ -70,6 +82,8 @@ class Limits:
         Raises:
             ConfigError: An unknown limit, or a bad value.
         """
+        if not changes:
+            return self
         known = {entry.name for entry in dataclasses.fields(self)}
         for key in changes:
             if key not in known:
@@ -78,6 +92,10 @@ class Limits:
             return dataclasses.replace(self, **changes)
         except TerrariumError as error:
             raise ConfigError(str(error)) from None
+
+
+def _cost(value: float | str) -> int | None:
+    return None if value == "measured" else span_micros(value)
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,9 @@ class Entry:
         start: datetime = START,
         limits: Limits | None = None,
         baselines: Mapping[str, Expectation] | None = None,
+        notices: Sequence[str] = (),
+        zone: tzinfo = UTC,
+        wall: bool = False,
     ) -> None:
         self.function = function
         self.capabilities = tuple(capabilities)
@@ -133,6 +154,9 @@ class Entry:
         self.start = start
         self.limits = limits or Limits()
         self.baselines = dict(baselines or {})
+        self.notices = tuple(notices)
+        self.zone = zone
+        self.wall = wall
         self.solutions: dict[str, Callable[..., Any]] = {}
         self.variants: Callable[[], Iterable[Mapping[str, Any]]] | None = None
         self.__name__ = getattr(function, "__name__", "task")
@@ -184,7 +208,9 @@ def entry(
     *,
     agents: Sequence[str] = ("agent",),
     clock: Moment | None = None,
+    zone: str = "UTC",
     limits: Limits | Mapping[str, Any] | None = None,
+    notices: Sequence[str] = (),
     null: Expectation = "fail",
     random: Expectation = "fail",
 ) -> Callable[[Callable[..., Any]], Entry]:
@@ -196,8 +222,10 @@ def entry(
         capabilities_config: Settings of each, by the same names.
         config: Another name of `capabilities_config`.
         agents: Names; with several, the program is called as `fn(env, agents, **params)`, a dict by name.
-        clock: World time at which the world starts; by default Monday 2030-01-07 09:00 UTC.
+        clock: World time at which the world starts; by default Monday 2030-01-07 09:00. `wall`: real time.
+        zone: The time zone in which times without an offset are meant, such as `Europe/Berlin`.
         limits: Changes to the default limits.
+        notices: Capabilities of which agents are told at their next step when something concerns them, or `["all"]`.
         null: What an agent that does nothing must come to: `fail`, `pass` or `any`.
         random: What an agent that acts at random must come to.
 
@@ -212,11 +240,17 @@ def entry(
             raise unknown_key("capabilities_config", spec, capabilities)
     if not agents or isinstance(agents, str) or len(set(agents)) != len(agents):
         raise ConfigError(f"agents must be a list of different names, not {agents!r}")
+    for spec in (notices,) if isinstance(notices, str) else notices:
+        if isinstance(notices, str) or spec not in ("all", *capabilities, *(s.partition(":")[0] for s in capabilities)):
+            raise ConfigError(f"notices must be a list of this task's capabilities, or ['all'], not {notices!r}")
     for name, value in (("null", null), ("random", random)):
         if value not in ("fail", "pass", "any"):
             raise ConfigError(f"{name} must be 'fail', 'pass' or 'any', not {value!r}")
+    place = zone_named(zone)
     try:
-        start = START if clock is None else from_micros(moment_micros(clock, 0))
+        wall = clock == "wall"
+        usual = START.replace(tzinfo=place) if clock is None or wall else clock
+        start = from_micros(moment_micros(usual, 0, place))
     except TerrariumError as error:
         raise ConfigError(f"clock: {error}") from None
     chosen = limits if isinstance(limits, Limits) else Limits().with_(limits or {})
@@ -230,6 +264,9 @@ def entry(
             start,
             chosen,
             {"null": null, "random": random},
+            notices,
+            place,
+            wall,
         )
 
     return make

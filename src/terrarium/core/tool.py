@@ -131,7 +131,7 @@ def show(value: Value) -> str:
     elif value is None:
         text = "done"
     else:
-        text = json.dumps(_plain(encode(value)), ensure_ascii=False, indent=1)
+        text = json.dumps(_plain(encode(value)), ensure_ascii=False)
     if len(text) > OUTPUT_LIMIT:
         return text[:OUTPUT_LIMIT] + f"\n[cut: {len(text) - OUTPUT_LIMIT} more characters]"
     return text

@@ -9,9 +9,22 @@ from typing import Any
 
 from terrarium.core.errors import JournalFault
 from terrarium.core.journal import Event, EventKind, read
-from terrarium.core.message import Message, Usage
+from terrarium.core.message import Block, Message, TextBlock, ToolResultBlock, Usage
+from terrarium.core.tool import ToolResult
 from terrarium.core.values import Blobs, record
 from terrarium.core.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class TrajectoryMetrics:
+    """Totals of a conversation."""
+
+    total_input_tokens: int = 0
+    total_output_tokens: int = 0
+    total_cache_read_tokens: int = 0
+    total_cache_creation_tokens: int = 0
+    total_llm_calls: int = 0
+    total_tool_calls: int = 0
 
 
 @record
@@ -23,6 +36,13 @@ class Conversation:
     usage: Usage = field(default_factory=Usage)
     steps: int = 0
     tool_calls: int = 0
+
+    @property
+    def metrics(self) -> TrajectoryMetrics:
+        """The totals."""
+        used = self.usage
+        tokens = (used.input_tokens, used.output_tokens, used.cached_tokens, 0)
+        return TrajectoryMetrics(*tokens, self.steps, self.tool_calls)
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,40 @@ class Trajectory:
         """The events of these kinds, in order."""
         return (event for event in self.events if event.kind in kinds)
 
+    def conversation(self, agent: str) -> Conversation:
+        """Everything said to and by one agent."""
+        messages: list[Message] = []
+        usage, steps, tool_calls = Usage(), 0, 0
+        spoke = False
+        for event in (event for event in self.events if event.actor == agent):
+            if event.kind is EventKind.TURN and event.data["state"] == "begin":
+                messages.append(Message("user", event.data["instruction"]))
+                spoke = False
+            elif event.kind is EventKind.TURN and not spoke and event.data["text"]:
+                messages.append(Message("assistant", [TextBlock(event.data["text"])]))
+            elif event.kind is EventKind.MODEL:
+                completion = event.data["completion"]
+                messages.append(completion.message)
+                usage, steps, spoke = usage + completion.usage, steps + 1, True
+            elif event.kind is EventKind.TOOL_RESULT:
+                tool_calls, spoke = tool_calls + 1, True
+                add_result(messages, event.data["result"])
+        return Conversation(messages, usage, steps, tool_calls)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Everything said to and by the first agent."""
+        return self._first.messages
+
+    @property
+    def metrics(self) -> TrajectoryMetrics:
+        """Totals of the first agent."""
+        return self._first.metrics
+
+    @property
+    def _first(self) -> Conversation:
+        return self.conversation(next(iter(self.header.get("agents", ())), "agent"))
+
     def turns(self) -> list[Turn]:
         """The turns, in the order they began."""
         open_turns: dict[str, tuple[Event, list[Event]]] = {}
@@ -71,6 +125,17 @@ class Trajectory:
         for agent in list(open_turns):
             end(agent)
         return [turn for _, turn in sorted(found, key=lambda pair: pair[0])]
+
+
+def add_result(messages: list[Message], result: ToolResult) -> None:
+    """Put a tool's result behind `messages`; those that follow each other are one message."""
+    block = ToolResultBlock(result.call_id, result.content, result.error is not None)
+    last = messages[-1] if messages else None
+    if last is not None and last.role == "tool" and isinstance(last.content, list):
+        blocks: list[Block] = [*last.content, block]
+        messages[-1] = Message("tool", blocks)
+    else:
+        messages.append(Message("tool", [block]))
 
 
 def load(journal: Path, blobs: Blobs | None = None) -> Trajectory:
@@ -98,4 +163,6 @@ def load(journal: Path, blobs: Blobs | None = None) -> Trajectory:
             stop = event.data["reason"]
         elif event.kind is EventKind.ERROR:
             error = event.data
+    if verdict is not None and verdict.reward is not None:
+        error = None  # what failed beside it is told by its event
     return Trajectory(events[0].data, events, verdict, stop, error)

@@ -38,7 +38,6 @@ Value = (
 
 INLINE_LIMIT = 64 * 1024  # longer strings and bytes go to blobs
 _DEPTH_LIMIT = 200
-_PLAIN_INT = 1 << 64
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 _records: dict[str, type] = {}
@@ -140,24 +139,41 @@ def encode(value: Value, blobs: Blobs | None = None, _depth: int = 0) -> Any:
     return _encode_rare(value, blobs, _depth)
 
 
-def _stands(value: Value) -> bool:
-    """Whether a value is written as it is: most are, and need no second look."""
-    kind = type(value)
-    if kind is str:
-        return len(value) <= 1024 and value.isascii()
-    return value is None or kind is bool or (kind is int and -_PLAIN_INT < value < _PLAIN_INT)
-
-
 def _encode_mapping(value: Mapping[str, Value], blobs: Blobs | None, depth: int) -> Any:
     tree = {}
     tagged = False
     for key, item in value.items():
-        if not isinstance(key, str):
-            raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
-        if key[:1] == "$" or not (key.isascii() or not _PAIR.search(key)):
-            tagged = True
+        if key not in _plain_keys:
+            tagged = _look_at(key) or tagged
         tree[key] = item if _stands(item) else encode(item, blobs, depth + 1)
     return {"$dict": [[encode(key), item] for key, item in tree.items()]} if tagged else tree
+
+
+def _stands(item: Value) -> bool:
+    """Whether a value is written as it is: most are, and need no second look."""
+    kind = type(item)
+    if kind is str:
+        return len(item) <= 1024 and item.isascii()
+    return item is None or kind is bool or (kind is int and item.bit_length() <= 256)
+
+
+_plain_keys: set[str] = set()
+"""Keys that were looked at: names of fields come again and again."""
+
+
+def _look_at(key: object) -> bool:
+    """Whether a mapping with this key must be tagged.
+
+    Raises:
+        ValueNotPlain: It is no text.
+    """
+    if not isinstance(key, str):
+        raise ValueNotPlain(f"the keys of a dict must be strings, not {type(key).__name__}: {str(key)[:80]!r}")
+    if key[:1] == "$" or not (key.isascii() or not _PAIR.search(key)):
+        return True
+    if len(_plain_keys) < 4096 and len(key) < 64 and type(key) is str:
+        _plain_keys.add(key)
+    return False
 
 
 def _encode_pairs(text: str) -> Any:
@@ -206,6 +222,9 @@ _DECODERS: dict[str, Callable[[Any], Value]] = {
 }
 
 
+_NESTED = frozenset({dict, list})
+
+
 def decode(tree: Any, blobs: Blobs | None = None) -> Value:
     """The value that `encode` was given (tuples come back as lists), always a fresh copy.
 
@@ -214,12 +233,12 @@ def decode(tree: Any, blobs: Blobs | None = None) -> Value:
     """
     kind = type(tree)
     if kind is list:
-        return [decode(item, blobs) for item in tree]
+        return [decode(item, blobs) if type(item) in _NESTED else item for item in tree]
     if kind is not dict:
         return tree
     tag = next(iter(tree), "")
     if tag[:1] != "$":
-        return {key: decode(item, blobs) for key, item in tree.items()}
+        return {key: decode(item, blobs) if type(item) in _NESTED else item for key, item in tree.items()}
     if tag in _DECODERS:
         return _DECODERS[tag](tree[tag])
     if tag == "$dict":
@@ -244,9 +263,28 @@ def _own_record(name: str) -> type | None:
     return _records.get(name)
 
 
+def _writer(sort_keys: bool) -> Callable[[Any], str]:
+    """The encoder for compact ascii; `JSONEncoder.encode` makes its C encoder anew for every text, this keeps one."""
+    plain = json.JSONEncoder(
+        ensure_ascii=True, allow_nan=False, separators=(",", ":"), check_circular=False, sort_keys=sort_keys
+    )
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode
+    chunks = make(None, plain.default, json.encoder.encode_basestring_ascii, None, ":", ",", sort_keys, False, False)
+    return lambda tree: "".join(chunks(tree, 0))
+
+
+dumps = _writer(sort_keys=False)
+"""A tree that `encode` gave, as JSON on one ascii line; raises ValueError for NaN."""
+
+sorted_dumps = _writer(sort_keys=True)
+"""The same with sorted keys: one text for equal trees."""
+
+
 def canonical(value: Value) -> str:
     """One text for equal values: sorted keys, no spaces, ascii. Used for digests."""
-    return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return sorted_dumps(encode(value))
 
 
 def digest(value: Value) -> str:

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from terrarium.core.values import record
+
+
+class Raised(dict[str, str | None]):
+    """What a checker raised: `type` and `message`, also as attributes; the traceback stays in the process.
+
+    Args:
+        facts: The two.
+        traceback: As text; empty where the check was read back from a file.
+    """
+
+    def __init__(self, facts: Mapping[str, str | None], traceback: str = "") -> None:
+        super().__init__(facts)
+        self.exception_traceback = traceback
+
+    @property
+    def exception_type(self) -> str:
+        """The name of its class."""
+        return self.get("type") or ""
+
+    @property
+    def exception_message(self) -> str:
+        """Its text."""
+        return self.get("message") or ""
 
 
 @record
@@ -20,7 +43,7 @@ class Check:
         required: If it fails, the reward is 0 whatever else passed.
         forbidden: It earns nothing when it passes; if it fails, the reward is 0.
         tags: For grouping.
-        exception: What the checker raised, as plain data; such a check has failed.
+        exception: What the checker raised, as plain data (a `Raised`); such a check has failed.
         detail: What the checker had to say, for the reader.
     """
 
@@ -32,6 +55,10 @@ class Check:
     tags: list[str] = field(default_factory=list)
     exception: dict[str, str | None] | None = None
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        if type(self.exception) is dict:  # from a file
+            object.__setattr__(self, "exception", Raised(self.exception))
 
 
 @record

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from terrarium.core.activity import Activity
 from terrarium.core.baton import PROGRAM, Baton
 from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
@@ -20,19 +20,23 @@ from terrarium.core.errors import (
     TerrariumError,
     WorldClosed,
     WriteInCondition,
+    nearest,
 )
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
+from terrarium.core.notice import Notices
 from terrarium.core.paths import Paths
+from terrarium.core.post import hand_over
 from terrarium.core.program import Program
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Sandbox
+from terrarium.core.saving import Saving
 from terrarium.core.seeds import Rng
-from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
+from terrarium.core.snapshot import SnapshotMode, Snapshots
 from terrarium.core.turnstile import Turnstile
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value, decode, dumps, encode
 
 
 class World:
@@ -44,13 +48,15 @@ class World:
         rng: Random streams, one for each capability.
         journal: Where everything is written down.
         opener: Makes the capability of a type, not yet open.
-        sandbox: Makes a sandbox for a capability that needs one, not yet open.
+        sandbox: Makes a sandbox for a capability of that name and settings, not yet open.
         agents: Names of the agents.
         snapshots: Where the world is saved; None: nowhere.
         mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
         cursor: The journal of an earlier run, while it still has answers.
         last_moment: World time at which the trial's world time is used up, in microseconds.
         command_timeout: Wall time of one command or statement, in seconds.
+        keep: Whether the folder is used again once the world is closed.
+        notices: Capabilities of which agents are told; see `Notices`.
     """
 
     def __init__(
@@ -61,13 +67,15 @@ class World:
         rng: Rng,
         journal: Journal,
         opener: Callable[[str, Mapping[str, Value]], Capability],
-        sandbox: Callable[[str], Sandbox],
+        sandbox: Callable[[str, Mapping[str, Value]], Sandbox],
         agents: Sequence[str] = ("agent",),
         snapshots: Snapshots | None = None,
         mode: SnapshotMode = "auto",
         cursor: Cursor | None = None,
         last_moment: int | None = None,
         command_timeout: float = 120.0,
+        keep: bool = True,
+        notices: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.clock = clock
@@ -75,6 +83,8 @@ class World:
         self.journal = journal
         self.agents = tuple(agents)
         self.version = 0
+        self.owner = ""
+        """Whose world it is, such as a trial's id: owners share no snapshot, so that each can drop its own."""
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
@@ -84,17 +94,29 @@ class World:
         self.network = Network(self._service_failed)
         self.baton = Baton()
         self.turnstile = Turnstile()
+        self.notices = Notices(notices)
+        self.activity = Activity()
+        self.saving = Saving(
+            snapshots,
+            mode,
+            journal,
+            lambda: self.traits.snapshots,
+            lambda: (self.version, self.clock.micros),
+            self._state,
+            self.digests,
+            self._save_files,
+        )
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
-        self.calls = Calls(journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self._save, cursor)
-        self._snapshots = snapshots
-        self._cadence = Cadence(mode)
+        self.calls = Calls(
+            journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self.saving.after, cursor
+        )
         self._command_timeout = command_timeout
+        self._keep = keep
         self._opener = opener
         self._sandbox = sandbox
         self._configs: dict[str, Mapping[str, Value]] = {}
         self._past: dict[str, Capability] = {}
         self._digested: tuple[int, dict[str, str]] | None = None
-        self._saved: tuple[tuple[int, int], str, dict[str, str]] | None = None
 
     # -- capabilities ---------------------------------------------------------------------------------------------
 
@@ -132,15 +154,20 @@ class World:
             running=self.calls.patience.running,
             block=self.calls.block,
             request=self.request,
-            sandbox=lambda: self._sandbox(spec),
+            sandbox=lambda: self._sandbox(spec, config),
             network=self.network,
+            post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
+            notify=lambda agent, text: self.notices.put(agent, spec, text),
             command_timeout=self._command_timeout,
+            keep=self._keep,
         )
         try:
             await capability.open(site)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(Exception):
                 await capability.close()
+            if isinstance(error, Exception) and not isinstance(error, (TerrariumError, OSError)):
+                raise CapabilityFault(f"{spec} cannot be opened: {type(error).__name__}: {error}") from error
             raise
         self.capabilities[spec] = capability
         self._configs[spec] = config
@@ -172,7 +199,8 @@ class World:
             raise WorldClosed(f"the world is closed: {spec} came after the end of its trial")
         if found is None:
             there = ", ".join(self.specs()) or "none"
-            raise CapabilityMissing(f"this world has no {spec!r}; its capabilities are: {there}")
+            hint = nearest(spec, self.specs())
+            raise CapabilityMissing(f"this world has no {spec!r}{hint}; its capabilities are: {there}")
         return found
 
     def specs(self) -> list[str]:
@@ -236,19 +264,26 @@ class World:
         self._past.pop(spec, None)
         self.paths.forget(spec)
 
-    async def pass_time_and_turns(self, number: int, target: int) -> None:
-        """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued."""
+    async def pass_time_and_turns(self, number: int, target: int, enough: Callable[[], bool] | None = None) -> None:
+        """Let time pass up to `target` microseconds; turns queued on the way are done when they were queued.
+
+        Args:
+            number: Of the call that waits.
+            target: World time.
+            enough: Looked at whenever something has happened; time stops passing once it holds.
+        """
         while True:
-            await self._pass_until(number, target)
+            await self._pass_until(number, target, enough)
             if self.callbacks.failure is not None or not self.callbacks.interrupted():
                 return
             await self.run_queued(number)
 
-    async def _pass_until(self, number: int, target: int) -> None:
+    async def _pass_until(self, number: int, target: int, enough: Callable[[], bool] | None) -> None:
         """Let time pass up to `target` or until turns are queued; others who act meanwhile keep their moments."""
-        while self.callbacks.failure is None and not self.callbacks.interrupted():
+        while self.callbacks.failure is None and not self.callbacks.interrupted() and not (enough and enough()):
             due = self.callbacks.schedule.due()
-            stop = target if due is None or not self.turnstile.crowded else min(due, target)
+            whole = due is None or not (self.turnstile.crowded or enough)
+            stop = target if whole or due is None else min(due, target)
             async with self.turnstile.passing(number, stop), self.baton.hold("world"):
                 await self.callbacks.pass_time(max(0, stop - self.clock.micros), pausing=True)
             if self.clock.micros >= target:
@@ -303,74 +338,43 @@ class World:
         if self.callbacks.testing:
             raise WriteInCondition(f"a condition wrote to {spec} ({change.table} {change.key!r}); conditions only look")
         blobs = self.journal.blobs
-        tree = {
-            "capability": spec,
-            "table": change.table,
-            "key": change.key,
-            "before": encode(change.before, blobs),
-            "after": change.tree or encode(change.after, blobs),
-        }
-        self.journal.append_encoded(EventKind.CHANGE, change.actor, tree, cause=self.callbacks.cause)
+        before = "null" if change.before is None else dumps(encode(change.before, blobs))
+        after = change.text or dumps(encode(change.after, blobs))
+        text = (
+            f'{{"capability":{dumps(spec)},"table":{dumps(change.table)},"key":{dumps(encode(change.key))},'
+            f'"before":{before},"after":{after}}}'
+        )
+        self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
+        self.activity.note(self.clock.micros, change.actor, spec)
         self.version += 1
 
     # -- snapshots ------------------------------------------------------------------------------------------------
 
-    async def snapshot(self, final: bool = False, turn: bool = False) -> str | None:
+    async def snapshot(self, final: bool = False) -> str | None:
         """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved.
 
         Args:
             final: The program has ended; nothing follows but the verdict.
-            turn: A turn has ended; its event says nothing of the rows, as it may not have been stored at all.
         """
-        if not self._saves():
-            return None
-        now = (self.version, self.clock.micros)
-        if not final or self._saved is None or self._saved[0] != now:  # else what follows is only the verdict
-            self._saved = (now, *await self._store())
-        name, digests = self._saved[1:]
-        told: dict[str, Value] = {"rows": digests, "final": True} if final else {"rows": digests}
-        self._mark(name, {} if turn else told, sync=not final)
-        return name
+        return await self.saving.save(final=final)
 
-    def _saves(self) -> bool:
-        return self._snapshots is not None and self._cadence.mode != "never" and self.traits.snapshots
-
-    async def _store(self) -> tuple[str, dict[str, str]]:
-        assert self._snapshots is not None
-        began = time.monotonic()
-        state = {
+    def _state(self) -> dict[str, Any]:
+        """What a snapshot holds besides the files of the capabilities."""
+        return {
             "clock": self.clock.micros,
             "rng": self.rng.save(),
             "callbacks": self.callbacks.save(),
-            "carry": encode(self.carry()),
+            "notices": self.notices.save(),
+            "activity": self.activity.save(),
+            "carry": encode(self.carry(), self.journal.blobs),
             "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
             "version": self.version,
+            "owner": self.owner,
         }
 
-        async def save(to: Path) -> None:
-            for spec, capability in self.capabilities.items():
-                await capability.save(to / spec)
-
-        digests = self.digests()
-        name = await self._snapshots.put(state, digests, save)
-        self._cadence.saved(began)
-        return name, digests
-
-    def _mark(self, name: str | None, data: Mapping[str, Value], sync: bool = True) -> None:
-        # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
-        # equal runs write equal events.
-        self.journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
-        if name and sync:
-            self.journal.sync()
-
-    def _save(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
-        """The snapshot of a resume point; at a turn's end not every one is stored."""
-        if not self._saves():
-            return None
-        if when == "always" or self._cadence.due():
-            return self.snapshot(turn=when == "turn")
-        self._mark(None, {})
-        return None
+    async def _save_files(self, to: Path) -> None:
+        for spec, capability in self.capabilities.items():
+            await capability.save(to / spec)
 
     async def load(self, name: str) -> dict[str, Value]:
         """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
@@ -379,16 +383,17 @@ class World:
             EngineFault: The snapshot is not there, or cannot be copied.
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
-        assert self._snapshots is not None
         try_remove_tree(self.folder)
-        state = self._snapshots.restore(name, self.folder)
+        state = self.saving.restore(name, self.folder)
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
         self.callbacks.load(state["callbacks"])
+        self.notices.load(state["notices"])
+        self.activity.load(state["activity"])
         for spec, config in state["capabilities"]:
             await self.acquire(spec, decode(config))
         self.version = state["version"]
-        return dict(decode(state["carry"]))
+        return dict(decode(state["carry"], self.journal.blobs))
 
 
 async def _nothing(number: int) -> None:

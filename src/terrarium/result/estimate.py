@@ -11,6 +11,7 @@ LEVEL = 0.95
 _Z = 1.959963984540054  # quantile of the normal distribution at 0.975
 _PANELS = 512  # of Simpson's rule
 _LARGE = 100_000
+_SAME = 1e-12  # means that differ by less do so by rounding
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ def estimate(values_by_task: Mapping[str, Sequence[float]]) -> Estimate:
     """The mean over tasks, with its standard error and 95 % interval.
 
     Several values of one task are not independent, so tasks are the units. Where every value is 0 or 1 and each task
-    has one, the interval is Wilson's; else it is Student's t over the means of the tasks. Where 0/1 values are all
-    alike, the spread of the means is 0 and says nothing: then it is Wilson's over tasks. With a single task its values
-    are the units, and `method` says so.
+    has one, the interval is Wilson's; else it is Student's t over the means of the tasks, within 0..1 where the values
+    are. Where the units are all alike, their spread is 0 and says nothing: within 0..1 the interval is then Wilson's,
+    as no values in that range with this mean can spread more than zeros and ones; elsewhere there is none. With a
+    single task its values are the units, and `method` says so.
 
     Args:
         values_by_task: The values of each task; a task without values does not count.
@@ -61,13 +63,18 @@ def estimate(values_by_task: Mapping[str, Sequence[float]]) -> Estimate:
     if len(units) == 1:
         return Estimate(mean, 1, None, None, None, "one value has no interval")
     binary = all(value in (0.0, 1.0) for value in every)
-    if binary and (len(units) == len(every) or mean in (0.0, 1.0)):
+    bounded = all(0.0 <= value <= 1.0 for value in every)
+    alike = max(units) - min(units) < _SAME
+    if alike and not bounded:
+        return Estimate(mean, len(every), None, None, None, f"{what} that are all alike have no interval")
+    if alike or (binary and len(units) == len(every)):
         stderr = math.sqrt(mean * (1 - mean) / len(units))
         return Estimate(mean, len(every), stderr, *wilson(mean, len(units)), f"Wilson over {what}")
     spread = math.fsum((value - mean) ** 2 for value in units) / (len(units) - 1)
     stderr = math.sqrt(spread / len(units))
     reach = t_quantile(0.5 + LEVEL / 2, len(units) - 1) * stderr
-    return Estimate(mean, len(every), stderr, mean - reach, mean + reach, f"Student's t over {what}")
+    low, high = (max(0.0, mean - reach), min(1.0, mean + reach)) if bounded else (mean - reach, mean + reach)
+    return Estimate(mean, len(every), stderr, low, high, f"Student's t over {what}")
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:

@@ -43,6 +43,8 @@ class Metric:
 
     name: str
     compute: Callable[[Sequence[Outcome]], float]
+    attempts: int = 1
+    """How many it needs at each task."""
 
     def __call__(self, outcomes: Iterable[Outcome]) -> Measured:
         """The metric over these trials."""
@@ -67,7 +69,7 @@ def parse(name: str) -> Metric:
     if found:
         estimator = pass_at_k if found[1] == "@" else pass_hat_k
         k = int(found[2])
-        return Metric(name, lambda every: over_tasks(estimator, _by_task(every), k).value)
+        return Metric(name, lambda every: over_tasks(estimator, _by_task(every), k).value, attempts=k)
     if name in _PLAIN:
         return Metric(name, _PLAIN[name])
     if re.fullmatch(r"pass[@^].*", name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,14 @@ from terrarium.run.folder import RunFolder
 from terrarium.run.job import Job, JobResult
 from terrarium.run.spec import TrialResult
 
+_SEEN = (
+    EventKind.TURN,
+    EventKind.CHANGE,
+    EventKind.NOTICE,
+    EventKind.CALL,
+    EventKind.TOOL_CALL,
+    EventKind.TOOL_RESULT,
+)
 _TELLING = 40  # a line of a solution this long does not appear in a world by chance
 
 
@@ -46,11 +54,15 @@ async def check(paths: Sequence[str], seeds: Sequence[int] = (0, 1, 2)) -> list[
         agents = [AgentConfig(name=name) for name in ("oracle", "null", "random")]
         first = await _run(paths, agents, seeds, Path(folder) / "first")
         second = await _run(paths, agents[:1], seeds[:1], Path(folder) / "second")
-        findings = [Finding(entry["path"], "loads", False, entry["message"]) for entry in first.broken]
+        findings = [Finding(entry["path"], "loads", False, _reason(entry)) for entry in first.broken]
         for taskset in first.tasksets:
             for task in taskset["tasks"]:
                 findings.extend(_findings(task, first, second))
         return findings
+
+
+def _reason(entry: Mapping[str, str]) -> str:
+    return entry["message"].removeprefix(entry["path"]).removeprefix(":").strip()
 
 
 async def _run(paths: Sequence[str], agents: Sequence[AgentConfig], seeds: Sequence[int], folder: Path) -> JobResult:
@@ -80,7 +92,8 @@ def _findings(task: dict[str, Any], first: JobResult, second: JobResult) -> Iter
     again = [result for result in second.results if result.trial.task == name]
     if runs["oracle"] and again and not missing:
         yield _alike(name, first.folder, second.folder, runs["oracle"][0], again[0])
-        yield _hidden(name, Path(task["path"]), [_trajectory(first.folder, result) for result in runs["oracle"]])
+        every = [_trajectory(first.folder, result) for results in runs.values() for result in results]
+        yield _hidden(name, Path(task["path"]), every)
 
 
 def _scores(name: str, agent: str, results: Sequence[TrialResult], expected: str) -> Finding:
@@ -104,6 +117,10 @@ def _trajectory(folder: Path, result: TrialResult) -> Trajectory:
 
 
 def _alike(name: str, first: Path, second: Path, one: TrialResult, other: TrialResult) -> Finding:
+    for result in (one, other):
+        if result.error is not None:
+            told = f"no run to compare: {result.error['type']}: {result.error['message']}"
+            return Finding(name, "twice alike", False, told)
     a, b = _trajectory(first, one), _trajectory(second, other)
     if a.header.get("deterministic"):
         for before, after in zip(a.events, b.events, strict=False):
@@ -121,7 +138,7 @@ def _alike(name: str, first: Path, second: Path, one: TrialResult, other: TrialR
 
 def _hidden(name: str, file: Path, runs: Iterable[Trajectory]) -> Finding:
     telling = _solution_lines(file)
-    shown = "\n".join(text for run in runs for text in _shown(run))
+    shown = "\n".join(text for run in runs for text in _shown(run, file))
     leaked = [line for line in telling if line in shown]
     if str(file) in shown:
         leaked.append(f"the path {file}")
@@ -130,13 +147,36 @@ def _hidden(name: str, file: Path, runs: Iterable[Trajectory]) -> Finding:
     return Finding(name, "solution hidden", True, f"{len(telling)} telling lines, none shown")
 
 
-def _shown(run: Trajectory) -> Iterator[str]:
-    """Everything an agent could see that is not its own doing: instructions and what the task put into the world."""
-    for event in run.of(EventKind.TURN, EventKind.CHANGE):
-        if event.kind is EventKind.TURN and event.data["state"] == "begin":
-            yield str(event.data["instruction"])
+def _shown(run: Trajectory, file: Path) -> Iterator[str]:
+    """Everything an agent could see that is not its own doing.
+
+    Instructions and notices, what the task put into the world, what its tools say of themselves, and the results of
+    tools: in those, lines that the agent wrote itself (arguments of its calls, its changes) are left out.
+    """
+    own = ""
+    for event in run.of(*_SEEN):
+        data = event.data
+        if event.kind is EventKind.TURN and data["state"] == "begin":
+            yield str(data["instruction"])
         elif event.kind is EventKind.CHANGE and event.actor == "task":
-            yield from _texts(event.data["after"])
+            yield from _texts(data["after"])
+        elif event.kind is EventKind.NOTICE:
+            yield data["notice"].text
+        elif event.kind is EventKind.CALL and str(data["path"]).endswith("register_tools"):
+            yield from (_docstring(file, name) for name in data["args"])
+        elif event.kind is EventKind.TOOL_CALL:
+            own += "\n".join(_texts(data["arguments"]))
+        elif event.kind is EventKind.TOOL_RESULT:
+            lines = data["result"].content.replace("\\n", "\n").splitlines()
+            yield "\n".join(line for line in lines if not line.strip() or line.strip() not in own)
+
+
+def _docstring(file: Path, name: str) -> str:
+    """What a tool that is a function of the task file says of itself to the agent."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+            return ast.get_docstring(node) or ""
+    return ""
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -2,73 +2,199 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
-from terrarium.core.errors import ConfigError, TerrariumError
+from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.registry import find
-from terrarium.core.sandbox import Ground, Sandbox
+from terrarium.core.sandbox import Ground, Sandbox, caps_of
 from terrarium.core.seeds import child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import Value
 from terrarium.core.world import World
-from terrarium.run.config import AgentConfig
+from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.task.module import package_of
+from terrarium.task.source import beside
 
 WORKSPACE = "workspace"
 
 
-def specs(task: Task) -> list[tuple[str, Mapping[str, Value]]]:
-    """The capabilities of a task with their settings, in the order they are opened; a workspace is always there."""
-    wanted = list(task.capabilities)
-    if not any(spec.partition(":")[0] == WORKSPACE for spec in wanted):
-        wanted.append(WORKSPACE)
-    return [(spec, task.capabilities_config.get(spec, {})) for spec in wanted]
+def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, Value]]]:
+    """The capabilities of a task with their settings, in the order they are opened.
+
+    A workspace is always there, one for each agent where there are several. One that the task did not ask for is
+    emulated, unless the job names a sandbox.
+    """
+    wanted = [(spec, dict(task.capabilities_config.get(spec, {}))) for spec in task.capabilities]
+    if not any(spec.partition(":")[0] == WORKSPACE for spec, _ in wanted):
+        wanted.append((WORKSPACE, {"sandbox": "memory"} if provider.name == "auto" else {}))
+    found: list[tuple[str, Mapping[str, Value]]] = []
+    for spec, config in wanted:
+        if spec == WORKSPACE and len(task.agents) > 1 and "agents" not in config:
+            found += [(f"{WORKSPACE}:{agent}", {**config, "agents": [agent]}) for agent in task.agents]
+        else:
+            found.append((spec, config))
+    return found
 
 
-def open_capability(spec: str, config: Mapping[str, Value]) -> Capability:
+def open_capability(spec: str, config: Mapping[str, Value], task: Task | None = None) -> Capability:
     """The capability of a spec `type` or `type:instance`, not yet open; `config["import_path"]` names one of your own.
+
+    Its module is looked for beside the task first, then where Python imports from.
 
     Raises:
         NotRegistered: There is no such type.
         ConfigError: It cannot be imported.
     """
-    made: Capability = find("capability", str(config.get("import_path") or spec.partition(":")[0]))()
+    own = config.get("import_path")
+    package = _beside(str(own), task) if own and task is not None else ""
+    made: Capability = find("capability", str(own or spec.partition(":")[0]), package)()
     return made
 
 
-def traits(task: Task) -> Traits:
+def _beside_if_nowhere_else(target: str, task: Task | None) -> str:
+    top = target.partition(":")[0].partition(".")[0]
+    elsewhere = task is None or top in sys.modules or importlib.util.find_spec(top) is not None
+    return "" if elsewhere or task is None else _beside(target, task)
+
+
+def _beside(target: str, task: Task) -> str:
+    """The package of the task's folder, where it holds the module of `package.module:Name`; else nothing."""
+    if not task.path or ":" not in target:
+        return ""
+    folder = Path(task.path).parent
+    return package_of(folder) if beside(target.partition(":")[0], folder) else ""
+
+
+def traits(task: Task, provider: SandboxConfig) -> Traits:
     """What may be claimed of a trial of this task, as far as its capabilities are concerned."""
     joined = Traits()
-    for spec, config in specs(task):
-        joined = joined & open_capability(spec, config).traits
+    for spec, config in specs(task, provider):
+        joined = joined & open_capability(spec, config, task).traits
+        if spec.partition(":")[0] == WORKSPACE:
+            kind = find("sandbox", _place(config, provider)[0])
+            joined = joined & Traits(
+                deterministic=kind.deterministic,
+                snapshots="snapshot" in kind.supports,
+                sees_writes=hasattr(kind, "watch"),
+            )
     return joined
 
 
-def deterministic(config: AgentConfig, task: Task) -> bool:
-    """Whether equal runs of this agent and task write equal journals."""
-    timing: str = find("agent", config.import_path or config.name).timing
-    return traits(task).deterministic and timing == "fixed"
+def deterministic(config: AgentConfig, traits: Traits, task: Task) -> bool:
+    """Whether equal runs of this agent and task, in a world of these traits, write equal journals."""
+    timing: str = agent_class(config, task).timing
+    costs = task.limits.costs()
+    known = None not in (costs.model, costs.tool, costs.command) or task.limits.costs_from is not None
+    return traits.deterministic and timing == "fixed" and known and not task.entry.wall
 
 
-def sandboxes(world: Callable[[], World], clock: Clock) -> Callable[[str], Sandbox]:
-    """Makes the sandbox of the capability of a spec: the memory sandbox, on the world's clock and journal."""
+def places(task: Task, provider: SandboxConfig) -> dict[str, str]:
+    """The sandbox of every workspace of a task, and what it stands on, by the name of the capability."""
+    found: dict[str, str] = {}
+    for spec, config in specs(task, provider):
+        if spec.partition(":")[0] == WORKSPACE:
+            name, settings = _place(config, provider)
+            kind, own = find("sandbox", name), {key: value for key, value in settings.items() if key != "unsafe"}
+            found[spec] = f"{name} on {kind(Ground(settings=own)).base}" if hasattr(kind, "base") else name
+    return found
 
-    def make(spec: str) -> Sandbox:
+
+def _place(config: Mapping[str, Value], provider: SandboxConfig) -> tuple[str, dict[str, Any]]:
+    """(name or import path, settings) of the sandbox: what the task says, else what the job says.
+
+    Raises:
+        ConfigError: `sandbox` is neither a name nor a table with one.
+    """
+    asked = config.get("sandbox")
+    if asked is None:
+        name, settings = provider.import_path or provider.name, dict(provider.kwargs)
+    elif isinstance(asked, str):
+        name, settings = asked, {}
+    elif isinstance(asked, Mapping) and isinstance(asked.get("name"), str):
+        name, settings = asked["name"], {key: value for key, value in asked.items() if key != "name"}
+    else:
+        raise ConfigError(f"sandbox must be a name, or a table with a name and settings, not {asked!r}")
+    return (_best() if name == "auto" else name), settings
+
+
+def _best() -> str:
+    """The best sandbox that this machine gives; where it gives none, the one that is emulated."""
+    from terrarium.sandbox.tier import tier
+
+    return {1: "local", 2: "landlock"}.get(tier().number, "memory")
+
+
+def sandboxes(
+    world: Callable[[], World], clock: Clock, provider: SandboxConfig
+) -> Callable[[str, Mapping[str, Value]], Sandbox]:
+    """Makes the sandbox of the capability of a spec and its settings, on the world's clock, network and journal."""
+
+    def make(spec: str, config: Mapping[str, Value]) -> Sandbox:
         here = world()
+        name, settings = _place(config, provider)
+        served = list(config.get("agents") or here.agents)
         ground = Ground(
             clock=clock,
             name=spec,
+            agent=served[0] if len(served) == 1 else None,
             network=here.network,
+            caps=caps_of(config.get("resources") or {}),
+            settings=settings,
             changed=lambda change: here.changed(spec, change),
             actor=here.actor,
+            keep=False,
         )
-        made: Sandbox = find("sandbox", "memory")(ground)
+        network = config.get("network")
+        if name == "local" or (network == "sandbox" and name != "memory"):
+            from terrarium.sandbox.choice import choose
+
+            return choose(replace(ground, settings={**settings, "network": network}))
+        kind = find("sandbox", name)
+        if network == "sandbox" and "network" not in kind.supports:
+            raise SandboxFault(f"{spec} needs a network, which the sandbox {name!r} does not have")
+        made: Sandbox = kind(ground)
         return made
 
     return make
+
+
+def agent_class(config: AgentConfig, task: Task | None = None) -> Any:
+    """What makes the agent. A module of its own that Python cannot import from elsewhere may lie beside the task.
+
+    Raises:
+        NotRegistered: There is none of that name.
+        AgentFault: Its own code cannot be imported.
+    """
+    if config.import_path is None:
+        return find("agent", config.name)
+    try:
+        return find("agent", config.import_path, _beside_if_nowhere_else(config.import_path, task))
+    except UsageError as error:
+        raise AgentFault(str(error)) from error
+
+
+def refusal(config: AgentConfig) -> str | None:
+    """Why no agent can be made of this, as far as that is known without making one; None where nothing is known."""
+    try:
+        made = agent_class(config)
+        model = {} if config.model_name is None else {"model": config.model_name}
+        inspect.signature(made).bind(**config.kwargs, **model)
+    except TerrariumError as error:
+        return str(error)
+    except TypeError as error:
+        return f"agent {config.label!r} refuses its settings: {error}"
+    except ValueError:  # it has no signature that could be read
+        return None
+    return None
 
 
 def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
@@ -76,16 +202,18 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
 
     Raises:
         NotRegistered: There is no such agent.
-        ConfigError: Its settings are wrong, or the task has no solution for the oracle.
+        ConfigError: The task has no solution for the oracle.
+        AgentFault: Its own code cannot be imported, or refuses its settings.
     """
-    made = find("agent", config.import_path or config.name)
+    made = agent_class(config, task)
     arguments: dict[str, Any] = dict(config.kwargs)
     if config.import_path is None and config.name == "oracle":
         arguments = {"solution": task.entry.solutions.get(name), "params": dict(task.params), **arguments}
     elif config.import_path is None and config.name == "random":
         arguments.setdefault("seed", child_seed(seed, "agent", name))
     elif config.import_path is None and config.name == "scripted" and isinstance(arguments.get("script"), str):
-        arguments["script"] = find("agent", arguments["script"])
+        script = arguments["script"]
+        arguments["script"] = find("agent", script, _beside_if_nowhere_else(script, task))
     if config.model_name is not None:
         arguments["model"] = config.model_name
     try:
@@ -93,5 +221,5 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     except TerrariumError:
         raise
     except Exception as error:
-        raise ConfigError(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise AgentFault(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
     return agent

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from terrarium.core.errors import ConfigError
-from terrarium.core.secrets import masked
+from terrarium.core.secrets import Secrets, masked
 from terrarium.core.values import digest
 
 
@@ -20,6 +21,16 @@ class Record(BaseModel):
     """A frozen record that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __init__(self, **given: Any) -> None:
+            """Make one; what is wrong is a `ConfigError` that names the nearest known key."""
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                told = [_told(type(self), problem) for problem in error.errors()[:5]]
+                raise ConfigError("; ".join(told)) from None
 
 
 class AgentConfig(Record):
@@ -61,6 +72,33 @@ class TaskConfig(Record):
     source: str | None = None
     """The taskset it is counted under; by default the folder's own name, or `adhoc`."""
 
+    @field_validator("path")
+    @classmethod
+    def _plain(cls, path: str) -> str:
+        """One text for one place: `./shop/` is `shop`."""
+        return os.path.normpath(path) if path else path
+
+
+class SandboxConfig(Record):
+    """Where commands run. `import_path` (`package.module:Class`) names a sandbox of your own.
+
+    `auto` is the best that this machine gives, and so is `docker`, which files of other engines ask for: there are no
+    containers here. A task may ask for a sandbox of its own.
+    """
+
+    name: str = "auto"
+    import_path: str | None = None
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return "auto" if name == "docker" else name
+
+    def public(self) -> dict[str, Any]:
+        """Plain data without secrets: what is written down, and what counts for identity."""
+        return {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
+
 
 class RetryConfig(Record):
     """How often a trial is tried again after a failure of the machinery; never after a bad result."""
@@ -90,6 +128,7 @@ class JobConfig(Record):
     retry: RetryConfig = RetryConfig()
     limits: dict[str, Any] = Field(default_factory=dict)
     """Changes to the limits of every task."""
+    sandbox_provider: SandboxConfig = SandboxConfig()
     snapshot: Literal["auto", "every-turn", "never"] = "auto"
     baseline: bool = True
     """Run the null agent once on each task too, so that its score can stand beside every result."""
@@ -100,13 +139,25 @@ class JobConfig(Record):
     """Wall time for executing one task file."""
     agent_exec_timeout_sec: Annotated[float, Field(gt=0)] | None = None
     """Wall time of one turn; the same as `limits.turn_seconds`."""
+    agent_setup_timeout_sec: Annotated[float, Field(gt=0)] | None = None
+    """Wall time for opening an agent; the same as `limits.open_seconds`."""
+
+    @field_validator("tasks", "datasets", mode="before")
+    @classmethod
+    def _places(cls, given: Any) -> Any:
+        """A path alone is a place, too."""
+        if not isinstance(given, (list, tuple)):
+            return given
+        return tuple({"path": os.fspath(entry)} if isinstance(entry, (str, Path)) else entry for entry in given)
+
+    @field_validator("job_name")
+    @classmethod
+    def _one_name(cls, name: str | None) -> str | None:
+        return name if name is None else folder_name("job_name", name)
 
     def changed_limits(self) -> dict[str, Any]:
         """The changes to every task's limits, under their own names."""
-        changes = dict(self.limits)
-        if self.agent_exec_timeout_sec is not None:
-            changes.setdefault("turn_seconds", self.agent_exec_timeout_sec)
-        return changes
+        return timeouts(self.limits, self.agent_setup_timeout_sec, self.agent_exec_timeout_sec)
 
     def identity(self) -> str:
         """Digest of what decides which trials there are and how they run; not of where or how fast."""
@@ -119,7 +170,29 @@ class JobConfig(Record):
 
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down."""
-        return {**self.model_dump(mode="json"), "agents": [agent.public() for agent in self.agents]}
+        agents = [agent.public() for agent in self.agents]
+        return {**self.model_dump(mode="json"), "agents": agents, "sandbox_provider": self.sandbox_provider.public()}
+
+    def secrets(self) -> Secrets:
+        """What may stand in no file of the run, nor in its log."""
+        return Secrets.of({"agents": [agent.kwargs for agent in self.agents], "place": self.sandbox_provider.kwargs})
+
+
+def timeouts(limits: Mapping[str, Any], setup: float | None, turn: float | None) -> dict[str, Any]:
+    """Changes to limits, and two more of them that have names of their own."""
+    named = {"open_seconds": setup, "turn_seconds": turn}
+    return {**{key: value for key, value in named.items() if value is not None}, **limits}
+
+
+def folder_name(key: str, name: str) -> str:
+    """`name`, which becomes that of a folder below `outputs`.
+
+    Raises:
+        ConfigError: It leads somewhere else.
+    """
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ConfigError(f"{key} is the name of one folder below outputs, not {name!r}; say where with a path instead")
+    return name
 
 
 def parse(raw: Mapping[str, Any], where: str = "configuration") -> JobConfig:
@@ -130,8 +203,8 @@ def parse(raw: Mapping[str, Any], where: str = "configuration") -> JobConfig:
     """
     try:
         return JobConfig.model_validate(dict(raw))
-    except ValidationError as error:
-        raise ConfigError("; ".join(_told(where, problem) for problem in error.errors()[:5])) from None
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -148,19 +221,10 @@ def load(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 
-_MODELS: dict[str, type[BaseModel]] = {
-    "agents": AgentConfig,
-    "tasks": TaskConfig,
-    "datasets": TaskConfig,
-    "retry": RetryConfig,
-}
-
-
-def _told(where: str, problem: Any) -> str:
+def _told(kind: type[BaseModel], problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {'.'.join(location)}: {problem['msg']}"
-    owner = _MODELS.get(location[0], JobConfig) if len(location) > 1 else JobConfig
-    near = difflib.get_close_matches(location[-1], list(owner.model_fields), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(owner.model_fields)}"
-    return f"{where}: unknown key {'.'.join(location)!r}; {hint}"
+        return f"{kind.__name__}.{'.'.join(location)}: {problem['msg']}"
+    near = difflib.get_close_matches(location[-1], list(kind.model_fields), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(kind.model_fields)}"
+    return f"{kind.__name__}: unknown key {'.'.join(location)!r}; {hint}"

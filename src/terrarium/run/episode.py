@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from terrarium.core.agent import Agent, Reply, StopReason, TurnOver
+from terrarium.core.agent import Agent, Notice, Reply, StopReason, TurnOver
 from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
-from terrarium.core.env import AgentView, Env, current, install
-from terrarium.core.errors import AgentFault, BudgetSpent, ProgramError, TerrariumError, VerifierFault
+from terrarium.core.clock import Moment, Span, span_micros
+from terrarium.core.env import Env, current, install
+from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError
+from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
-from terrarium.core.message import Message
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits, Task
@@ -23,6 +24,7 @@ from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
+from terrarium.run.guard import GRACE, Guard, TimeIsUp
 from terrarium.run.seat import ReplaySeat, Totals, TrialSeat
 from terrarium.task.checking import CheckerResults
 
@@ -43,6 +45,7 @@ class Episode:
         deadline: When the trial's wall time is used up, by `time.monotonic`.
         progress: Told of every turn: phase, number, agent.
         secrets: What nobody may write into the world or the journal.
+        trial: Its id.
     """
 
     def __init__(
@@ -55,19 +58,23 @@ class Episode:
         deadline: float,
         progress: Progress = lambda phase, turn, agent: None,
         secrets: Secrets | None = None,
+        trial: str = "",
     ) -> None:
         self.task = task
         self.world = world
         self.agents = agents
         self.limits = limits
         self.totals = Totals()
-        self.stuck = False
-        """The program did not end though it was told to; only its process can be ended."""
+        self._program_stuck = False
         self._seed = seed
         self._secrets = secrets or Secrets()
         self._deadline = deadline
         self._progress = progress
-        self._seats = {name: TrialSeat(name, world, limits, self.totals, self._secrets) for name in agents}
+        self._seats = {
+            name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
+            for name, agent in agents.items()
+        }
+        self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
@@ -82,6 +89,11 @@ class Episode:
         for name in agents:
             self._install(name)
 
+    @property
+    def stuck(self) -> bool:
+        """The program or an agent did not end though it was told to; only the process can be ended."""
+        return self._program_stuck or any(guard.stuck for guard in self._guards.values())
+
     # -- the program ----------------------------------------------------------------------------------------------
 
     async def run(self) -> Verdict:
@@ -89,7 +101,7 @@ class Episode:
 
         Raises:
             ProgramError: It raised, or returned something else than `CheckerResults`.
-            VerifierFault: Its score is not a number.
+            VerifierFault: Its score is no number in 0..1.
             BudgetSpent: It did not end within the trial's wall time.
             TerrariumError: What else left it.
         """
@@ -108,11 +120,16 @@ class Episode:
             raise ProgramError(
                 f"the program returned {type(result).__name__}, not the CheckerResults of run_checkers(...)"
             )
-        if not math.isfinite(result.score):
-            raise VerifierFault(f"the program scored {result.score}, which is no number a reward can be")
+        verdict = result.verdict(list(self.agents))
+        if self._queue:
+            names = ", ".join(sorted({name for name, _ in self._queue}))
+            raise ProgramError(
+                f"{len(self._queue)} turns posted to {names} were never done: the program ended without waiting again; "
+                "use agent.act, or env.clock.advance(0) after agent.post"
+            )
         if not (self._past and self._past[-1].data.get("final")):
             await self.world.snapshot(final=True)
-        return result.verdict(list(self.agents))
+        return verdict
 
     def _body(self) -> Any:
         env = Env(self.world, self._seed)
@@ -129,7 +146,7 @@ class Episode:
         if not ended:
             program.stop()
             ended, _ = await asyncio.wait([done], timeout=1.0)
-            self.stuck = not ended
+            self._program_stuck = not ended
         if done.done() and not done.cancelled() and not isinstance(done.exception(), ProgramStopped):
             try:
                 return done.result()
@@ -153,6 +170,17 @@ class Episode:
             await self._run_queued(number)
             return reply
 
+        async def wait(number: int, for_: Span | None, until: Moment | None) -> list[Notice]:
+            clock, notices = world.clock, world.notices
+            if until is not None:
+                target = clock.moment(until)
+            elif for_ is not None:
+                target = clock.micros + span_micros(for_)
+            else:
+                target = world.callbacks.schedule.last() or clock.micros
+            await world.pass_time_and_turns(number, target, lambda: bool(notices.waiting(name)))
+            return notices.waiting(name)
+
         def register(number: int, /, **functions: Callable[..., Any]) -> None:
             seat.register(number, functions)
 
@@ -161,6 +189,7 @@ class Episode:
 
         world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn"))
         world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
+        world.handle(f"{path}.wait", Handler(wait, waits=True, snapshot="turn"))
         world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register))
         world.handle(f"{path}.replies", Handler(lambda _n: list(self._replies[name]), "read"))
         world.handle(f"{path}.messages", Handler(lambda _n: list(seat.messages), "read"))
@@ -202,15 +231,15 @@ class Episode:
             self._progress("turn", number, name)
             seat.begin(number, instruction)
             self._note(name, number, "begin", instruction=instruction)
+            seat.tell()
         try:
             await self._ready(name, number)
             reply = seat.end(await self._act(name, instruction))
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # of the agent's: it must not end the engine
+        except Exception as error:
             async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
-            if isinstance(error, TerrariumError):
-                raise
-            raise AgentFault(f"agent {name!r}: {type(error).__name__}: {error}") from error
+            told = self._guards[name].fault(error)
+            raise told from told.__cause__
         async with seat.acting():
             self._note(name, number, "end", stop=reply.stop, text=reply.text)
             if self.world.callbacks.failure is None:
@@ -240,36 +269,30 @@ class Episode:
     async def _act(self, name: str, instruction: str) -> Reply:
         left = self._deadline - time.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, min(self.limits.turn_seconds, left))):
-                reply = await self.agents[name].act(Message("user", instruction), self._seats[name])
+            seconds = min(self.limits.turn_seconds, left)
+            return self._secrets.scrub(await self._guards[name].act(instruction, self._seats[name], seconds))
         except TurnOver as over:
             return Reply.say("", over.stop)
-        except TimeoutError:
+        except TimeIsUp:
             if left > self.limits.turn_seconds:
                 return Reply.say("", StopReason.TURN_TIME_LIMIT)
             self.totals.over = StopReason.TIME_LIMIT.value
             return Reply.say("", StopReason.TIME_LIMIT)
-        if not isinstance(reply, Reply):
-            raise AgentFault(f"agent {name!r} replied with {type(reply).__name__}, not a Reply")
-        return self._secrets.scrub(reply)
 
     async def _ready(self, name: str, number: int) -> None:
         """Open the agent before its first turn; after a resume, give it back its memory."""
         if name in self._opened:
             return
         self._opened.add(name)
-        seat, agent = self._seats[name], self.agents[name]
-        await agent.open(seat)
+        seat, guard = self._seats[name], self._guards[name]
+        await guard.open(seat, min(self.limits.open_seconds, max(GRACE, self._deadline - time.monotonic())))
         memory = self._memories.get(name)
         if memory is not None:
-            agent.load(memory)
+            guard.load(self._secrets.reveal(memory))
             return
         for instruction, answers in _turns_of(name, self._past):
-            try:
-                async with asyncio.timeout(self.limits.turn_seconds):
-                    await agent.act(Message("user", instruction), ReplaySeat(seat, answers))
-            except (Exception, SystemExit, KeyboardInterrupt, TurnOver):  # as the turn itself ended
-                pass
+            with contextlib.suppress(Exception, TurnOver):  # as the turn itself ended
+                await guard.act(instruction, ReplaySeat(seat, answers), self.limits.turn_seconds)
 
     # -- resuming -------------------------------------------------------------------------------------------------
 
@@ -281,12 +304,21 @@ class Episode:
                 "steps": seat.steps,
                 "tool_calls": seat.tool_calls,
                 "system_prompt": seat.system_prompt,
+                "told": seat.told,
                 "replies": self._replies[name],
-                "memory": self.agents[name].save() if name in self._opened else self._memories.get(name),
+                "memory": self._memory(name),
             }
             for name, seat in self._seats.items()
         }
-        return {"totals": dict(vars(self.totals)), "queue": [list(entry) for entry in self._queue], "seats": seats}
+        queue = [list(entry) for entry in self._queue]
+        return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats})
+
+    def _memory(self, name: str) -> bytes | None:
+        """What the agent remembers, its secrets hidden; `_ready` gives them back."""
+        if name not in self._opened:
+            return self._memories.get(name)
+        memory = self._guards[name].save()
+        return self._secrets.hide(memory) if isinstance(memory, bytes) else memory
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
         """Continue from a snapshot: what it carried, and the events up to it."""
@@ -298,14 +330,19 @@ class Episode:
             seat = self._seats[name]
             seat.messages, seat.usage = saved["messages"], saved["usage"]
             seat.steps, seat.tool_calls = saved["steps"], saved["tool_calls"]
-            seat.system_prompt = saved["system_prompt"]
+            seat.system_prompt, seat.told = saved["system_prompt"], saved["told"]
             self._replies[name] = saved["replies"]
             self._memories[name] = saved["memory"]
 
-    async def close(self) -> None:
-        """Close the agents that were opened."""
+    async def close(self) -> list[tuple[str, TerrariumError]]:
+        """Close every agent; gives those that could not be closed, and why. What they did was done before."""
+        failed: list[tuple[str, TerrariumError]] = []
         for name in sorted(self.agents):
-            await self.agents[name].close()
+            try:
+                await self._guards[name].close(self.limits.close_seconds)
+            except Exception as error:
+                failed.append((name, self._guards[name].fault(error)))
+        return failed
 
 
 def _turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Event]]]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from terrarium.core.errors import EngineFault, TerrariumError
+from terrarium.core.files import make_folder, write_whole
 from terrarium.core.snapshot import Snapshots
-from terrarium.core.values import Blobs
+from terrarium.core.values import Blobs, dumps
 from terrarium.run.spec import TrialResult
+
+_TRY = re.compile(r"try-[0-9]+")
 
 
 class RunFolder:
@@ -19,18 +24,24 @@ class RunFolder:
         self.blobs = Blobs(path / "blobs")
         self.snapshots = Snapshots(path / "snapshots")
 
+    def trial(self, trial_id: str) -> Path:
+        """The folder of a trial."""
+        return self.path / "trials" / trial_id
+
     def tries(self, trial_id: str) -> list[Path]:
         """The folders of a trial's tries, first to last."""
-        folder = self.path / "trials" / trial_id
+        folder = self.trial(trial_id)
         if not folder.is_dir():
             return []
-        return sorted(folder.glob("try-*"), key=lambda path: int(path.name.partition("-")[2]))
+        found = [path for path in folder.iterdir() if _TRY.fullmatch(path.name) and path.is_dir()]
+        return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
 
     def result(self, trial_id: str) -> TrialResult | None:
         """The recorded result of a trial, or None. A damaged record counts as none."""
         try:
-            return TrialResult.of_json(json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, TerrariumError):
+            plain = json.loads((self.path / "verdicts" / f"{trial_id}.json").read_text("utf-8"))
+            return replace(TrialResult.of_json(plain), run=self.path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, TerrariumError):
             return None
 
     def record(self, result: TrialResult) -> None:
@@ -41,7 +52,7 @@ class RunFolder:
         """
         target = self.path / "verdicts" / f"{result.trial.id}.json"
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(json.dumps(result.to_json()).encode("ascii"))
+            make_folder(target.parent)
+            write_whole(target, dumps(result.to_json()).encode("ascii"))
         except OSError as error:
             raise EngineFault(f"cannot write {target}: {error.strerror}") from error

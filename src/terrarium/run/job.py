@@ -6,17 +6,20 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import ConfigError, EngineFault
-from terrarium.result.metric import parse
+from terrarium.result.info import AgentDatasetStats, JobStats, TimingInfo
+from terrarium.result.metric import Outcome, parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
-from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.lock import Lock
+from terrarium.run.recovery import recovered
+from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.supervisor import Supervisor
 
 NULL = AgentConfig(name="null")
@@ -40,10 +43,45 @@ class JobResult:
     tasksets: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def trial_results(self) -> list[TrialResult]:
+        """Another name of `results`."""
+        return self.results
+
+    @property
+    def timing(self) -> TimingInfo:
+        """When the job's trials ran, by the wall clock."""
+        ended = [one.timing.finished_at for one in self.results if one.timing.finished_at is not None]
+        begun = [one.timing.started_at for one in self.results if one.timing.started_at is not None]
+        return TimingInfo(min(begun, default=None), max(ended, default=None), self.seconds)
+
+    @property
+    def stats(self) -> JobStats:
+        """Counts and metrics for each agent, model and taskset; what is unscored counts in no metric."""
+        groups: dict[str, list[TrialResult]] = {}
+        for one in self.results:
+            groups.setdefault(one.trial.group, []).append(one)
+        metrics = {found["name"]: found["metrics"] for found in self.tasksets}
+        stats = {name: _stats(ones, metrics.get(ones[0].trial.taskset, ["mean"])) for name, ones in groups.items()}
+        return JobStats(len(self.results), sum(one.error is not None for one in self.results), stats)
+
+    @property
     def exit_code(self) -> int:
         """0 where all was scored, 1 where something errored, was broken or left undone."""
         clean = all(result.scored for result in self.results) and not self.broken and not self.undone
         return 0 if clean else 1
+
+
+def _stats(results: Sequence[TrialResult], metrics: Sequence[str]) -> AgentDatasetStats:
+    scores: dict[float, list[str]] = {}
+    errors: dict[str, list[str]] = {}
+    for one in results:
+        if one.verdict.reward is not None:
+            scores.setdefault(one.verdict.reward, []).append(one.trial_name)
+        if one.error is not None:
+            errors.setdefault(str(one.error["type"]), []).append(one.trial_name)
+    outcomes = [Outcome(one.trial.task, one.verdict.reward, one.verdict.passed) for one in results]
+    values = {name: parse(name)(outcomes).value for name in metrics}
+    return AgentDatasetStats(len(results), sum(map(len, errors.values())), values, scores, errors)
 
 
 class Job:
@@ -76,9 +114,13 @@ class Job:
         """Run what is not yet done.
 
         Raises:
-            ConfigError: There is no such task or metric, or the folder holds a different job.
+            ConfigError: There is no such task or metric, the folder holds a different job, or it is in use.
             EngineFault: The folder cannot be written, or workers cannot be started.
         """
+        with Lock(self.folder.path):
+            return await self._run()
+
+    async def _run(self) -> JobResult:
         began = time.monotonic()
         supervisor = self._supervisor = Supervisor(
             self.folder,
@@ -87,13 +129,14 @@ class Job:
             retry=self.config.retry,
             load_seconds=self.config.load_timeout_sec,
             listener=self._tell,
+            secrets=self.config.secrets(),
         )
         self._check_folder()
         try:
             sets = await self._tasksets(supervisor)
             specs = self._expand(sets)
             self._write_plan(sets)
-            known = {spec.id: self.folder.result(spec.id) for spec in specs} if self.config.resume else {}
+            known = {spec.id: self._known(spec) for spec in specs} if self.config.resume else {}
             done = {name: result for name, result in known.items() if result is not None and result.scored}
             todo = [spec for spec in specs if spec.id not in done]
             own = sum(not spec.baseline for spec in specs)
@@ -114,6 +157,15 @@ class Job:
             tasksets=sets,
         )
 
+    def _known(self, spec: TrialSpec) -> TrialResult | None:
+        """The record of a trial; one that was scored and whose record is gone gets it again from its journal."""
+        known = self.folder.result(spec.id)
+        if known is None:
+            known = recovered(self.folder, spec)
+            if known is not None:
+                self.folder.record(known)
+        return known
+
     def _tell(self, event: str, data: Mapping[str, Any]) -> None:
         for wanted, handler in self._listeners:
             if wanted == event:
@@ -123,7 +175,7 @@ class Job:
         wanted = [*self.config.datasets, *self.config.tasks]
         if not wanted:
             raise ConfigError("nothing to run: give the path of a task or a taskset")
-        sets = await supervisor.tasks([entry.path for entry in wanted])
+        sets = await supervisor.tasks([entry.path for entry in wanted], self.config.agents)
         for entry, found in zip(wanted, sets, strict=True):
             if found["error"]:
                 raise ConfigError(found["error"])
@@ -132,8 +184,11 @@ class Job:
                 if not found["tasks"]:
                     raise ConfigError(f"there is no task {entry.name!r} in {entry.path}")
             found["name"] = entry.source or found["name"]
-            for metric in found["metrics"]:
-                parse(metric)
+            made = self.config.n_attempts * len(self.config.seeds)
+            for metric in map(parse, found["metrics"]):
+                if metric.attempts > made:
+                    told = f"{metric.name} needs {metric.attempts} attempts at each task, and the job makes {made}"
+                    raise ConfigError(f"{found['name']}: {told}; set n_attempts (-n), or leave the metric out")
         return sets
 
     def _expand(self, sets: list[dict[str, Any]]) -> list[TrialSpec]:
@@ -148,6 +203,8 @@ class Job:
                 taskset=found["name"],
                 limits=limits,
                 snapshot=self.config.snapshot,
+                sandbox=self.config.sandbox_provider,
+                code=code_of(agent, self.config.sandbox_provider, task["path"]),
                 **more,
             )
 
@@ -186,10 +243,17 @@ class Job:
         if not path.exists():
             return None
         try:
-            plan: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return plan
+            plan: Any = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
+            raise ConfigError(f"{path} cannot be read: {error}; begin anew, or choose another folder") from None
+        parts = plan if isinstance(plan, dict) else {}
+        kinds = {"identity": str, "config": dict, "tasks": dict}
+        wrong = sorted(key for key, kind in kinds.items() if not isinstance(parts.get(key), kind))
+        if wrong:
+            raise ConfigError(
+                f"{path} is damaged (without {', '.join(wrong)}): begin anew with --overwrite, or choose another folder"
+            )
+        return parts
 
     def _write_plan(self, sets: list[dict[str, Any]]) -> None:
         digests = {f"{found['name']}:{task['name']}": task["digest"] for found in sets for task in found["tasks"]}

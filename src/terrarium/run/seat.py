@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
+from terrarium.core.agent import Budget, Notice, Reply, StopReason
+from terrarium.core.clock import Kind
 from terrarium.core.errors import (
     BudgetSpent,
     CapabilityFault,
@@ -21,14 +23,17 @@ from terrarium.core.errors import (
     boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
-from terrarium.core.message import Block, Message, ToolResultBlock, Usage
+from terrarium.core.message import Message, Usage
 from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
+from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
+from terrarium.run.refusal import Refusal
+from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
 @dataclass
@@ -47,12 +52,15 @@ class Totals:
 class TrialSeat:
     """The seat of one agent; see `terrarium.core.agent.Seat`."""
 
-    def __init__(self, name: str, world: World, limits: Limits, totals: Totals, secrets: Secrets) -> None:
+    def __init__(
+        self, name: str, world: World, limits: Limits, totals: Totals, secrets: Secrets, measured: bool = False
+    ) -> None:
         self.name = name
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
         self.system_prompt: str | None = None
         self.budget = Budget(limits.steps, limits.tool_calls)
+        self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
         self.steps = 0
@@ -61,13 +69,17 @@ class TrialSeat:
         self._limits = limits
         self._totals = totals
         self._secrets = secrets
+        self._measured = measured  # it thinks on its own time
         self._turn = 0
         self._time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
         self._rank = world.agents.index(name)
         self._step: int | None = None
+        self.told: list[Notice] = []
+        """Notices that stand in the journal, and that the agent has not asked for yet."""
         self._registered: dict[str, Tool] = {}
         self._turn_began = (0, Usage(), 0, 0)
+        self._waiting_tools = [waiting_tool()] if world.notices.any_wanted else []
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
@@ -78,11 +90,11 @@ class TrialSeat:
 
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
-        self._turn, self._step = number, None
+        self._turn, self._step, self.refusal = number, None, Refusal()
         self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
         tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
-        self.tools = [*tools, *self._registered.values()]
+        self.tools = [*tools, *self._registered.values(), *self._waiting_tools]
         tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
         cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
         self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
@@ -128,22 +140,31 @@ class TrialSeat:
     # -- acting ---------------------------------------------------------------------------------------------------
 
     def notices(self) -> Sequence[Notice]:
-        """What the agent is to be told; nothing is until a world has a policy for it."""
-        return ()
+        """What the agent has been told since it last asked; see `Seat.notices`."""
+        told, self.told = self.told, []
+        return told
+
+    def tell(self) -> None:
+        """At a moment of this agent's: what waits for it is told now, and stands in the journal."""
+        for notice in self._world.notices.take(self.name):
+            self._append(EventKind.NOTICE, {"notice": notice}, seen=True)
+            self.told.append(notice)
 
     async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
         """One step; see `Seat.think`."""
+        await self.refusal.passed()
         self._may_go_on()
         if self.budget.steps <= 0:
-            raise TurnOver(StopReason.STEP_LIMIT)
+            raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
         began = time.monotonic()
         completion = self._secrets.scrub(await request())
         seconds = round(time.monotonic() - began, 6)
-        async with self.acting(self._world.clock.costs.model):
+        cost, told = self._cost("model", seconds)
+        async with self.acting(cost):
             self.steps += 1
             self._totals.steps += 1
-            step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps})
+            step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self._step = step.seq
             self.messages.append(completion.message)
@@ -153,9 +174,10 @@ class TrialSeat:
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
+        await self.refusal.passed()
         self._may_go_on()
         if self.budget.tool_calls <= 0:
-            raise TurnOver(StopReason.TOOL_CALL_LIMIT)
+            raise self.refusal.over(StopReason.TOOL_CALL_LIMIT)
         self.budget.tool_calls -= 1
         async with self.acting(0):
             self.tool_calls += 1
@@ -164,15 +186,36 @@ class TrialSeat:
             data = {"tool": call.name, "arguments": call.arguments, "id": call.id}
             asked = self._append(EventKind.TOOL_CALL, data, self._step, seen=True)
             self._world.callbacks.cause = asked.seq
+            began = time.monotonic()
             try:
-                result = replace(await self._use(call), call_id=call.id)
+                result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
             finally:
                 self._world.callbacks.cause = None
-        async with self.acting(self._cost(call)):
-            self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result}, asked.seq, seen=True)
-        self._remember(call, result)
+        if call.name == WAIT and result.error is None:
+            result = await self._wait_for_notice(result)
+        command = any(tool.command for tool in self.tools if tool.name == call.name)
+        cost, told = self._cost("command" if command else "tool", time.monotonic() - began)
+        async with self.acting(cost):
+            self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result, **told}, asked.seq, seen=True)
+            self.tell()
+        add_result(self.messages, result)
         self._may_go_on()
         return result
+
+    async def _wait_for_notice(self, asked: ToolResult) -> ToolResult:
+        """Let time pass, event by event, until there is a notice; others act at their moments meanwhile."""
+        began, world = self._time, self._world
+        target = began + round(float(asked.value) * 60e6)
+        while self._time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
+            due = world.callbacks.schedule.due()
+            stop = target if due is None else min(max(due, self._time), target)
+            async with self.acting(stop - self._time):
+                pass
+            if self._totals.over is not None:
+                break
+        waited = (self._time - began) / 60e6
+        value = {"waited_minutes": round(waited, 2), "notices": len(world.notices.waiting(self.name))}
+        return replace(asked, content=show(value), value=value)
 
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
@@ -205,25 +248,22 @@ class TrialSeat:
             self._break(error)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
-        raise TurnOver(StopReason.ERROR)
+        raise self.refusal.over(StopReason.ERROR)
 
-    def _cost(self, call: ToolCall) -> int:
+    def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
+        """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
         costs = self._world.clock.costs
-        return costs.command if any(t.command for t in self.tools if t.name == call.name) else costs.tool
+        if self._measured and costs.replayed is None:
+            costs = replace(costs, **{kind: None})
+        cost, measured = (0, False) if self._world.clock.wall else costs.of(self.name, kind, seconds)
+        if measured and costs.replayed is None:
+            self._world.calls.patience.measured = True
+        return cost, {"cost": [kind, cost]} if measured else {}
 
     def _break(self, error: TerrariumError, cause: BaseException | None = None) -> None:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
         error.__cause__ = cause
         self._world.callbacks.failure = self._world.callbacks.failure or error
-
-    def _remember(self, call: ToolCall, result: ToolResult) -> None:
-        block = ToolResultBlock(call.id, result.content, result.error is not None)
-        last = self.messages[-1] if self.messages else None
-        if last is not None and last.role == "tool" and isinstance(last.content, list):
-            blocks: list[Block] = [*last.content, block]
-            self.messages[-1] = Message("tool", blocks)
-        else:
-            self.messages.append(Message("tool", [block]))
 
     def _append(
         self,
@@ -237,18 +277,32 @@ class TrialSeat:
         shown = (self.name,) if seen else ()
         return self._world.journal.append(kind, self.name, data, cause=cause, seen_by=shown, wall=wall)
 
-    @asynccontextmanager
-    async def acting(self, cost: int = 0) -> AsyncIterator[None]:
-        """Hold the baton at the moment when what costs `cost` microseconds of world time is done."""
+    def acting(self, cost: int = 0) -> Acting:
+        """`async with` it: hold the baton at the moment when what costs `cost` microseconds of world time is done."""
+        return Acting(self, self._time + cost)
+
+    async def take_moment(self, due: int) -> None:
+        """Wait for the turn of an action that is due then, take the baton, and let time pass up to it."""
         world = self._world
-        due = self._time + cost
-        async with world.turnstile.passing(self._call, due, self._rank), world.baton.hold(self.name):
-            try:
-                await world.callbacks.pass_time(max(0, due - world.clock.micros))
-            except BudgetSpent:
-                self._totals.over = StopReason.WORLD_TIME_LIMIT.value
-            self._time = world.clock.micros
-            yield
+        await world.turnstile.enter(self._call, due, self._rank)
+        try:
+            await world.baton.take(self.name)
+        except BaseException:
+            world.turnstile.leave_passage(self._call)
+            raise
+        try:
+            await world.callbacks.pass_time(max(0, due - world.clock.micros))
+        except BudgetSpent:
+            self._totals.over = StopReason.WORLD_TIME_LIMIT.value
+        except BaseException:
+            self.leave_moment()
+            raise
+        self._time = world.clock.micros
+
+    def leave_moment(self) -> None:
+        """The action is done: others may act."""
+        self._world.baton.drop()
+        self._world.turnstile.leave_passage(self._call)
 
     def _spend(self, completion: Completion) -> None:
         self.usage += completion.usage
@@ -261,9 +315,25 @@ class TrialSeat:
 
     def _may_go_on(self) -> None:
         if self._world.callbacks.failure is not None:
-            raise TurnOver(StopReason.ERROR)
+            raise self.refusal.over(StopReason.ERROR)
         if self._totals.over is not None:
-            raise TurnOver(StopReason(self._totals.over))
+            raise self.refusal.over(StopReason(self._totals.over))
+
+
+class Acting:
+    """A block in which one agent acts. A class, not a generator: there are several for every step."""
+
+    def __init__(self, seat: TrialSeat, due: int) -> None:
+        self._seat = seat
+        self._due = due
+
+    async def __aenter__(self) -> None:
+        await self._seat.take_moment(self._due)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._seat.leave_moment()
 
 
 class ReplaySeat:
@@ -275,27 +345,36 @@ class ReplaySeat:
         self.sandbox: AgentSandbox | None = None
         self.system_prompt = seat.system_prompt
         self.budget = seat.budget
-        self._answers: Iterator[Event] = iter(
-            [e for e in events if e.actor == seat.name and e.kind in (EventKind.MODEL, EventKind.TOOL_RESULT)]
-        )
+        self.refusal = Refusal()
+        kinds = (EventKind.MODEL, EventKind.TOOL_RESULT, EventKind.NOTICE)
+        self._answers = deque(e for e in events if e.actor == seat.name and e.kind in kinds)
+        self._told: list[Notice] = []
 
     def notices(self) -> Sequence[Notice]:
-        """None: what it was told is in the journal."""
-        return ()
+        """What it was told then."""
+        self._skip_notices()
+        told, self._told = self._told, []
+        return told
 
     async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
         """The recorded answer; the model is not asked."""
         await asyncio.sleep(0)
+        await self.refusal.passed()
         completion: Completion = self._next(EventKind.MODEL).data["completion"]
         return completion
 
     async def call(self, call: ToolCall) -> ToolResult:
         """The recorded result; nothing is done."""
+        await self.refusal.passed()
         result: ToolResult = self._next(EventKind.TOOL_RESULT).data["result"]
         return result
 
+    def _skip_notices(self) -> None:
+        while self._answers and self._answers[0].kind is EventKind.NOTICE:
+            self._told.append(self._answers.popleft().data["notice"])
+
     def _next(self, kind: EventKind) -> Event:
-        event = next(self._answers, None)
-        if event is None or event.kind is not kind:
-            raise TurnOver(StopReason.ERROR)
-        return event
+        self._skip_notices()
+        if not self._answers or self._answers[0].kind is not kind:
+            raise self.refusal.over(StopReason.ERROR)
+        return self._answers.popleft()

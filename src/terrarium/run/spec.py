@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import RETRIED
 from terrarium.core.journal import SCHEMA
-from terrarium.core.values import decode, digest, encode
-from terrarium.core.verdict import Verdict
-from terrarium.run.config import AgentConfig
+from terrarium.core.trajectory import Trajectory, load
+from terrarium.core.values import Blobs, decode, digest, encode
+from terrarium.core.verdict import Check, Verdict
+from terrarium.result.info import AgentInfo, ExceptionInfo, TaskInfo, TimingInfo, exception_info
+from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.task.checking import CheckerResults
+from terrarium.task.source import digest as digest_of_files
+from terrarium.task.source import target_files
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,19 @@ class TrialSpec:
     taskset: str = "adhoc"
     limits: Mapping[str, Any] = field(default_factory=dict)
     snapshot: str = "auto"
+    sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    code: str = ""
+    """Digest of the source of an agent or a sandbox of one's own; see `code_of`."""
+    given_name: str | None = None
+    """What it is called where that was asked for; in no digest."""
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
+
+    @property
+    def group(self) -> str:
+        """Agent, model and taskset: what statistics are kept of."""
+        agent = self.agent
+        return "__".join([agent.name, (agent.model_name or "none").replace("/", "-"), self.taskset])
 
     @cached_property
     def id(self) -> str:
@@ -45,19 +63,46 @@ class TrialSpec:
                 "seed": self.seed,
                 "attempt": self.attempt,
                 "limits": dict(self.limits),
+                "sandbox": self.sandbox.public(),
                 "baseline": self.baseline,
+                **({"code": self.code} if self.code else {}),
             }
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        return {**plain, "agent": self.agent.model_dump(mode="json"), "limits": dict(self.limits)}
+        records = {"agent": self.agent.model_dump(mode="json"), "sandbox": self.sandbox.model_dump(mode="json")}
+        return {**plain, **records, "limits": dict(self.limits)}
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialSpec:
         """The inverse of `to_json`."""
-        return cls(**{**plain, "agent": AgentConfig.model_validate(plain["agent"])})
+        records = {
+            "agent": AgentConfig.model_validate(plain["agent"]),
+            "sandbox": SandboxConfig.model_validate(plain["sandbox"]),
+        }
+        return cls(**{**plain, **records})
+
+
+def code_of(agent: AgentConfig, sandbox: SandboxConfig, path: str) -> str:
+    """The digest of the source that an agent and a sandbox of one's own are made of; empty where there is none.
+
+    Args:
+        agent: Who acts.
+        sandbox: Where commands run.
+        path: Of the task; an agent may lie beside it.
+
+    Raises:
+        TaskBroken: A file of theirs cannot be read.
+    """
+    script = agent.kwargs.get("script")
+    targets = [agent.import_path, sandbox.import_path, script if isinstance(script, str) else None]
+    files: dict[str, Path] = {}
+    for target in targets:
+        if target and ":" in target:
+            files.update(target_files(target, Path(path).parent))
+    return digest_of_files(files) if files else ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +116,54 @@ class TrialResult:
     tries: int
     seconds: float
     totals: Mapping[str, Any] = field(default_factory=dict)
+    finished: float | None = None
+    """When it ended: seconds since 1970."""
+    run: Path | None = field(default=None, compare=False)
+    """The folder of its run, where it is known."""
+
+    @property
+    def checker_result(self) -> CheckerResults | None:
+        """Its checks and score; None where it could not be scored."""
+        verdict = self.verdict
+        return None if verdict.reward is None else CheckerResults(verdict.checks, verdict.reward, verdict.rewards)
+
+    @property
+    def exception_info(self) -> ExceptionInfo | None:
+        """The error that it ended with."""
+        return exception_info(self.error)
+
+    @property
+    def timing(self) -> TimingInfo:
+        """When it ran, by the wall clock."""
+        ended = None if self.finished is None else datetime.fromtimestamp(self.finished, UTC)
+        return TimingInfo(ended and ended - timedelta(seconds=self.seconds), ended, self.seconds)
+
+    @property
+    def trial_name(self) -> str:
+        """What it is called: `<agent>__<model>__<taskset>__<task>`, and the seed and attempt that are not the first."""
+        more = [f"seed{self.trial.seed}"] if self.trial.seed else []
+        more += [f"attempt{self.trial.attempt}"] if self.trial.attempt > 1 else []
+        return self.trial.given_name or "__".join([self.trial.group, self.trial.task.replace("/", "-"), *more])
+
+    @property
+    def task_info(self) -> TaskInfo:
+        """Which task it was of."""
+        return TaskInfo(self.trial.task, self.trial.path, self.trial.taskset)
+
+    @property
+    def agent_info(self) -> AgentInfo:
+        """Who acted."""
+        agent = self.trial.agent
+        return AgentInfo(agent.name, agent.import_path, agent.model_name)
+
+    @property
+    def trajectory(self) -> Trajectory | None:
+        """What happened, read from the journal of its last try; None where there is none."""
+        if self.run is None:
+            return None
+        tries = (self.run / "trials" / self.trial.id).glob("try-*/journal.jsonl")
+        last = max(tries, key=lambda path: (len(path.parent.name), path.parent.name), default=None)
+        return None if last is None else load(last, Blobs(self.run / "blobs"))
 
     @property
     def scored(self) -> bool:
@@ -87,24 +180,44 @@ class TrialResult:
         return {
             "schema": SCHEMA,
             "id": self.trial.id,
-            "trial": {**self.trial.to_json(), "agent": self.trial.agent.public()},
+            "trial": {
+                **self.trial.to_json(),
+                "agent": self.trial.agent.public(),
+                "sandbox": self.trial.sandbox.public(),
+            },
             "verdict": encode(self.verdict),
             "stop": self.stop,
             "error": dict(self.error) if self.error else None,
             "tries": self.tries,
             "seconds": self.seconds,
             "totals": dict(self.totals),
+            "finished": self.finished,
         }
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialResult:
-        """The inverse of `to_json`."""
-        return cls(
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is damaged.
+        """
+        verdict, error = decode(plain["verdict"]), plain["error"]
+        found = cls(
             TrialSpec.of_json(plain["trial"]),
-            decode(plain["verdict"]),
-            plain["stop"],
-            plain["error"],
-            plain["tries"],
-            plain["seconds"],
-            plain["totals"],
+            verdict,
+            str(plain["stop"]),
+            error,
+            int(plain["tries"]),
+            float(plain["seconds"]),
+            dict(plain["totals"]),
+            plain.get("finished"),
         )
+        if not isinstance(verdict, Verdict) or isinstance(verdict.reward, bool):
+            raise ValueError("its verdict is none")
+        if verdict.reward is not None and not isinstance(verdict.reward, (int, float)):
+            raise ValueError(f"its reward is {verdict.reward!r}")
+        if verdict.passed not in (None, True, False) or not all(isinstance(check, Check) for check in verdict.checks):
+            raise ValueError("its verdict is damaged")
+        if error is not None and not all(isinstance(error[key], str) for key in ("type", "message", "boundary")):
+            raise ValueError("its error is damaged")
+        return found

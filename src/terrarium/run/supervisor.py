@@ -1,7 +1,8 @@
 """The supervisor: starts workers, hands out trials, and sees to it that every one of them ends with a record.
 
-It never imports task code. A worker that dies takes only its own trials down: if it had one, that one is to blame;
-if it had several, each is tried again alone, from its last snapshot.
+It never imports task code. A worker that dies takes only its own trials down. Where its stacks tell whose code held it,
+that trial is to blame; else each is tried again alone, from its last snapshot, and one that loses its process alone as
+well is to blame.
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from terrarium.core.errors import EngineFault, TerrariumError
+from terrarium.core.errors import ConfigError, EngineFault, TerrariumError
 from terrarium.core.journal import EventKind, Journal, read
 from terrarium.core.removal import try_remove_tree
+from terrarium.core.secrets import Secrets
 from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
-from terrarium.run.config import RetryConfig
+from terrarium.run.blame import Blame
+from terrarium.run.config import AgentConfig, RetryConfig
 from terrarium.run.folder import RunFolder
+from terrarium.run.hand import Hand, Order
+from terrarium.run.log import WorkersLog
 from terrarium.run.spec import TrialResult, TrialSpec
 
 SILENCE = 5.0  # seconds without a sign of life before a worker is killed
@@ -32,47 +36,6 @@ START = 60.0  # seconds for a worker to get ready
 _LINE_LIMIT = 64 * 1024 * 1024
 
 Listener = Callable[[str, Mapping[str, Any]], None]
-
-
-@dataclass
-class Order:
-    """A trial on its way: how often it was tried, and whether it needs a worker of its own."""
-
-    spec: TrialSpec
-    tries: int = 0
-    alone: bool = False
-    not_before: float = 0.0
-
-
-@dataclass
-class Hand:
-    """A worker process and what it is doing."""
-
-    process: asyncio.subprocess.Process
-    capacity: int
-    heard: float
-    ready: bool = False
-    retiring: bool = False
-    reason: str = ""
-    orders: dict[str, Order] = field(default_factory=dict)
-
-    def takes(self, order: Order) -> bool:
-        """Whether it may be given this order."""
-        if self.retiring or any(held.alone for held in self.orders.values()):
-            return False
-        return not self.orders if order.alone else len(self.orders) < self.capacity
-
-    def give(self, **order: Any) -> None:
-        """Write an order."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(ConnectionError):
-            self.process.stdin.write((json.dumps(order) + "\n").encode("ascii"))
-
-    def kill(self, reason: str) -> None:
-        """End the process and everything it started."""
-        self.reason = self.reason or reason
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Supervisor:
@@ -85,6 +48,7 @@ class Supervisor:
         retry: What to do about failures of the machinery.
         load_seconds: How long one task file may take to be loaded.
         listener: Told of `started`, `progress`, `finished`, `retry` and `lost`, each with its data.
+        secrets: What may not stand in the log; by default the keys in the environment.
     """
 
     def __init__(
@@ -96,8 +60,11 @@ class Supervisor:
         retry: RetryConfig | None = None,
         load_seconds: float = 60.0,
         listener: Listener = lambda event, data: None,
+        secrets: Secrets | None = None,
     ) -> None:
         self._run = run
+        self._secrets = secrets or Secrets.of({})
+        self._log = WorkersLog(run.path / "workers.log", self._secrets)
         self._workers = workers or len(os.sched_getaffinity(0))
         self._concurrent = concurrent or 4 * self._workers
         self._workers = min(self._workers, self._concurrent)
@@ -109,22 +76,27 @@ class Supervisor:
         self._changed = asyncio.Event()
         self._stopping = False
         self._tasks: list[dict[str, Any]] = []
+        self._refused: list[str] = []
         self._loading = ("", 0.0)
         self._load_seconds = load_seconds
 
     # -- what can be asked of it ----------------------------------------------------------------------------------
 
-    async def tasks(self, paths: Sequence[str]) -> list[dict[str, Any]]:
-        """The tasksets at `paths`, as a worker sees them.
+    async def tasks(self, paths: Sequence[str], agents: Sequence[AgentConfig] = ()) -> list[dict[str, Any]]:
+        """The tasksets at `paths`, as a worker sees them; it looks at the agents, too.
 
         Raises:
+            ConfigError: An agent cannot be imported, or refuses its settings.
             EngineFault: No worker could list them.
         """
+        wanted = [agent.model_dump(mode="json") for agent in agents]
         broken: dict[str, str] = {}
         while True:
             self._tasks, self._loading = [], ("", time.monotonic())
             hand = await self._hire()
-            hand.give(do="list", paths=list(paths), skip=sorted(broken))
+            if self._workers > len(self._hands) == 1:
+                await self._hire()  # most jobs need more than one, and it takes as long to start as the tasks to load
+            hand.give(do="list", paths=list(paths), skip=sorted(broken), agents=wanted)
             while not self._tasks and hand in self._hands:
                 self._watch()
                 if time.monotonic() - self._loading[1] > self._load_seconds and hand.ready:
@@ -132,9 +104,13 @@ class Supervisor:
                 await self._wait(0.2)
             if self._tasks:
                 break
+            if self._loading[0].startswith("agent "):
+                raise ConfigError(f"importing {self._loading[0]} ended the process: {hand.how}")
             if not self._loading[0] or self._loading[0] in broken:
-                raise EngineFault(f"loading the tasks ended the process: {_how(hand)}; see {self._log_path()}")
-            broken[self._loading[0]] = f"{self._loading[0]}: loading it ended the process: {_how(hand)}"
+                raise EngineFault(f"loading the tasks ended the process: {hand.how}; see {self._log.path}")
+            broken[self._loading[0]] = f"{self._loading[0]}: loading it ended the process: {hand.how}"
+        if self._refused:
+            raise ConfigError("; ".join(self._refused))
         for file, message in broken.items():
             self._tasks[0]["broken"].append({"path": file, "message": message})
         return self._tasks
@@ -174,38 +150,37 @@ class Supervisor:
             await hand.process.wait()
         while self._hands:
             await self._wait(0.1)
-        log = self._log_path()
-        if log.exists() and log.stat().st_size == 0:
-            log.unlink()
+        await self._log.close()
 
     # -- workers --------------------------------------------------------------------------------------------------
-
-    def _log_path(self) -> Any:
-        return self._run.path / "workers.log"
 
     async def _hire(self) -> Hand:
         try:
             self._run.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EngineFault(f"cannot write {self._run.path}: {error.strerror}") from error
+        stacks = tempfile.TemporaryFile()  # noqa: SIM115
         try:
-            with self._log_path().open("ab") as log:
+            async with self._log.inlet() as inlet:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-m",
                     "terrarium.run.worker",
                     str(self._run.path),
+                    str(stacks.fileno()),
                     str(os.getpid()),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
-                    stderr=log,
+                    stderr=inlet,
                     start_new_session=True,
+                    pass_fds=[stacks.fileno()],
                     limit=_LINE_LIMIT,
                 )
         except OSError as error:
+            stacks.close()
             raise EngineFault(f"cannot start a worker for {self._run.path}: {error.strerror}") from error
         share = -(-self._concurrent // self._workers)
-        hand = Hand(process, share, time.monotonic())
+        hand = Hand(process, share, time.monotonic(), stacks=stacks)
         self._hands.append(hand)
         hand_task = asyncio.create_task(self._listen(hand))
         hand_task.add_done_callback(lambda task: task.cancelled() or task.exception())
@@ -226,6 +201,8 @@ class Supervisor:
         await hand.process.wait()
         self._hands.remove(hand)
         await self._lost(hand)
+        if hand.stacks is not None:
+            hand.stacks.close()
         self._changed.set()
 
     def _hear(self, hand: Hand, told: Mapping[str, Any]) -> None:
@@ -235,14 +212,16 @@ class Supervisor:
         elif what == "loading":
             self._loading = (told["file"], time.monotonic())
         elif what == "tasks":
-            self._tasks = told["sets"]
+            self._tasks, self._refused = told["sets"], told["refused"]
         elif what == "progress":
             self._listener("progress", told)
         elif what in ("done", "failed"):
             order = hand.orders.pop(told["trial"], None)
             if order is not None:
                 result = self._run.result(order.spec.id) if what == "done" else None
-                error = told.get("error") or _fault("EngineFault", "its record cannot be read", "engine")
+                error = self._secrets.scrub(told.get("error")) or _fault(
+                    "EngineFault", "its record cannot be read", "engine"
+                )
                 self._finished(order, result or _failed(order, error))
         elif what == "stuck":
             # The trial to blame has written its own record; the others of this worker only go on elsewhere.
@@ -258,6 +237,7 @@ class Supervisor:
         now = time.monotonic()
         for hand in self._hands:
             if now - hand.heard > (SILENCE if hand.ready else START):
+                hand.silent = True
                 hand.kill(f"it gave no sign of life for {SILENCE if hand.ready else START:g} s")
             elif hand.retiring and not hand.orders and hand.process.stdin is not None:
                 hand.process.stdin.close()
@@ -303,27 +283,23 @@ class Supervisor:
         self._listener("finished", {"trial": order.spec.id, "result": result})
 
     async def _lost(self, hand: Hand) -> None:
-        """A worker is gone: its only trial is to blame; several are tried again, each alone."""
+        """A worker is gone: the trial that is to blame ends; where nobody knows which, each is tried again alone."""
         orders = list(hand.orders.values())
         hand.orders.clear()
         if not orders:
             return
-        how = _how(hand)
-        self._listener("lost", {"trials": [order.spec.id for order in orders], "how": how})
-        to_blame = len(orders) == 1 and (orders[0].alone or self._concurrent == 1 or bool(hand.reason))
+        self._listener("lost", {"trials": [order.spec.id for order in orders], "how": hand.how})
+        blame = hand.blamed()
+        known = blame is not None and any(order.spec.id == blame.trial for order in orders)
+        sure = len(orders) == 1 and (orders[0].alone or (self._concurrent == 1 and not hand.silent))
         for order in orders:
-            if not to_blame:
-                order.alone = True
-                self._queue.append(order)
-                continue
-            if hand.reason:
-                message = f"the trial's process was killed: {how}. Does the program block in C code?"
-                error = _fault("TaskFault", message, "task")
+            if (order.spec.id == blame.trial) if known and blame else sure:
+                result = _failed(order, _lost_fault(hand, blame))
+                self._conclude(order.spec, result)
+                self._finished(order, result)
             else:
-                error = _fault("WorkerLost", f"the process that ran the trial is gone: {how}", "engine")
-            result = _failed(order, error)
-            self._conclude(order.spec, result)
-            self._finished(order, result)
+                order.alone = order.alone or not known
+                self._queue.append(order)
 
     def _conclude(self, spec: TrialSpec, result: TrialResult) -> None:
         """End the journal of a trial whose worker is gone, and write its record."""
@@ -363,12 +339,14 @@ def _failed(order: Order, error: Mapping[str, Any]) -> TrialResult:
     return TrialResult(order.spec, Verdict(), "error", error, order.tries + 1, 0.0)
 
 
-def _how(hand: Hand) -> str:
-    return hand.reason or f"it ended by itself ({_ending(hand.process.returncode)})"
-
-
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+def _lost_fault(hand: Hand, blame: Blame | None) -> dict[str, Any]:
+    """Why a trial ended with its process. Only what was seen in its stacks is laid to an agent or a program."""
+    if blame is not None and blame.who == "agent":
+        message = (
+            f"agent {blame.name!r} held up the whole process, which was killed: {hand.how}. Does it block in `act`?"
+        )
+        return _fault("AgentFault", message, "agent")
+    if blame is not None:
+        message = f"the trial's process was killed: {hand.how}. Does the program block in C code?"
+        return _fault("TaskFault", message, "task")
+    return _fault("WorkerLost", f"the process that ran the trial is gone: {hand.how}", "engine")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import json
 import os
 import platform
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,26 @@ from terrarium import __version__
 from terrarium.core.agent import StopReason
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
-from terrarium.core.journal import SCHEMA, Event, EventKind, Journal, read
+from terrarium.core.journal import SCHEMA, EventKind, Journal
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
-from terrarium.core.secrets import Secrets
+from terrarium.core.secrets import Secrets, masked
 from terrarium.core.seeds import Rng, child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.config import AgentConfig, TaskConfig
+from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
+from terrarium.run.lock import Lock
+from terrarium.run.recovery import Point, drop_points, recovered, resume_point
+from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
-from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.task import module
+from terrarium.task.sentinel import Watch
 from terrarium.task.taskset import find, reload
 
 DAY = 86_400_000_000  # microseconds
@@ -40,9 +46,6 @@ LOAD_SECONDS = 60.0  # for executing a task file
 
 _harmless: set[tuple[str, str]] = set()
 """Task files that were executed in this process before, and did not block."""
-
-Point = tuple[int, str, list[Event]]
-"""Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""
 
 
 class TrialRun:
@@ -60,7 +63,9 @@ class TrialRun:
         self.progress = progress
         self.stuck = False
         """The program did not end; this process must."""
-        self._secrets = Secrets.of(trial.agent.kwargs)
+        self.poisoned = False
+        """What judges and times was replaced meanwhile; this process must take no more trials."""
+        self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
 
     async def run(self) -> TrialResult:
         """Run it, or resume it where an earlier try stopped, and record how it ended. Never raises for a bad trial.
@@ -70,39 +75,35 @@ class TrialRun:
         """
         began = time.monotonic()
         tries = self.run_folder.tries(self.trial.id)
-        resumed = self._resumable(tries[-1]) if tries else None
+        resumed = resume_point(self.run_folder, tries[-1]) if tries else None
         number = len(tries) if resumed else len(tries) + 1
         for given_up in [] if resumed else tries:
             try_remove_tree(given_up / "world")
         folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
         try:
-            verdict, stop, error, totals = await self._try(folder, resumed)
+            watch = Watch(self.trial.path)
+            try:
+                verdict, stop, error, totals = await self._try(folder, resumed, watch)
+            finally:
+                watch.end()
+                self.poisoned = watch.tripped
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
+        result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         self.run_folder.record(result)
+        if result.scored and self.trial.snapshot != "every-turn":
+            drop_points(self.run_folder, self.trial.id)
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
-        return self._secrets.scrub(describe(error))
-
-    def _resumable(self, folder: Path) -> Point | None:
-        """(number, name) of the last snapshot of an unfinished try, and the events up to it."""
-        try:
-            events = list(read(folder / "journal.jsonl", self.run_folder.blobs))
-        except TerrariumError:
-            return None
-        if any(event.kind is EventKind.VERDICT for event in events):
-            return None
-        stored = self.run_folder.snapshots.folder
-        for point in reversed([event for event in events if event.kind is EventKind.SNAPSHOT]):
-            name = point.wall.get("digest")
-            if name and (stored / name).is_dir():
-                return point.seq, name, [event for event in events if event.seq <= point.seq]
-        return None
+        facts: dict[str, Any] = self._secrets.scrub(describe(error))
+        if not isinstance(error, TerrariumError):  # whatever tasks, agents and capabilities raise is one by now
+            facts["boundary"] = "engine"
+        return facts
 
     async def _try(
-        self, folder: Path, resumed: Point | None
+        self, folder: Path, resumed: Point | None, watch: Watch
     ) -> tuple[Verdict, str, dict[str, Any] | None, dict[str, Any]]:
         clock = Clock()
         journal = Journal(folder / "journal.jsonl", lambda: clock.micros, self.run_folder.blobs)
@@ -114,14 +115,15 @@ class TrialRun:
             if resumed:
                 journal.cut(resumed[0])
             task, loaded = await self._load()
-            clock.micros = clock.start = to_micros(task.start)
-            clock.costs = task.limits.costs()
+            self._set(clock, task)
+            journal.limit = round(task.limits.journal_mb * 2**20)
             if resumed is None:
                 self._header(task, journal)
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
-            verdict = await episode.run()
+            verdict = self._secrets.scrub(await episode.run())
+            watch.check()
             stop = episode.totals.over or StopReason.COMPLETED.value
         except Exception as error:
             failure = self._described(error)
@@ -136,6 +138,14 @@ class TrialRun:
         totals = dict(vars(episode.totals)) if episode else {}
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
+
+    def _set(self, clock: Clock, task: Task) -> None:
+        clock.zone, clock.wall = task.entry.zone, task.entry.wall
+        clock.micros = 0 if clock.wall else to_micros(task.start)
+        clock.micros = clock.start = clock.present()
+        clock.costs = task.limits.costs()
+        if task.limits.costs_from is not None:
+            clock.costs = replace(clock.costs, replayed=costs_of(Path(task.limits.costs_from)))
 
     async def _load(self) -> tuple[Task, str]:
         """The task from a module of its own; the first time it is executed on a thread, as it may block."""
@@ -167,15 +177,16 @@ class TrialRun:
             "versions": {"terrarium": __version__, "python": platform.python_version()},
         }
         if task is not None:
-            traits = compose.traits(task)
+            traits = compose.traits(task, trial.sandbox)
             data["task"].update(version=task.version, split=task.split)
             data.update(
                 params=dict(task.params),
                 agents=list(task.agents),
                 limits=dict(vars(task.limits)),
-                capabilities=[[spec, dict(config)] for spec, config in compose.specs(task)],
+                capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
                 traits=dict(vars(traits)),
-                deterministic=compose.deterministic(trial.agent, task),
+                deterministic=compose.deterministic(trial.agent, traits, task),
+                sandboxes=compose.places(task, trial.sandbox),
                 expects=dict(task.baselines),
             )
         aside = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
@@ -192,15 +203,18 @@ class TrialRun:
             clock=clock,
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
-            opener=compose.open_capability,
-            sandbox=compose.sandboxes(lambda: made[0], clock),
+            opener=functools.partial(compose.open_capability, task=task),
+            sandbox=compose.sandboxes(lambda: made[0], clock, self.trial.sandbox),
             agents=task.agents,
             snapshots=self.run_folder.snapshots,
             mode=self.trial.snapshot,  # type: ignore[arg-type]
             cursor=cursor,
             command_timeout=task.limits.command_seconds,
+            keep=False,
+            notices=task.entry.notices,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
+        world.owner = self.trial.id
         made.append(world)
         return world
 
@@ -208,33 +222,40 @@ class TrialRun:
         seed = child_seed(self.trial.seed, "program", self.trial.attempt)
         agents = {name: compose.make_agent(self.trial.agent, task, name, seed) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
-        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets)
+        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
-            for spec, config in compose.specs(task):
+            for spec, config in compose.specs(task, self.trial.sandbox):
                 world.remember(spec, config)
         else:
-            for spec, config in compose.specs(task):
+            for spec, config in compose.specs(task, self.trial.sandbox):
                 await world.acquire(spec, config)
         return episode
 
     async def _close(
         self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None
     ) -> dict[str, Any] | None:
-        """Close everything; what fails here fails the trial only where nothing did before."""
-        closing: list[Callable[[], Awaitable[None]]] = []
+        """Close everything. A world that cannot be closed fails the trial where nothing did before; an agent never."""
         if episode is not None:
+            for name, error in await episode.close():
+                self._note(episode.world.journal, name, error)
             self.stuck = self.stuck or episode.stuck
-            closing.append(episode.close)
         if world is not None:
-            closing.append(world.close)
-        for close in closing:
             try:
-                await close()
+                await world.close()
             except Exception as error:
                 failure = failure or self._described(error)
         try_remove_tree(folder / "world")
         return failure
+
+    def _note(self, journal: Journal, actor: str, error: TerrariumError) -> None:
+        """Write down an error that changes nothing about how the trial ends."""
+        facts = self._described(error)
+        told = {key: facts[key] for key in ("type", "message", "code")}
+        with contextlib.suppress(TerrariumError):
+            journal.append(
+                EventKind.ERROR, actor, {**told, "boundary": "agent"}, wall={"traceback": facts["traceback"]}
+            )
 
     def _conclude(
         self, journal: Journal, verdict: Verdict, stop: str, failure: dict[str, Any] | None, measured: bool
@@ -267,6 +288,19 @@ class TrialConfig:
     limits: Mapping[str, Any] = field(default_factory=dict)
     trial_dir: str | None = None
     snapshot: str = "auto"
+    sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
+    resume: bool = True
+    """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
+    trial_name: str | None = None
+    """What its result is called; without `trial_dir` it is written to `outputs/<trial_name>`."""
+    agent_setup_timeout_sec: float | None = None
+    """The same as `limits["open_seconds"]`."""
+    agent_exec_timeout_sec: float | None = None
+    """The same as `limits["turn_seconds"]`."""
+
+    def __post_init__(self) -> None:
+        if self.trial_name is not None:
+            folder_name("trial_name", self.trial_name)
 
 
 class Trial:
@@ -279,9 +313,9 @@ class Trial:
 
     def __init__(self, config: TrialConfig) -> None:
         taskset = find(Path(config.task.path))
-        if taskset.broken:
-            raise TaskBroken(taskset.broken[0].message)
         tasks = [task for task in taskset.tasks if config.task.name in (None, task.name)]
+        if taskset.broken and (config.task.name is None or len(tasks) != 1):
+            raise TaskBroken(taskset.broken[0].message)
         if len(tasks) != 1:
             names = ", ".join(task.name for task in taskset.tasks)
             raise ConfigError(f"{config.task.path} holds {len(tasks)} tasks of that name; name one of: {names}")
@@ -293,19 +327,35 @@ class Trial:
             seed=config.seed,
             attempt=config.attempt,
             taskset=config.task.source or taskset.name,
-            limits=config.limits,
+            limits=timeouts(config.limits, config.agent_setup_timeout_sec, config.agent_exec_timeout_sec),
+            given_name=config.trial_name,
             snapshot=config.snapshot,
+            sandbox=config.sandbox_provider,
+            code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
         )
-        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / self.spec.id[:12]))
+        self._resume = config.resume
+        self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / (config.trial_name or self.spec.id[:12])))
 
     async def run(self) -> TrialResult:
         """Run it on this process's engine. Never raises for a bad trial: its result says what went wrong.
 
         Raises:
+            ConfigError: It, or a job, is being run in this folder.
             EngineFault: Its record cannot be written.
         """
-        return await asyncio.wrap_future(runtime().submit(TrialRun(self.spec, self.folder).run()))
+        return await asyncio.wrap_future(runtime().submit(self._run()))
 
     def run_sync(self) -> TrialResult:
         """`run`, for code without an event loop."""
-        return runtime().submit(TrialRun(self.spec, self.folder).run()).result()
+        return runtime().submit(self._run()).result()
+
+    async def _run(self) -> TrialResult:
+        with Lock(self.folder.path, shared=True), Lock(self.folder.trial(self.spec.id)):
+            known = (self.folder.result(self.spec.id) or self._recovered()) if self._resume else None
+            return known if known is not None and known.scored else await TrialRun(self.spec, self.folder).run()
+
+    def _recovered(self) -> TrialResult | None:
+        found = recovered(self.folder, self.spec)
+        if found is not None:
+            self.folder.record(found)
+        return found

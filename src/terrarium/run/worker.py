@@ -3,7 +3,7 @@
 It takes orders as JSON lines on its standard input and gives back files and status lines; it needs nothing else from
 whoever started it, so a process on another machine with the same folder is the same worker.
 
-    orders   {"do": "list", "paths": [...], "skip": [...]}   {"do": "trial", "trial": {...}}
+    orders   {"do": "list", "paths": [...], "skip": [...], "agents": [...]}   {"do": "trial", "trial": {...}}
     status   {"tell": "ready"}  {"tell": "tick"}  {"tell": "loading", "file": ...}  {"tell": "tasks", ...}
              {"tell": "progress", ...}
              {"tell": "done", "trial": id}  {"tell": "failed", "trial": id, "error": {...}}
@@ -15,20 +15,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import faulthandler
 import json
 import os
 import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from terrarium.core.errors import TerrariumError, describe
+from terrarium.run import log
+from terrarium.run.blame import QUIET
+from terrarium.run.compose import refusal
+from terrarium.run.config import AgentConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialSpec
 from terrarium.run.trial import TrialRun
+from terrarium.task.source import beside
 from terrarium.task.taskset import Taskset, find
 
 TICK = 1.0  # seconds between two signs of life
@@ -42,11 +48,13 @@ class Worker:
     Args:
         run: The folder of the run.
         out: Where status lines go.
+        stacks: A file where its stacks are dumped when its loop stands still.
     """
 
-    def __init__(self, run: RunFolder, out: int) -> None:
+    def __init__(self, run: RunFolder, out: int, stacks: int) -> None:
         self._run = run
         self._out = out
+        self._stacks = stacks
         self._busy: set[asyncio.Task[None]] = set()
         self._retiring = False
 
@@ -74,21 +82,39 @@ class Worker:
 
     async def _tick(self) -> None:
         while True:
+            faulthandler.dump_traceback_later(QUIET, file=self._stacks)  # unless this is called again before
             await asyncio.sleep(TICK)
             self.tell("tick")
 
     async def _list(self, order: Mapping[str, Any]) -> None:
         answers = [await asyncio.to_thread(self._found, path, order["skip"]) for path in order["paths"]]
-        self.tell("tasks", sets=answers)
+        agents = [AgentConfig.model_validate(agent) for agent in order.get("agents", ())]
+        folders = {Path(task["path"]).parent for found in answers for task in found["tasks"]}
+        refused = [
+            await asyncio.to_thread(self._refused, number, agent)
+            for number, agent in enumerate(agents)
+            if not any(beside((agent.import_path or "").partition(":")[0], folder) for folder in folders)
+        ]
+        self.tell("tasks", sets=answers, refused=[why for why in refused if why is not None])
+
+    def _refused(self, number: int, agent: AgentConfig) -> str | None:
+        self.tell("loading", file=f"agent {number}: {agent.label}")  # its code is imported, which may never end
+        return refusal(agent)
 
     def _found(self, path: str, skip: Sequence[str]) -> dict[str, Any]:
         try:
             return _plain(path, find(Path(path), skip, lambda file: self.tell("loading", file=file)))
+        except OSError as error:
+            told = f"cannot read {error.filename or path}: {error.strerror or error}"
         except TerrariumError as error:
-            return {"path": path, "error": str(error), "tasks": [], "broken": []}
+            told = str(error)
+        except Exception as error:  # whatever it is: somebody waits for an answer
+            told = f"the tasks at {path} cannot be listed: {type(error).__name__}: {error}"
+        return {"path": path, "error": told, "tasks": [], "broken": []}
 
     async def _trial(self, order: Mapping[str, Any]) -> None:
         spec = TrialSpec.of_json(order["trial"])
+        log.trial.set(spec.id)
         trial = TrialRun(
             spec,
             self._run,
@@ -102,7 +128,7 @@ class Worker:
             self.tell("done", trial=spec.id)
         if trial.stuck:
             self.tell("stuck")
-        elif not self._retiring and _foreign_threads():
+        elif not self._retiring and (trial.poisoned or _foreign_threads()):
             self._retiring = True
             self.tell("retire", threads=_foreign_threads())
 
@@ -132,6 +158,7 @@ def _plain(path: str, taskset: Taskset) -> dict[str, Any]:
                 "description": str(task.metadata.get("description") or (task.entry.__doc__ or "").split("\n")[0]),
                 "difficulty": str(task.metadata.get("difficulty", "")),
                 "capabilities": list(task.capabilities),
+                "own_capabilities": sorted(spec for spec, c in task.capabilities_config.items() if "import_path" in c),
                 "agents": list(task.agents),
                 "baselines": {agent: task.expects(agent) for agent in ("null", "random")},
                 "solved": sorted(task.entry.solutions),
@@ -148,30 +175,47 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def _keep_process() -> Callable[[int], NoReturn]:
+    """Have `os._exit` in this process, but not in its children, end only the program or agent that calls it."""
+    own, leave = os.getpid(), os._exit
+
+    def stay(status: int) -> NoReturn:
+        if os.getpid() == own:
+            raise SystemExit(status)
+        leave(status)
+
+    os._exit = stay
+    return leave
+
+
 def raise_file_limit() -> None:
     """Allow as many open files as the system lets us."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _main(folder: str, out: int) -> None:
+async def _main(folder: str, out: int, stacks: int) -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader(limit=_LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    await Worker(RunFolder(Path(folder)), out).serve(orders)
+    await Worker(RunFolder(Path(folder)), out, stacks).serve(orders)
 
 
 def main() -> None:
-    """`python -m terrarium.run.worker RUN_FOLDER PARENT_PID`."""
-    die_with_parent(int(sys.argv[2]))
+    """`python -m terrarium.run.worker RUN_FOLDER STACKS_FD PARENT_PID`."""
+    die_with_parent(int(sys.argv[3]))
     raise_file_limit()
+    leave = _keep_process()
+    stacks = int(sys.argv[2])
+    os.set_inheritable(stacks, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whatever a task prints goes to the log, never among the status lines.
     out = os.dup(1)
     os.set_inheritable(out, False)
     os.dup2(2, 1)
-    asyncio.run(_main(sys.argv[1], out))
-    os._exit(0)  # a program that was told to stop and did not must not keep the process
+    log.tag_output()
+    asyncio.run(_main(sys.argv[1], out, stacks))
+    leave(0)  # a program that was told to stop and did not must not keep the process
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which sandbox a machine gives for commands, or what to switch on where it gives none."""
+"""Which sandbox a machine gives: what `auto` and `local` mean."""
 
 from __future__ import annotations
 

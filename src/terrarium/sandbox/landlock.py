@@ -165,8 +165,8 @@ class LandlockSandbox:
 
         return await self._done(path, work)
 
-    async def write(self, path: str, content: bytes) -> None:
-        """Write a file; missing parents are made, its time is world time.
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Write a file, or make the folder of a path that ends with a slash; the time is world time.
 
         Raises:
             Refused: The path is a folder or goes through a file, the content is over 100 MiB, or a cap is reached.
@@ -179,13 +179,16 @@ class LandlockSandbox:
             if len(content) > FILE_LIMIT:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             self._make_room(len(content))
+            if path.endswith("/") and not content:
+                files.make_folders(self._root, where)
+                return
             file = files.create(self._root, where)
             try:
                 rest = memoryview(content)
                 while rest:
                     rest = rest[os.write(file, rest) :]
             finally:
-                files.finish(file, self._clock.micros)
+                files.finish(file, self._clock.micros, mode)
 
         await self._done(path, work)
 

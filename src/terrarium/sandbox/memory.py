@@ -38,6 +38,7 @@ class MemorySandbox:
         self._clock = ground.clock
         self._changed = ground.changed
         self._actor = ground.actor
+        self._keep = ground.keep
         self._tree: Tree | None = None
 
     def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
@@ -51,7 +52,7 @@ class MemorySandbox:
             SandboxFault: The state cannot be read.
         """
         try:
-            store = Rows(folder, lambda change: self._changed(change))
+            store = Rows(folder, lambda change: self._changed(change), keep=self._keep)
         except CapabilityFault as error:
             raise SandboxFault(f"the memory sandbox cannot be opened: {error}") from error
         self._tree = Tree(store, self._clock, lambda: self._actor())
@@ -129,8 +130,8 @@ class MemorySandbox:
         """
         return self._opened().read(resolve(path))
 
-    async def write(self, path: str, content: bytes) -> None:
-        """Write a file; missing parents are made, its time is world time.
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Write a file, or make the folder of a path that ends with a slash; the time is world time.
 
         Raises:
             Refused: The path is a folder or goes through a file, the content is over 100 MiB, or there is no room.
@@ -139,7 +140,13 @@ class MemorySandbox:
             raise Refused(f"the content of a file is bytes, not {type(content).__name__}")
         if len(content) > FILE_LIMIT:
             raise fault("EFBIG", path)
-        self._opened().write(resolve(path), bytes(content))
+        tree, place = self._opened(), resolve(path)
+        if path.endswith("/") and not content:
+            tree.make_dirs(place)
+            return
+        tree.write(place, bytes(content))
+        if mode is not None:
+            tree.set(place, mode=mode & 0o777)
 
     async def list(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.

@@ -234,12 +234,15 @@ class Zygote:
             self._prepare(None)
         frozen = [kid.group for kid in self._children.values() if kid.number == request.get("freeze")]
         group = frozen[0] if frozen else None
+        zygote = os.getpid()
         pid = os.fork()
         if pid:
             control.close()
             return pid, Child(request["id"], freezes=group)
         os.setsid()
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != zygote:
+            os._exit(1)  # it died before it could be waited for
         try:
             standing = group.freeze() if group is not None else False
             _work(request)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from terrarium.core.env import current
-from terrarium.core.errors import RETRIED, ProgramError, ReplayDiverged, WorldClosed, boundary_of, describe
+from terrarium.core.errors import (
+    RETRIED,
+    ProgramError,
+    ReplayDiverged,
+    VerifierFault,
+    WorldClosed,
+    boundary_of,
+    describe,
+)
 from terrarium.core.values import record
-from terrarium.core.verdict import Check, Verdict, score
+from terrarium.core.verdict import Check, Raised, Verdict, score
 
 Checker = Callable[[], object]
 
@@ -35,10 +45,26 @@ class CheckerResults:
         return sorted({tag for check in self.checks for tag in check.tags})
 
     def verdict(self, agents: Sequence[str]) -> Verdict:
-        """The verdict: passed where everything passed."""
+        """The verdict: passed where everything passed.
+
+        Raises:
+            VerifierFault: The score is no number in 0..1, a reward no number, or a check none.
+        """
+        checks: Any = self.checks  # a program may give anything
+        rewards: Any = self.rewards
+        if not isinstance(checks, (list, tuple)) or not all(isinstance(each, Check) for each in checks):
+            raise VerifierFault(f"CheckerResults.checks must be a list of Check, not {checks!r:.200}")
+        if not _finite(self.score) or not 0.0 <= self.score <= 1.0:
+            raise VerifierFault(f"CheckerResults.score is {self.score!r:.200}, which is no number in 0..1")
+        if not isinstance(rewards, Mapping) or not all(map(_finite, rewards.values())):
+            raise VerifierFault(f"CheckerResults.rewards must be numbers by agent, not {rewards!r:.200}")
         passed = self.score >= 1.0 and all(check.passed for check in self.checks)
-        rewards = {agent: self.rewards.get(agent, self.score) for agent in agents}
-        return Verdict(self.checks, self.score, passed, rewards)
+        each_one = {agent: self.rewards.get(agent, self.score) for agent in agents}
+        return Verdict(self.checks, self.score, passed, each_one)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -134,4 +160,4 @@ def _evaluate(checker: Checker) -> tuple[bool, dict[str, str | None] | None]:
         if boundary_of(error) in RETRIED:
             raise
         facts = describe(error)
-        return False, {"type": facts["type"], "message": facts["message"]}
+        return False, Raised({"type": facts["type"], "message": facts["message"]}, facts["traceback"] or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import sys
@@ -12,6 +13,7 @@ from types import CodeType, ModuleType
 
 from terrarium.core.errors import TaskBroken
 from terrarium.core.task import Entry
+from terrarium.task.sentinel import Fingerprint, unchanged
 
 _count = itertools.count(1)
 _lock = threading.Lock()
@@ -31,8 +33,9 @@ def load(file: Path) -> ModuleType:
     """Execute a task file as a module of its own; it may import its neighbours as `from .name import ...`.
 
     Raises:
-        TaskBroken: It cannot be read, compiled or executed; the message says where.
+        TaskBroken: It cannot be read, compiled or executed, or replaces what judges; the message says where.
     """
+    before = Fingerprint()
     with _lock:
         name = f"terrarium_task_{next(_count)}"
     try:
@@ -43,12 +46,29 @@ def load(file: Path) -> ModuleType:
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        loader.exec_module(module)
+        try:
+            loader.exec_module(module)
+        finally:
+            unchanged(before)
     except (Exception, SystemExit) as error:
         unload(name)
         where = f"{file}:{error.lineno}" if isinstance(error, SyntaxError) else str(file)
         raise TaskBroken(f"{where}: {type(error).__name__}: {error}") from error
     return module
+
+
+def package_of(folder: Path) -> str:
+    """The package in which the modules beside a task are imported, once for a process: `import_path` may name them.
+
+    Modules in it import their neighbours as `from .name import ...`.
+    """
+    place = str(folder.resolve())
+    name = f"terrarium_beside_{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        package = ModuleType(name)
+        package.__path__ = [place]
+        sys.modules[name] = package
+    return name
 
 
 def unload(name: str) -> None:

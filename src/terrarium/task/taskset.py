@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,10 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from terrarium.core import registry
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, unknown_key
 from terrarium.core.task import Entry, Task
 from terrarium.core.values import canonical
-from terrarium.task import module
+from terrarium.task import module, source
 
 _METADATA = ("name", "author", "difficulty", "category", "tags", "description", "version", "split")
 _SKIPPED = ("__pycache__", ".git", ".venv", "node_modules", "outputs")
@@ -50,19 +52,26 @@ def find(path: Path, skip: Collection[str] = (), loading: Callable[[str], None] 
         loading: Told of every file before it is executed.
 
     Raises:
-        ConfigError: There is no such path, no task in it, or its `dataset.toml` is wrong.
+        ConfigError: There is no such path, it cannot be read, no task is in it, or its `dataset.toml` is wrong.
     """
+    try:
+        return _found(path, skip, loading)
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+
+
+def _found(path: Path, skip: Collection[str], loading: Callable[[str], None]) -> Taskset:
     if not path.exists():
         raise ConfigError(f"there is no task or taskset at {path}")
     name = path.stem if path.is_file() else path.resolve().name
     metrics: tuple[str, ...] = ("mean",)
     version = ""
     about = path / "dataset.toml"
-    if path.is_dir() and about.exists():
+    if path.is_dir() and _is_there(about):
         name, metrics, version = _dataset(about, name)
     tasks: list[Task] = []
     broken: list[Broken] = []
-    files = list(_task_files(path))
+    files = list(_task_files(path, broken))
     for file in files:
         if str(file) in skip:
             continue
@@ -71,25 +80,43 @@ def find(path: Path, skip: Collection[str] = (), loading: Callable[[str], None] 
             tasks.extend(tasks_of(file))
         except TerrariumError as error:
             broken.append(Broken(str(file), str(error)))
+        except OSError as error:
+            what = error.filename or file
+            broken.append(Broken(str(file), f"{file}: cannot read {what}: {error.strerror or error}"))
     seen: dict[str, str] = {}
     for task in tasks:
         if task.name in seen:
             broken.append(Broken(task.path, f"two tasks are called {task.name!r}: {seen[task.name]} and {task.path}"))
         seen[task.name] = task.path
-    if not files:
+    if not files and not broken:
         raise ConfigError(f"there is no task in {path}: no task.py was found there")
     return Taskset(name, tuple(tasks), tuple(broken), metrics, version)
 
 
-def _task_files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    elif (path / "task.py").exists():
-        yield path / "task.py"
-    else:
-        for child in sorted(path.iterdir()):
-            if child.is_dir() and child.name not in _SKIPPED and not child.name.startswith("."):
-                yield from _task_files(child)
+def _task_files(path: Path, broken: list[Broken]) -> Iterator[Path]:
+    """The files of tasks at a path; folders inside it that cannot be read are broken.
+
+    Raises:
+        ConfigError: It cannot be read, or is neither a file nor a folder.
+    """
+    try:
+        if path.is_file():
+            found = [path]
+        elif not path.is_dir():
+            raise ConfigError(f"cannot read {path}: it is neither a file nor a folder")
+        elif (path / "task.py").exists():
+            found = [path / "task.py"]
+        else:
+            found = []
+            for child in sorted(path.iterdir()):
+                if child.is_dir() and child.name not in _SKIPPED and not child.name.startswith("."):
+                    try:
+                        found += _task_files(child, broken)
+                    except ConfigError as error:
+                        broken.append(Broken(str(child), str(error)))
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename or path}: {error.strerror}") from None
+    yield from found
 
 
 def tasks_of(file: Path) -> list[Task]:
@@ -99,9 +126,10 @@ def tasks_of(file: Path) -> list[Task]:
         TaskBroken: It cannot be loaded or holds no entry.
         ConfigError: Its `task.toml` or a variant is wrong.
     """
+    digest = _digest(file)
     loaded = module.load(file)
     try:
-        return list(_tasks(loaded, file, _digest(file)))
+        return list(_tasks(loaded, file, digest))
     finally:
         module.unload(loaded.__name__)
 
@@ -150,7 +178,7 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         path=str(file),
     )
     if entry.variants is None:
-        yield replace(task, digest=_with(digest, name, {}))
+        yield _digested(task, digest, {})
         return
     for variant in _variants(entry, file):
         where = f"{file}: a variant of {entry.__name__}"
@@ -165,17 +193,20 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         extra = _table(variant, "metadata", where)
         settings = variant.get("capabilities_config", variant.get("config", task.capabilities_config))
         params = _table(variant, "params", where)
-        yield replace(
+        capabilities = variant.get("capabilities", task.capabilities)
+        limits = _table(variant, "limits", where)
+        one = replace(
             task,
             name=variant["name"],
             params=params,
-            capabilities=tuple(variant.get("capabilities", task.capabilities)),
+            capabilities=tuple(capabilities),
             capabilities_config=settings,
-            limits=task.limits.with_(_table(variant, "limits", where), f"{file}: limits of {variant['name']}"),
+            limits=task.limits.with_(limits, f"{file}: limits of {variant['name']}"),
             metadata={**metadata, **extra},
             tags=_tags(extra, where) if "tags" in extra else task.tags,
-            digest=_with(digest, variant["name"], {"params": params, "config": settings}),
         )
+        more = {"params": params, "config": settings, "capabilities": list(capabilities), "limits": limits}
+        yield _digested(one, digest, more)
 
 
 def _variants(entry: Entry, file: Path) -> Iterator[Mapping[str, Any]]:
@@ -186,26 +217,58 @@ def _variants(entry: Entry, file: Path) -> Iterator[Mapping[str, Any]]:
         raise TaskBroken(f"{file}: the variants of {entry.__name__}: {type(error).__name__}: {error}") from error
 
 
-def _with(digest: str, name: str, more: Mapping[str, Any]) -> str:
-    return hashlib.sha256(f"{digest}\n{name}\n{canonical(dict(more))}".encode()).hexdigest()
+def _digested(task: Task, digest: str, more: Mapping[str, Any]) -> Task:
+    """The task with its digest, in which the code of its own capabilities counts; none is needed for a trial.
+
+    Raises:
+        NotRegistered: It asks for a capability that there is not; the message names the nearest.
+        ConfigError: The settings of one are no table.
+    """
+    for spec, config in task.capabilities_config.items():
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"{task.path}: the settings of {spec!r} must be a dict, not {config!r:.100}")
+    for spec in task.capabilities:
+        kind = spec.partition(":")[0]
+        if "import_path" not in task.capabilities_config.get(spec, {}) and kind not in registry.names("capability"):
+            registry.find("capability", kind)
+    if not digest:
+        return task
+    own: dict[str, Path] = {}
+    for config in task.capabilities_config.values():
+        target = config.get("import_path")
+        if isinstance(target, str):
+            own.update(source.target_files(target, Path(task.path).parent))
+    parts = [digest, task.name, canonical(dict(more)), *([source.digest(own)] if own else [])]
+    return replace(task, digest=hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
 def _digest(file: Path) -> str:
-    """sha256 over what a task is made of: every file of its folder, or the one file."""
-    total = hashlib.sha256()
-    files = [file] if file.name != "task.py" else sorted(p for p in file.parent.rglob("*") if p.is_file())
-    for path in files:
-        inside = path.relative_to(file.parent)
-        if any(part in _SKIPPED for part in inside.parts) or path.suffix == ".pyc":
-            continue
-        content = path.read_bytes()
-        total.update(f"{inside.as_posix()}\n{len(content)}\n".encode())
-        total.update(content)
-    return total.hexdigest()
+    """sha256 over what a task is made of: its source files, and every file of the folder of a `task.py`.
+
+    Raises:
+        TaskBroken: One of them cannot be read.
+    """
+    files = source.files_of(file)
+    if file.name == "task.py":
+        inside = {path: name for path, name in _folder_files(file.parent)}
+        files = {name: path for name, path in files.items() if path not in inside}
+        files.update({f"./{name}": path for path, name in inside.items()})
+    return source.digest(files)
+
+
+def _folder_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    def unreadable(error: OSError) -> None:
+        raise TaskBroken(f"cannot read {error.filename}: {error.strerror}")
+
+    for place, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+        for path in (Path(place) / name for name in sorted(names) if name not in _SKIPPED):
+            if path.suffix != ".pyc" and path.is_file():
+                yield path, path.relative_to(folder).as_posix()
 
 
 def _about(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not _is_there(path):
         return {}
     raw = _toml(path)
     for key in raw:
@@ -255,5 +318,14 @@ def _tags(metadata: Mapping[str, Any], where: str) -> tuple[str, ...]:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None

@@ -10,12 +10,14 @@ from typing import Any
 
 from terrarium.core.agent import Agent, Reply, StopReason
 from terrarium.core.clock import Clock
-from terrarium.core.env import AgentView, Env
+from terrarium.core.env import Env
+from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, Journal, read
 from terrarium.core.seeds import Rng
 from terrarium.core.task import Entry, Limits, Task
 from terrarium.core.world import World
 from terrarium.run import compose
+from terrarium.run.config import SandboxConfig
 from terrarium.run.episode import Episode
 from terrarium.task.checking import CheckerResults, run_checkers
 from terrarium.testing.clause import engine, holds
@@ -78,7 +80,7 @@ async def _story(make: Callable[[], Agent], folder: Path, limits: Limits) -> lis
         rng=Rng(7),
         journal=journal,
         opener=compose.open_capability,
-        sandbox=compose.sandboxes(lambda: made[0], clock),
+        sandbox=compose.sandboxes(lambda: made[0], clock, SandboxConfig(name="memory")),
     )
     made.append(world)
     task = Task("conformance", Entry(program))

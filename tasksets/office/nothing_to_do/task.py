@@ -22,7 +22,8 @@ PLACES = ("/home", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var")
 
 @entry(
     capabilities=["email", "workspace"],
-    capabilities_config={"email": {"accounts": {"agent": AGENT}}},
+    # The emulated workspace, whose every trace of a change can be compared.
+    capabilities_config={"email": {"accounts": {"agent": AGENT}}, "workspace": {"sandbox": "memory"}},
     clock="2030-01-07T09:00",
 )
 def nothing_to_do(env, agent):

@@ -74,9 +74,11 @@ def create(root: int, path: bytes, owner: int | None = None) -> int:
     return file
 
 
-def finish(file: int, micros: int | None) -> None:
-    """Give a written file its time, in microseconds since 1970, and close it."""
+def finish(file: int, micros: int | None, mode: int | None = None) -> None:
+    """Give a written file its time, in microseconds since 1970, and its mode, and close it."""
     try:
+        if mode is not None:
+            os.fchmod(file, mode & 0o777)
         if micros is not None:
             os.utime(file, ns=(micros * 1000, micros * 1000))
     finally:

@@ -5,7 +5,7 @@ and answers are datagrams, a line of JSON and the bytes that belong to it, with 
 
     {"id": n, "op": "run"} + words, control, stdin, stdout, stderr  a command, see `keeper`; words: a file in memory
     {"id": n, "op": "sockets", "count": 8}                          TCP sockets of this network namespace
-    {"id": n, "op": "read" | "write" | "list" | "remove", "path": ...}
+    {"id": n, "op": "read" | "write" | "folder" | "list" | "remove", "path": ...}
     {"id": n, "op": "pump", "path": ...} + pipe, what came before   take over the rest of a command's output
     {"id": n, "op": "flush" | "release", "pump": m}                 how much that has been; take no more of it
     {"id": n, "op": "end" | "stop" | "go"}                          end, stop, continue everything but itself
@@ -221,6 +221,8 @@ class Init:
             return {}, b"", [new_socket() for _ in range(request["count"])]
         elif op == "read":
             return self._read(path, request["limit"])
+        elif op == "folder":
+            files.make_folders(self._root, path)
         elif op == "write":
             self._write(path, content, request, descriptors)
         elif op == "list":
@@ -324,7 +326,7 @@ class Init:
         except BaseException:
             os.close(file)
             raise
-        files.finish(file, request["time"])
+        files.finish(file, request["time"], request.get("mode"))
 
     def _end(self) -> None:
         _signal_all(signal.SIGKILL)

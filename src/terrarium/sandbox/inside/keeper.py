@@ -103,6 +103,7 @@ def _forked(request: Mapping[str, Any], streams: Sequence[int]) -> int | None:
 
 
 def _become(request: Mapping[str, Any], streams: Sequence[int]) -> None:
+    """Become the command, its streams taken from these descriptors, all above them. Never returns."""
     code = 126
     try:
         os.setsid()

@@ -51,8 +51,8 @@ class Files:
             finally:
                 answer.close()
 
-    async def write(self, path: str, content: bytes) -> None:
-        """Write a file; missing parents are made, its time is world time.
+    async def write(self, path: str, content: bytes, mode: int | None) -> None:
+        """Write a file, or make the folder of a path that ends with a slash; missing parents are made.
 
         Raises:
             Refused: The path is a folder, the content is over 100 MiB or the disk cap is reached.
@@ -63,21 +63,22 @@ class Files:
         if len(content) > FILE_LIMIT:
             raise Refused(f"{at}: {len(content)} bytes are over 100 MiB", code="EFBIG")
         if at.endswith("/"):
-            raise Refused(f"{at}: is a folder", code="EISDIR")
+            await self._make_folder(at, bool(content))
+            return
         with _told(at, absent=()):
             layers, micros = self._layers(), self._clock.micros
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
-                    layers.write(at, bytes(content), micros)
+                    layers.write(at, bytes(content), micros, mode)
                     return
             link = await self._started()
             if len(content) <= INLINE:
-                await link.ask("write", bytes(content), path=at, time=micros)
+                await link.ask("write", bytes(content), path=at, time=micros, mode=mode)
                 return
             memory = os.memfd_create("content", os.MFD_CLOEXEC)
             try:
                 _fill(memory, content)
-                await link.ask("write", descriptors=(memory,), path=at, time=micros, size=len(content))
+                await link.ask("write", descriptors=(memory,), path=at, time=micros, size=len(content), mode=mode)
             finally:
                 os.close(memory)
 
@@ -88,7 +89,7 @@ class Files:
             NotFound: No such folder.
         """
         at = checked_path(path)
-        with _told(at, absent=(errno.ENOENT, errno.ENOTDIR)):
+        with _told(at):
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
@@ -112,20 +113,20 @@ class Files:
                     return
             await (await self._started()).ask("remove", path=at)
 
-    def make_folder(self, path: str) -> bool:
-        """Make a folder and its parents without any process; False where that cannot be done."""
-        layers = self._layers()
-        if layers.lived:
-            return False
-        try:
-            layers.make_folder(checked_path(path))
-        except (NeedsProcess, OSError):
-            return False
-        return True
+    async def _make_folder(self, at: str, filled: bool) -> None:
+        if filled:
+            raise Refused(f"{at}: is a folder", code="EISDIR")
+        with _told(at, absent=()):
+            layers = self._layers()
+            if not layers.lived:
+                with contextlib.suppress(NeedsProcess):
+                    layers.make_folder(at)
+                    return
+            await (await self._started()).ask("folder", path=at)
 
 
 @contextlib.contextmanager
-def _told(path: str, absent: tuple[int, ...] = (errno.ENOENT,)) -> Iterator[None]:
+def _told(path: str, absent: tuple[int, ...] = (errno.ENOENT, errno.ENOTDIR)) -> Iterator[None]:
     """Errors of files as the contract has them."""
     try:
         yield

@@ -80,7 +80,7 @@ class Layers:
         with os.fdopen(file, "rb") as source:
             return source.read()
 
-    def write(self, path: str, content: bytes, micros: int) -> None:
+    def write(self, path: str, content: bytes, micros: int, mode: int | None = None) -> None:
         """Write a file, with its time in microseconds since 1970; missing parents are made.
 
         Raises:
@@ -99,7 +99,7 @@ class Layers:
         except BaseException:
             os.close(file)
             raise
-        files.finish(file, micros)
+        files.finish(file, micros, mode)
 
     def make_folder(self, path: str) -> None:
         """Make a folder and its parents.

@@ -16,7 +16,7 @@ from terrarium.core.network import Caller
 from terrarium.core.rows import Row
 from terrarium.core.sandbox import ExecResult, Feature, Ground
 from terrarium.sandbox.inside import ids, saved
-from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path, checked_text, joined
+from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path, checked_text
 from terrarium.sandbox.local.command import Escaped, run, too_late
 from terrarium.sandbox.local.files import Files
 from terrarium.sandbox.local.layer_rows import LayerRows
@@ -86,7 +86,7 @@ class LocalSandbox:
         Raises:
             SandboxFault: The state cannot be read.
         """
-        self._folder = folder
+        self._folder = folder = folder.absolute()  # the zygote works elsewhere
         self._layers, self._rows = Layers(folder, self._rootfs), None
 
     # -- commands -------------------------------------------------------------------------------------------------
@@ -112,8 +112,6 @@ class LocalSandbox:
         """
         self._opened()
         argv, folder = checked_command(command), checked_path(cwd or "/root")
-        if argv[:3] == ["mkdir", "-p", "--"] and len(argv) == 4 and self._files.make_folder(joined(folder, argv[3])):
-            return ExecResult(0, "", "")  # what every workspace begins with needs no process
         life = await self._started()
         variables = {**life.env, **checked_env(env or {}), "PWD": folder}
         self._count += 1
@@ -233,13 +231,13 @@ class LocalSandbox:
         """
         return await self._files.read(path)
 
-    async def write(self, path: str, content: bytes) -> None:
-        """Write a file; missing parents are made, its time is world time.
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Write a file, or make the folder of a path that ends with a slash; the time is world time.
 
         Raises:
             Refused: The path is a folder, the content is over 100 MiB or the disk cap is reached.
         """
-        await self._files.write(path, content)
+        await self._files.write(path, content, mode)
 
     async def list(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
@@ -277,7 +275,7 @@ class LocalSandbox:
         Raises:
             SandboxFault: It cannot be read or written.
         """
-        layers = self._opened()
+        layers, to = self._opened(), to.absolute()
         try:
             if layers.packed:
                 to.mkdir(parents=True, exist_ok=True)

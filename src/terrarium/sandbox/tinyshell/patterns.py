@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 PATTERN_LIMIT = 1000  # characters
 _NESTING_LIMIT = 50
 _REPEAT_LIMIT = 1000
+_STEPS_LIMIT = 300_000_000  # of one match, at worst; some seconds
 
 Wild = Sequence[tuple[str, bool]]
 """The characters of a wildcard pattern, each with whether `*` and `?` are active in it."""
@@ -63,7 +66,50 @@ def wild_match(pattern: Wild, name: str) -> bool:
     return all(part == ("*", True) for part in pattern[here:])
 
 
-def regex(pattern: str, *, extended: bool, fixed: bool = False, ignore_case: bool = False) -> re.Pattern[str]:
+@dataclass(frozen=True)
+class Regex:
+    """A pattern that is only tried on text on which it cannot take for ever.
+
+    Python's expressions cannot be interrupted, and would hold up the whole engine. With `repeats` repeats, each of
+    which may end at any character, n characters cost at worst about n^(repeats + 1) / (repeats + 1)! steps.
+    """
+
+    compiled: re.Pattern[str]
+    repeats: int = 0
+
+    @property
+    def groups(self) -> int:
+        """How many groups it has."""
+        return self.compiled.groups
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Its first match.
+
+        Raises:
+            BadPattern: It could take for ever on a text of this length.
+        """
+        self._bound(text)
+        return self.compiled.search(text)
+
+    def sub(self, put: Callable[[re.Match[str]], str], text: str, count: int = 0) -> str:
+        """The text with its matches replaced.
+
+        Raises:
+            BadPattern: It could take for ever on a text of this length.
+        """
+        self._bound(text)
+        return self.compiled.sub(put, text, count=count)
+
+    def _bound(self, text: str) -> None:
+        power = self.repeats + 1
+        if self.repeats and len(text) ** power > _STEPS_LIMIT * math.factorial(power):
+            raise BadPattern(
+                f"a pattern with {self.repeats} repeats can take for ever on a line of {len(text)} characters, which "
+                "the memory sandbox does not try: use fewer repeats, or -F for plain text"
+            )
+
+
+def regex(pattern: str, *, extended: bool, fixed: bool = False, ignore_case: bool = False) -> Regex:
     r"""A POSIX pattern as one of Python's.
 
     Args:
@@ -78,9 +124,10 @@ def regex(pattern: str, *, extended: bool, fixed: bool = False, ignore_case: boo
     """
     if len(pattern) > PATTERN_LIMIT:
         raise BadPattern(f"the pattern is longer than {PATTERN_LIMIT} characters")
-    translated = re.escape(pattern) if fixed else _Translator(pattern, extended).run()
+    translator = _Translator(pattern, extended)
+    translated = re.escape(pattern) if fixed else translator.run()
     try:
-        return re.compile(translated, re.IGNORECASE if ignore_case else 0)
+        return Regex(re.compile(translated, re.IGNORECASE if ignore_case else 0), translator.repeats)
     except (re.error, OverflowError) as error:
         raise BadPattern(f"bad pattern {pattern!r}: {error}") from None
 
@@ -91,6 +138,7 @@ class _Translator:
         self.extended = extended
         self.at = 0
         self.out: list[str] = []
+        self.repeats = 0  # that can end at more than one place
         self.groups: list[bool] = []  # of each open group: whether it holds a repeat
         self.atom: str | None = None  # the last atom: "plain", "repeating" group, "repeated"; None: nothing to repeat
 
@@ -187,6 +235,7 @@ class _Translator:
             self.at = bounds.end()
             text = f"{{{bounds[1]}{bounds[2] or ''}}}"
         self.out.append(text)
+        self.repeats += char != "?" and not re.fullmatch(r"\{\d+\}", text)
         self.atom = "repeated"
         if char != "?" and self.groups:
             self.groups[-1] = True

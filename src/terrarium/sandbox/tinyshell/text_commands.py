@@ -6,7 +6,7 @@ import hashlib
 import re
 from decimal import Decimal
 
-from terrarium.sandbox.tinyshell.patterns import regex
+from terrarium.sandbox.tinyshell.patterns import Regex, regex
 from terrarium.sandbox.tinyshell.process import LINE_WORK, STREAM_LIMIT, Fault, Options, Process, command
 from terrarium.sandbox.tinyshell.tree import WorkSpent, under
 
@@ -330,7 +330,7 @@ def _sed(p: Process, options: Options, words: list[str]) -> int:
     return 0
 
 
-def _substitution(script: str, *, extended: bool) -> tuple[re.Pattern[str], list[str | int], int]:
+def _substitution(script: str, *, extended: bool) -> tuple[Regex, list[str | int], int]:
     """(pattern, what to put in: text and numbers of groups, how often: 0 = always) of `s/a/b/flags`."""
     script = script.strip()
     if len(script) < 2 or script[0] != "s" or script[1] in "\\\n":
@@ -356,7 +356,7 @@ def _substitution(script: str, *, extended: bool) -> tuple[re.Pattern[str], list
     return test, template, 0 if "g" in flags else 1
 
 
-def _substitute(test: re.Pattern[str], template: list[str | int], count: int, line: str) -> str:
+def _substitute(test: Regex, template: list[str | int], count: int, line: str) -> str:
     size = 0
 
     def put(found: re.Match[str]) -> str:

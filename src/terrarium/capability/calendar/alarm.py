@@ -1,0 +1,83 @@
+"""Reminders: which alarms ring when, by world time (RFC 5545, section 3.6.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from terrarium.capability.calendar.moment import Moment, micros
+from terrarium.capability.calendar.occurrence import EARLIEST, LATEST, Occurrence, Range, occurrences
+from terrarium.capability.calendar.parsing import alarm_of
+from terrarium.capability.calendar.shelf import Shelf, Shelved
+from terrarium.core.values import Value, from_micros
+
+
+@dataclass(frozen=True)
+class Ring:
+    """One alarm at one moment."""
+
+    time: int
+    item: Shelved
+    occurrence: Occurrence
+    alarm: Mapping[str, Value]
+
+    def view(self, calendar: str) -> dict[str, Value]:
+        """What others see of it."""
+        fields = self.item.fields
+        return {
+            "time": from_micros(self.time),
+            "calendar_id": calendar,
+            "uid": fields["uid"],
+            "summary": fields["summary"],
+            "action": self.alarm["action"],
+            "description": self.alarm["description"] or fields["summary"],
+            "dtstart": self.occurrence.start,
+            "recurrence_id": self.occurrence.id,
+        }
+
+
+def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int) -> list[Ring]:
+    """The alarms of calendars that ring at or after `start` and before `end` (microseconds), in order.
+
+    Those that were acknowledged, and those of cancelled events, do not ring.
+
+    Raises:
+        TooMany: A series has over 2,000 occurrences in that time.
+    """
+    found = [ring for key in keys for item in shelf.objects(key) for ring in rings_of(item, start, end)]
+    return sorted(found, key=lambda ring: (ring.time, ring.item.key))
+
+
+def rings_of(item: Shelved, start: int, end: int) -> Iterator[Ring]:
+    """The same of one object, in no order."""
+    fields = item.fields
+    if fields["start"] is None or fields["status"] == "CANCELLED":
+        return
+    if not fields["recurs"]:
+        for alarm in fields["alarms"]:
+            once = Occurrence(fields["start"], fields["end"] or fields["start"])
+            if _rings_at(alarm, once, start, end):
+                yield Ring(_time(alarm, once.start, once.end), item, once, alarm)
+        return
+    if "VALARM" not in fields["text"]:
+        return
+    reach = [alarm["offset"] * 10**6 for alarm in fields["alarms"] if alarm["offset"] is not None]
+    before, after = max([0, *(-offset for offset in reach)]), max([0, *reach])
+    near = Range(max(start - after, EARLIEST), min(end + before, LATEST))
+    for occurrence in occurrences(fields, near):
+        assert occurrence.part is not None
+        for alarm in map(alarm_of, occurrence.part.walk("VALARM")):
+            if _rings_at(alarm, occurrence, start, end):
+                yield Ring(_time(alarm, occurrence.start, occurrence.end), item, occurrence, alarm)
+
+
+def _rings_at(alarm: Mapping[str, Value], occurrence: Occurrence, start: int, end: int) -> bool:
+    time = _time(alarm, occurrence.start, occurrence.end)
+    seen = alarm["acknowledged"]
+    return start <= time < end and (seen is None or micros(seen) < time)
+
+
+def _time(alarm: Mapping[str, Value], start: Moment, end: Moment) -> int:
+    if alarm["at"] is not None:
+        return micros(alarm["at"])
+    return micros(end if alarm["related"] == "end" else start) + int(alarm["offset"]) * 10**6

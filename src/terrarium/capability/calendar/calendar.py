@@ -1,0 +1,267 @@
+"""Calendars for a world: people plan, invite each other and answer; the task program sees all of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from terrarium.capability.calendar.busy import busy_periods
+from terrarium.capability.calendar.desk import Desk
+from terrarium.capability.calendar.diary import Diary
+from terrarium.capability.calendar.event import answer_of, moment_range, person_at, view
+from terrarium.capability.calendar.event_face import EventFace, When
+from terrarium.capability.calendar.occurrence import Range
+from terrarium.capability.calendar.person import people_of, person_id
+from terrarium.capability.calendar.shelf import INBOX, Shelf
+from terrarium.capability.calendar.tools import CalendarTools
+from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.errors import NotFound, Refused
+from terrarium.core.network import Caller, Service
+from terrarium.core.rows import Row
+from terrarium.core.tool import Tool
+from terrarium.core.values import Value, from_micros
+
+if TYPE_CHECKING:
+    from terrarium.capability.http.server import HttpServer
+
+
+class Calendar(EventFace):
+    """The capability `calendar`.
+
+    Configuration:
+        accounts: Which person each agent is: `{"agent": "ann"}`, `"Ann <ann@corp.example>"`, or a table of `person`,
+            `name`, `address`, `password`. Without it every agent is a person of its own name, and what `username` owns
+            is everybody's.
+        people: Further people, by id, each the same.
+        username: Whose calendars the task program makes where it names nobody; default `admin`.
+        domain: The address of a person without one is `<id>@<domain>`; default `world.example`.
+        host: Where the CalDAV server is; default `calendar.world`.
+        port: The same; default 5232.
+        image: Ignored; configurations written for containers have it.
+
+    As soon as one person has a password, CalDAV asks for it and refuses those who have none.
+    """
+
+    traits: ClassVar[Traits] = Traits()
+    letters: ClassVar[dict[str, str]] = {"calendar": "deliver"}
+
+    async def open(self, site: Site) -> None:
+        """Begin, or continue with what the site's folder holds.
+
+        Raises:
+            ConfigError: An unknown key, an agent that is not there, or a value that cannot be one.
+            Refused: Its port is served already.
+            CapabilityFault: The state cannot be read.
+        """
+        self._people = people_of(site.config, site.agents, site.name)
+        self._site = site
+        self._shelf = Shelf(site, site.rows())
+        self._diary = Diary(site, self._shelf, self._people)
+        self._server: HttpServer | None = None
+        self._service: Service | None = None
+        self._service = await site.network.serve(self._people.host, self._people.port, self._connect)
+
+    def tools(self, agent: str) -> Sequence[Tool]:
+        """What the agent may do, as the person it is.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        if agent not in self._people.agents:
+            raise NotFound(f"there is no agent {agent!r}; the agents are: {', '.join(self._people.agents)}")
+        desk = Desk(self._shelf, self._people, self._people.agents[agent])
+        return CalendarTools(self._diary, desk).tools(self._site.name)
+
+    def rows(self) -> Iterator[Row]:
+        """The state: tables `calendar`, `gone` and `object`."""
+        return self._shelf.store.all()
+
+    async def save(self, to: Path) -> None:
+        """Copy the state into the folder `to`."""
+        self._shelf.store.save(to)
+
+    async def close(self) -> None:
+        """Serve nobody any more and close the file; idempotent."""
+        if self._service is not None:
+            await self._site.network.withdraw(self._service)
+            self._service = None
+        if self._server is not None:
+            await self._server.close()
+        self._shelf.store.close()
+
+    async def _connect(self, connection: socket.socket, caller: Caller) -> None:
+        """One connection of a CalDAV client; the libraries for it are loaded with the first."""
+        if self._server is None:
+            from terrarium.capability.calendar.caldav.app import CalDav
+            from terrarium.capability.http.server import HttpServer
+
+            self._server = HttpServer(CalDav(self._diary).serve, now=lambda: self._site.clock.now)
+        await self._server.handle(connection, caller)
+
+    @property
+    @reads
+    def connection_info(self) -> dict[str, Value]:
+        """Where CalDAV clients find it: `caldav_host`, `caldav_port`, `caldav_url`, `username`."""
+        host, port = self._people.host, self._people.port
+        return {
+            "caldav_host": host,
+            "caldav_port": port,
+            "caldav_url": f"http://{host}:{port}/",
+            "username": self._people.username,
+        }
+
+    # -- calendars ------------------------------------------------------------------------------------------------
+
+    @writes(silent=True)
+    def create_calendar(
+        self,
+        name: str,
+        cal_id: str | None = None,
+        owner: str | None = None,
+        description: str | None = None,
+        color: str | None = None,
+        timezone: str | None = None,
+    ) -> str:
+        """Make a calendar and return its id.
+
+        Args:
+            name: What people see.
+            cal_id: The last part of its path; default: a random one.
+            owner: Whose it is; default: `username`. The id of another's calendar is `<owner>/<cal_id>`.
+            description: A longer text.
+            color: Such as `#ff8800`.
+            timezone: Where floating times and days of it are meant; default UTC.
+
+        Raises:
+            Refused: There is one of that id, or an argument cannot be.
+        """
+        person = person_id(self._people.username if owner is None else owner)
+        settings = {"description": description, "color": color, "timezone": timezone}
+        return self._id(self._shelf.create(person, cal_id, name, **settings))
+
+    @reads
+    def list_calendars(self, owner: str | None = None) -> list[dict[str, Value]]:
+        """All calendars, or those of one person: `id`, `name`, `url`, `owner`, `description`, `shared` and more."""
+        found: list[dict[str, Value]] = []
+        for key, fields in self._shelf.calendars(owner):
+            person, _, slug = key.partition("/")
+            found.append(
+                {
+                    "id": self._id(key),
+                    "name": fields["name"],
+                    "url": f"{self.connection_info['caldav_url']}{_quoted(person)}/{_quoted(slug)}/",
+                    "owner": person,
+                    "description": fields["description"],
+                    "color": fields["color"],
+                    "timezone": fields["timezone"],
+                    "shared": dict(fields["shares"]),
+                    "events": self._shelf.count(key),
+                }
+            )
+        return found
+
+    @writes(silent=True)
+    def delete_calendar(self, calendar_id: str) -> None:
+        """Remove a calendar with all its events; nobody is told.
+
+        Raises:
+            NotFound: There is none.
+        """
+        self._shelf.discard(self._key(calendar_id))
+
+    @writes(silent=True)
+    def share(self, calendar_id: str, person: str, access: str = "read") -> None:
+        """Let a person look at a calendar (`read`), change it too (`write`), or no longer see it (`none`).
+
+        Raises:
+            NotFound: There is no such calendar.
+            Refused: There is no such access.
+        """
+        if access not in ("read", "write", "none"):
+            raise Refused(f"access is 'read', 'write' or 'none', not {str(access)[:40]!r}")
+        key = self._key(calendar_id)
+        shares = {**self._shelf.calendar(key)["shares"], person_id(person): access}
+        self._shelf.alter(key, shares={name: shares[name] for name in sorted(shares) if shares[name] != "none"})
+
+    # -- people ---------------------------------------------------------------------------------------------------
+
+    @reads
+    def person(self, agent: str = "agent") -> dict[str, Value]:
+        """Who an agent is: `id`, `name`, `address`.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        if agent not in self._people.agents:
+            raise NotFound(f"there is no agent {agent!r}; the agents are: {', '.join(self._people.agents)}")
+        person = self._people.agents[agent]
+        return {"id": person.id, "name": person.name, "address": person.address}
+
+    @reads
+    def busy(self, person: str, start: When = None, end: When = None) -> list[dict[str, Value]]:
+        """When a person is busy, joined where it overlaps: `start`, `end`, `kind` (`BUSY` or `BUSY-TENTATIVE`).
+
+        Raises:
+            Refused: A moment or the person cannot be one.
+        """
+        begin, stop = moment_range(start, end, self._site.clock.now)
+        found = busy_periods(self._shelf, self._people.person(person_id(person)), Range(begin, stop))
+        return [{"start": from_micros(p.start), "end": from_micros(p.end), "kind": p.kind} for p in found]
+
+    @writes(notifies="person")
+    def respond(self, person: str, uid: str, answer: str, occurrence: When = None) -> None:
+        """Answer an invitation in a person's name: `ACCEPTED`, `DECLINED` or `TENTATIVE`. The organizer is told.
+
+        Raises:
+            NotFound: The person has no such event, is not invited, or it has no such occurrence.
+            Refused: There is no such answer.
+        """
+        who = self._people.person(person_id(person))
+        for key, _ in self._shelf.calendars(who.id):
+            item = self._shelf.with_uid(key, uid)
+            if item is not None:
+                self._diary.answer(item, who, answer_of(answer), occurrence)
+                return
+        raise NotFound(f"{person} has no event {uid[:80]!r}")
+
+    @reads
+    def invitations(self, person: str) -> list[dict[str, Value]]:
+        """What a person was sent, oldest first: `method`, `received`, the event, and the message as `ics`."""
+        key = f"{person_id(person)}/{INBOX}"
+        items = sorted(self._shelf.objects(key), key=lambda item: int(item.fields["number"]))
+        return [
+            {
+                "method": item.fields["text"].partition("METHOD:")[2].split("\r\n")[0],
+                "received": item.fields["written"],
+                **view(item.fields),
+                "ics": item.fields["text"],
+            }
+            for item in items
+        ]
+
+    @writes(notifies="to")
+    def deliver(self, to: str, message: str, from_addr: str) -> str:
+        """Take in an invitation, cancellation or reply that came by mail; gives its method.
+
+        Args:
+            to: The person, or their address.
+            message: The iCalendar object.
+            from_addr: Who sent it: the organizer, or for a reply the attendee.
+
+        Raises:
+            NotFound: Nobody here has that address.
+            Refused: It is none, or not from whom it says.
+        """
+        guest = self._people.at(to) if "@" in to else self._people.person(person_id(to))
+        if guest is None:
+            raise NotFound(f"nobody here has the address {to[:80]!r}")
+        sender = str(person_at(self._people, from_addr)["address"])
+        return self._diary.invitations.receive(guest, message, sender)
+
+
+def _quoted(part: str) -> str:
+    from urllib.parse import quote
+
+    return quote(part, safe="@")

@@ -1,0 +1,157 @@
+"""When things happen: the occurrences of stored objects in a range, recurrences counted out.
+
+Ranges are half-open and overlap as RFC 4791, section 9.9, says.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+
+from terrarium.capability.calendar.moment import Moment, is_day, micros
+from terrarium.capability.calendar.parsing import Component, Parsed, end_of, parse, start_of
+from terrarium.capability.calendar.rule import TooMany
+from terrarium.core.rows import Fields
+from terrarium.core.values import from_micros
+
+DAY = 86_400_000_000
+SERIES = 2_000
+"""How many occurrences of one event are counted out at once; each costs 0.1 ms."""
+LATEST = micros(datetime(9000, 1, 1, tzinfo=UTC))
+EARLIEST = micros(datetime(1600, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True)
+class Range:
+    """From `start` to before `end`, in microseconds; floating times are those of `place`."""
+
+    start: int = EARLIEST
+    end: int = LATEST
+    place: tzinfo = UTC
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether something from `start` to `end` is in it; something without length is where it starts."""
+        return start < self.end and (end > self.start if end > start else start >= self.start)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One time an object happens.
+
+    Attributes:
+        start: When it begins, as its own zone has it.
+        end: When it ends.
+        id: The moment that the rule gave it, by which one occurrence is known; None for what does not recur.
+        part: The library's component with its own properties; None for what does not recur.
+    """
+
+    start: Moment
+    end: Moment
+    id: Moment | None = None
+    part: Component | None = None
+
+
+def occurrences(fields: Fields, within: Range, limit: int = SERIES) -> Iterator[Occurrence]:
+    """The occurrences of an object in a range, in order of their starts.
+
+    Args:
+        fields: Of the object, as they are kept.
+        within: The range.
+        limit: How many at most.
+
+    Raises:
+        TooMany: There are more.
+    """
+    if fields["first"] is not None and not _near(fields, within):
+        return
+    if not fields["recurs"]:
+        start, end = fields["start"], fields["end"]
+        if start is not None and within.overlaps(micros(start, within.place), micros(end or start, within.place)):
+            yield Occurrence(start, end or start)
+        return
+    number = 0
+    for part in _counted(fields["text"], within):
+        start, end = start_of(part), end_of(part)
+        if start is None or end is None:
+            continue
+        begins = micros(start, within.place)
+        if begins >= within.end + DAY:
+            return
+        if not within.overlaps(begins, micros(end, within.place)):
+            continue
+        number += 1
+        if number > limit:
+            raise TooMany(f"an event has more than {limit} occurrences in that range; choose a shorter one")
+        yield Occurrence(start, end, part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else start, part)
+
+
+def happens(fields: Fields, within: Range) -> bool:
+    """Whether an object has a time in a range; without recurrence, to-dos follow the table of RFC 4791."""
+    if fields["component"] == "VTODO" and not fields["recurs"]:
+        return _todo(parse(fields["text"]).main, within)
+    if fields["component"] == "VJOURNAL" and fields["start"] is None:
+        return False
+    return next(occurrences(fields, within), None) is not None
+
+
+def _near(fields: Fields, within: Range) -> bool:
+    slack = DAY if fields["floating"] or fields["recurs"] else 0
+    last = fields["last"]
+    return fields["first"] - slack < within.end and (last is None or last + slack >= within.start)
+
+
+@functools.lru_cache(maxsize=1024)
+def _query(text: str) -> Any:
+    from recurring_ical_events import of  # type: ignore[import-untyped]
+
+    parsed: Parsed = parse(text)
+    return of(parsed.calendar, components=[parsed.main.name])
+
+
+def _counted(text: str, within: Range) -> Iterator[Component]:
+    """The library's occurrences from the range on, in order, without end where the rule has none."""
+    query = _query(text)
+    begin, length = max(within.start - DAY, EARLIEST), 400 * DAY
+    first = True
+    last = min(within.end + DAY, LATEST)
+    while begin < last:
+        stop = min(begin + length, last)
+        found: list[tuple[int, Component]] = []
+        for part in query.between(from_micros(begin), from_micros(stop)):
+            starts = micros(part["DTSTART"].dt, within.place)
+            if first or starts >= begin:  # what reaches into the next window was in this one already
+                found.append((starts, part))
+        yield from (part for _, part in sorted(found, key=lambda entry: entry[0]))
+        begin, length, first = stop, 2 * length, False
+
+
+def _todo(part: Component, within: Range) -> bool:
+    start, due = start_of(part), part["DUE"].dt if "DUE" in part else None
+    if start is not None and ("DUE" in part or "DURATION" in part):
+        end = end_of(part)
+        assert end is not None
+        begins, ends = micros(start, within.place), micros(end, within.place)
+        return (within.start < ends and within.end > begins) or within.start <= begins < within.end
+    if start is not None:
+        return within.start <= micros(start, within.place) < within.end
+    if due is not None:
+        return within.start < micros(due, within.place) <= within.end
+    done, made = (part[name].dt if name in part else None for name in ("COMPLETED", "CREATED"))
+    if done is not None and made is not None:
+        return within.start <= micros(made) < within.end or within.start <= micros(done) < within.end
+    if done is not None:
+        return within.start <= micros(done) < within.end
+    return made is None or micros(made) < within.end
+
+
+def same_moment(one: Moment | None, other: Moment | None) -> bool:
+    """Whether two moments name the same occurrence."""
+    if one is None or other is None:
+        return one is other
+    if is_day(one) != is_day(other):
+        day, clock = (one, other) if is_day(one) else (other, one)
+        return isinstance(clock, datetime) and clock.date() == date(day.year, day.month, day.day)
+    return micros(one) == micros(other)

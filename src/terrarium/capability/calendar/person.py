@@ -1,0 +1,179 @@
+"""Whose calendars there are: what the configuration of `calendar` says of agents, people and passwords."""
+
+from __future__ import annotations
+
+import difflib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from terrarium.core.errors import ConfigError, Refused
+from terrarium.core.values import Value
+
+ADMIN = "admin"
+DOMAIN = "world.example"
+
+_KEYS = ("accounts", "domain", "host", "image", "people", "port", "username")
+_PERSON_KEYS = ("address", "name", "password", "person")
+_MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<)?(?P<address>[^\s<>@/]+@[^\s<>@/]+)>?\s*")
+_ID = re.compile(r"[^\s/:\x00-\x20\x7f]{1,200}")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who has calendars.
+
+    Attributes:
+        id: What they log in as, and the first part of the paths of their calendars.
+        name: What others call them.
+        address: Where invitations to them go.
+        password: What they log in with; None: anything.
+    """
+
+    id: str
+    name: str
+    address: str
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class People:
+    """Everybody the configuration names.
+
+    Attributes:
+        agents: The person behind each agent.
+        named: Every person, by id.
+        domain: Where the address of everybody else is.
+        shared: Whether the calendars of `username` are everybody's: no account was configured.
+        username: Whose calendars the task program makes where it names nobody.
+        confined: Whether passwords are asked for: at least one is configured.
+        host: Where the CalDAV server is.
+        port: The same.
+    """
+
+    agents: Mapping[str, Person]
+    named: Mapping[str, Person]
+    domain: str
+    shared: bool
+    username: str
+    confined: bool
+    host: str
+    port: int
+
+    def person(self, id: str) -> Person:
+        """The person of that id; one whom nobody configured has the address `<id>@<domain>`."""
+        known = self.named.get(id)
+        return known or Person(id, id.partition("@")[0], id if "@" in id else f"{id}@{self.domain}")
+
+    def at(self, address: str) -> Person | None:
+        """The configured person at a mail address, or at an address of the domain; None for the outside."""
+        wanted = address.removeprefix("mailto:").removeprefix("MAILTO:").strip().lower()
+        for person in self.named.values():
+            if person.address.lower() == wanted or person.id.lower() == wanted:
+                return person
+        local, _, domain = wanted.partition("@")
+        return self.person(local) if domain == self.domain and person_id(local, strict=False) else None
+
+    def login(self, user: str, password: str) -> Person | None:
+        """Who logs in; None where the name or the password is wrong."""
+        if not self.confined:
+            return self.person(user) if person_id(user, strict=False) else None
+        person = self.named.get(user)
+        if person is None or person.password is None:
+            return None
+        return person if hmac.compare_digest(person.password.encode(), password.encode()) else None
+
+
+def people_of(config: Mapping[str, Value], agents: Sequence[str], instance: str) -> People:
+    """The people of a calendar from its configuration.
+
+    Args:
+        config: `accounts`, `people`, `domain`, `username`, `host` and `port`; `image` is ignored.
+        agents: Names of the agents; each is a person of that name where `accounts` does not say otherwise.
+        instance: The name of the capability; another than `calendar` has a host of its own.
+
+    Raises:
+        ConfigError: An unknown key or agent, or a value that cannot be one.
+    """
+    _known("configuration key of calendar", config, _KEYS)
+    domain, username = _text(config, "domain", DOMAIN).lower(), _text(config, "username", ADMIN)
+    accounts, others = _table(config, "accounts"), _table(config, "people")
+    _known("agent for accounts", accounts, agents)
+    behind = {agent: _person(accounts.get(agent, agent), domain, f"the account of agent {agent!r}") for agent in agents}
+    named = {username: _person(username, domain, "username")} | {person.id: person for person in behind.values()}
+    for id in sorted(others):
+        named[id] = _person(others[id], domain, f"people: {id!r}", id)
+    behind = {agent: named.get(person.id, person) for agent, person in behind.items()}
+    port = config.get("port", 5232)
+    if type(port) is not int or not 0 < port < 65536:
+        raise ConfigError(f"port must be a whole number from 1 to 65535, not {port!r}")
+    name = instance.partition(":")[2]
+    return People(
+        agents=behind,
+        named=named,
+        domain=domain,
+        shared=not accounts,
+        username=username,
+        confined=any(person.password is not None for person in named.values()),
+        host=_text(config, "host", f"{name.replace('_', '-').lower()}.calendar.world" if name else "calendar.world"),
+        port=port,
+    )
+
+
+def person_id(id: object, *, strict: bool = True) -> str:
+    """An id that can be a person's, or nothing.
+
+    Raises:
+        Refused: It cannot, and `strict` is set.
+    """
+    if isinstance(id, str) and _ID.fullmatch(id) and id not in (".", "..") and id.isprintable():
+        return id
+    if strict:
+        raise Refused(f"{str(id)[:80]!r} cannot be a person: use a name or an address without spaces, '/' and ':'")
+    return ""
+
+
+def _person(told: Value, domain: str, where: str, id: str | None = None) -> Person:
+    if isinstance(told, str):
+        mailbox = _MAILBOX.fullmatch(told)
+        told = {"address": mailbox["address"], "name": mailbox["name"] or ""} if mailbox else {"person": told}
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{where} must be a person, 'Name <address>' or a table of {', '.join(_PERSON_KEYS)}")
+    if id is not None:
+        told = {"person": id, **told}
+    _known(f"key of {where}", told, _PERSON_KEYS)
+    for key, value in told.items():
+        if not isinstance(value, str):
+            raise ConfigError(f"{where}: {key} must be text, not {value!r}")
+    address = told.get("address")
+    try:
+        id = person_id(told.get("person") or address)
+    except Refused as error:
+        raise ConfigError(f"{where}: {error}") from None
+    address = address or (id if "@" in id else f"{id}@{domain}")
+    if not _MAILBOX.fullmatch(address):
+        raise ConfigError(f"{where}: {address!r} is not an address")
+    return Person(id, told.get("name") or id.partition("@")[0], address, told.get("password"))
+
+
+def _text(config: Mapping[str, Value], key: str, default: str) -> str:
+    value = config.get(key, default)
+    if not isinstance(value, str) or not value or not person_id(value, strict=False):
+        raise ConfigError(f"{key} must be a name, not {value!r}")
+    return value
+
+
+def _table(config: Mapping[str, Value], key: str) -> Mapping[str, Value]:
+    value = config.get(key, {})
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key} must be a table, not {value!r}")
+    return value
+
+
+def _known(what: str, given: Mapping[str, Value], known: Sequence[str]) -> None:
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ConfigError(f"there is no {what} called {key!r}{hint}; there are: {', '.join(known)}")

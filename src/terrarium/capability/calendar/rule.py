@@ -1,0 +1,134 @@
+"""Recurrence rules that can be counted: refuses those that would take for ever, or more than a calendar needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from terrarium.capability.calendar.moment import Moment, read
+from terrarium.core.errors import Refused
+
+INSTANCES = 10_000
+"""How many occurrences one event may have where it says so, and one answer may hold."""
+_STEPS = 2_000
+"""The same for what comes more often than daily; each step of those costs 0.3 ms, whether it matches or not."""
+_SLOW = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_SECONDS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
+_BY_DAY = ("BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY")
+_SAMPLE = datetime(9970, 1, 1)  # from where the last years that datetimes have hold every kind of year
+_SAMPLE_YEARS, _YEARS = 30, 100
+_PART = re.compile(r"([A-Za-z-]+)=([A-Za-z0-9,+:-]+)")
+
+
+class TooMany(Refused):
+    """There would be more occurrences than one event, or one answer, may have."""
+
+
+def rule_parts(rule: str) -> dict[str, str]:
+    """The parts of a rule, names and values in capitals (RFC 5545, section 3.3.10).
+
+    Raises:
+        Refused: It is not a rule.
+    """
+    found: dict[str, str] = {}
+    for part in rule.strip().rstrip(";").removeprefix("RRULE:").split(";"):
+        match = _PART.fullmatch(part.strip())
+        if match is None or match[1].upper() in found:
+            raise Refused(f"{rule[:80]!r} is not a recurrence rule; write for example 'FREQ=WEEKLY;BYDAY=MO;COUNT=10'")
+        found[match[1].upper()] = match[2].upper()
+    if found.get("FREQ") not in {*_SLOW, *_SECONDS}:
+        raise Refused(f"a recurrence rule needs FREQ, one of {', '.join([*_SLOW, *_SECONDS])}: {rule[:80]!r}")
+    if "COUNT" in found and "UNTIL" in found:
+        raise Refused("a recurrence rule has COUNT or UNTIL, not both")
+    for name in ("COUNT", "INTERVAL"):
+        if name in found and not (found[name].isdigit() and 0 < int(found[name]) < 10**9):
+            raise Refused(f"{name} of a recurrence rule must be a whole number above zero: {rule[:80]!r}")
+    return found
+
+
+def joined(parts: Mapping[str, str]) -> str:
+    """Parts as a rule."""
+    return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def until_of(parts: Mapping[str, str]) -> Moment | None:
+    """The end that a rule names, or None.
+
+    Raises:
+        Refused: It is not a date or time.
+    """
+    if "UNTIL" not in parts:
+        return None
+    try:
+        return read(parts["UNTIL"])
+    except ValueError as error:
+        raise Refused(f"UNTIL of a recurrence rule: {error}") from None
+
+
+def check_rule(rule: str, start: Moment) -> dict[str, str]:
+    """The parts of a rule that can be counted from `start`.
+
+    Raises:
+        TooMany: It would have over 10,000 occurrences where it says how many, or has no end and comes more often than
+            daily, or many times on each day.
+        Refused: It is not a rule, or never comes.
+    """
+    parts = rule_parts(rule)
+    count, until, often = int(parts.get("COUNT", 0)), until_of(parts), parts["FREQ"]
+    if count > INSTANCES:
+        raise TooMany(f"an event has at most {INSTANCES} occurrences, not {count}")
+    times = 1
+    for name in ("BYHOUR", "BYMINUTE", "BYSECOND"):
+        times *= parts[name].count(",") + 1 if name in parts else 1
+    if times > 100:
+        raise TooMany("an event comes at most 100 times in one period of its rule")
+    if often in _SECONDS:
+        if count > _STEPS:
+            raise TooMany(f"an event that is {often} has at most {_STEPS} occurrences, not {count}")
+        step = _SECONDS[often] * int(parts.get("INTERVAL", 1))
+        if until is None and not count:
+            raise TooMany(f"a rule that is {often} needs COUNT or UNTIL")
+        if until is not None and (_clock(until) - _clock(start)).total_seconds() / step > _STEPS:
+            raise TooMany(f"an event that is {often} has at most {_STEPS} occurrences; choose an earlier UNTIL")
+    if "BYSETPOS" in parts and (often in _SECONDS or (often == "DAILY" and times == 1)):
+        raise Refused(f"BYSETPOS means nothing in a rule that is {often}")
+    _check_it_comes(parts, _clock(start), count, times)
+    return parts
+
+
+def _check_it_comes(parts: Mapping[str, str], start: datetime, count: int, times: int) -> None:
+    """Refuse a rule for which the library would search until the end of all years."""
+    from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
+
+    told = joined(parts)[:80]
+    days = {name: parts[name] for name in _BY_DAY if name in parts}
+    if "BYDAY" in days and parts["FREQ"] not in ("MONTHLY", "YEARLY"):
+        days["BYDAY"] = re.sub("[0-9+-]", "", days["BYDAY"])
+    if "BYDAY" in days and parts["FREQ"] == "MONTHLY" and "BYMONTH" not in days:
+        days["BYMONTH"] = ",".join(map(str, range(1, 13)))  # so that ordinals are counted in months
+    try:
+        if days:
+            found = sum(1 for _ in rrulestr(joined({"FREQ": "YEARLY", **days}), dtstart=_SAMPLE))
+            if not found:
+                raise Refused(f"the recurrence rule {told!r} never comes")
+            if count > max(1, found * times * _YEARS // _SAMPLE_YEARS):
+                raise TooMany(f"the recurrence rule {told!r} does not reach its COUNT in {_YEARS} years")
+        bounded = {name: value for name, value in parts.items() if name not in ("COUNT", "UNTIL")}
+        if next(iter(rrulestr(joined(bounded), dtstart=start)), None) is None:
+            raise Refused(f"the recurrence rule {told!r} never comes")
+    except Refused:  # which is a ValueError, too
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refused(f"a recurrence rule that cannot be counted: {error}") from None
+
+
+def _clock(moment: Moment) -> datetime:
+    if not isinstance(moment, datetime):
+        return datetime(moment.year, moment.month, moment.day)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo is UTC else moment.replace(tzinfo=None)
+
+
+def day_of(moment: Moment) -> date:
+    """The day a moment is on, as its clock says."""
+    return moment.date() if isinstance(moment, datetime) else moment

@@ -1,0 +1,139 @@
+"""The place of a workspace: an open sandbox with a working directory, what its faces and tools work on."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from terrarium.core.capability import Site
+from terrarium.core.errors import NotFound, Refused, SandboxFault
+from terrarium.core.rows import Change, Fields
+from terrarium.core.sandbox import ExecResult, Sandbox, Watched
+from terrarium.core.values import INLINE_LIMIT
+
+
+class Place:
+    """An open sandbox with a working directory: what faces and tools work on.
+
+    Args:
+        site: Where the capability stands.
+        sandbox: Open.
+        workdir: Where relative paths start and commands run.
+        env: Variables of every command.
+    """
+
+    def __init__(self, site: Site, sandbox: Sandbox, workdir: str, env: Mapping[str, str]) -> None:
+        self.sandbox = sandbox
+        at_once = "at_once" in sandbox.supports
+        self.wait = _at_once if at_once else site.wait
+        """From the program: have a command done; others may act meanwhile."""
+        self.block = _at_once if at_once else site.block
+        """From the program: have something short done."""
+        self._at_once = at_once
+        self._watched = isinstance(sandbox, Watched)
+        self._site = site
+        self._workdir = workdir
+        self._env = env
+
+    def at(self, path: Any) -> str:
+        """A path as the sandbox knows it: relative ones start at the working directory.
+
+        Raises:
+            Refused: It is empty or no text.
+        """
+        if not isinstance(path, str) or not path:
+            raise Refused(f"a path is text and not empty, not {path!r}")
+        return posixpath.join(self._workdir, path)
+
+    async def run(
+        self, command: str | list[str], timeout: float | None = None, env: Mapping[str, str] | None = None
+    ) -> ExecResult:
+        """Run a command in the working directory."""
+        limit = self._site.command_timeout if timeout is None else timeout
+        return await self.sandbox.exec(command, timeout=limit, cwd=self._workdir, env={**self._env, **(env or {})})
+
+    async def run_for_agent(self, command: str, lasting: bool = False) -> ExecResult:
+        """Run an agent's command, in its lasting shell or in one of its own; services may act meanwhile."""
+        limit = self._site.command_timeout
+        work = self.sandbox.shell(command, timeout=limit) if lasting else self.run(command)
+        result: ExecResult = await (work if self._at_once else self._site.running(work))
+        return result
+
+    async def write(self, path: str, content: bytes, mode: int | None = None) -> None:
+        """Write a file; where the sandbox does not report it, this does.
+
+        Raises:
+            Refused: The sandbox refuses.
+        """
+        await self.sandbox.write(self.at(path), content, mode=mode)
+        self._report(path, _shape(content))
+
+    async def remove(self, path: str) -> None:
+        """Remove a file or a folder; where the sandbox does not report it, this does.
+
+        Raises:
+            NotFound: There is none.
+        """
+        await self.sandbox.remove(self.at(path))
+        self._report(path, None)
+
+    def _report(self, path: str, after: Fields | None) -> None:
+        if not self._watched:
+            key = posixpath.normpath(self.at(path))
+            self._site.changed(Change(self._site.actor(), "file", key, None, after))
+
+    async def make_dir(self, path: str) -> None:
+        """Make a folder and its parents.
+
+        Raises:
+            Refused: A file is in the way.
+        """
+        await self.sandbox.write(self.at(path).rstrip("/") + "/", b"")
+
+    async def find(self, path: str) -> bool:
+        """Whether there is a file or folder, without reading it."""
+        folder, name = posixpath.split(posixpath.normpath(self.at(path)))
+        try:
+            return not name or not {name, f"{name}/"}.isdisjoint(await self.sandbox.list(folder))
+        except NotFound:
+            return False
+
+
+def _shape(content: bytes) -> Fields:
+    """A file's row: its size, and its text where that is short, else its digest."""
+    try:
+        text = content.decode() if len(content) <= INLINE_LIMIT else None
+    except UnicodeDecodeError:
+        text = None
+    shown = {"sha256": hashlib.sha256(content).hexdigest()} if text is None else {"content": text}
+    return {"size": len(content), **shown}
+
+
+def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine that never waits comes to, without a way to the engine's loop and back."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    work.close()
+    raise SandboxFault("a sandbox that says it is done at once has waited for something")
+
+
+def as_bytes(content: str | bytes) -> bytes:
+    """Content for a file: text as UTF-8.
+
+    Raises:
+        Refused: It is neither text nor bytes, or text with lone surrogates.
+    """
+    if isinstance(content, (bytes, bytearray)):
+        return bytes(content)
+    if not isinstance(content, str):
+        raise Refused(f"the content of a file is text or bytes, not {type(content).__name__}")
+    try:
+        return content.encode()
+    except UnicodeEncodeError as error:
+        raise Refused(
+            f"the content holds a lone surrogate at position {error.start}, which UTF-8 cannot hold"
+        ) from None

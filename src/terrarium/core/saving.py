@@ -1,0 +1,103 @@
+"""Saving a world: when, under which name, and what the journal says of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from terrarium.core.errors import EngineFault
+from terrarium.core.journal import EventKind, Journal
+from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
+from terrarium.core.values import Value
+
+
+class Saving:
+    """The snapshots of one world.
+
+    Args:
+        snapshots: Where they go; None: nowhere.
+        mode: When the ends of turns are saved.
+        journal: Where `snapshot` events are written.
+        able: Whether every part of the world can be saved.
+        moment: What changes with the world: its version and time.
+        state: What a snapshot holds besides files.
+        digests: Digest of each capability's canonical rows.
+        files: Writes the capabilities' files into a folder.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots | None,
+        mode: SnapshotMode,
+        journal: Journal,
+        able: Callable[[], bool],
+        moment: Callable[[], tuple[int, int]],
+        state: Callable[[], dict[str, Any]],
+        digests: Callable[[], dict[str, str]],
+        files: Callable[[Path], Awaitable[None]],
+    ) -> None:
+        self._snapshots = snapshots
+        self._cadence = Cadence(mode)
+        self._journal = journal
+        self._able = able
+        self._moment = moment
+        self._state = state
+        self._digests = digests
+        self._files = files
+        self._last: tuple[tuple[int, int], str, dict[str, str]] | None = None
+
+    def after(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
+        """The snapshot of a resume point, to be awaited; at a turn's end not every one is stored."""
+        if not self._saves():
+            return None
+        if when == "always" or self._cadence.due():
+            return self.save(turn=when == "turn")
+        self._mark(None, {})
+        return None
+
+    async def save(self, final: bool = False, turn: bool = False) -> str | None:
+        """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved.
+
+        Args:
+            final: The program has ended; nothing follows but the verdict.
+            turn: A turn has ended; its event says nothing of the rows, as it may not have been stored at all.
+        """
+        if not self._saves():
+            return None
+        now = self._moment()
+        if not final or self._last is None or self._last[0] != now:  # else what follows is only the verdict
+            self._last = (now, *await self._store())
+        name, digests = self._last[1:]
+        told: dict[str, Value] = {"rows": digests, "final": True} if final else {"rows": digests}
+        self._mark(name, {} if turn else told, sync=not final)
+        return name
+
+    def restore(self, name: str, to: Path) -> dict[str, Any]:
+        """Copy the files of a snapshot into the folder `to`, and return its state.
+
+        Raises:
+            EngineFault: It is not there, or cannot be copied.
+        """
+        if self._snapshots is None:
+            raise EngineFault("this world has no snapshots")
+        return self._snapshots.restore(name, to)
+
+    def _saves(self) -> bool:
+        return self._snapshots is not None and self._cadence.mode != "never" and self._able()
+
+    async def _store(self) -> tuple[str, dict[str, str]]:
+        assert self._snapshots is not None
+        began = time.monotonic()
+        digests = self._digests()
+        name = await self._snapshots.put(self._state(), digests, self._files)
+        self._cadence.saved(began)
+        return name, digests
+
+    def _mark(self, name: str | None, data: Mapping[str, Value], sync: bool = True) -> None:
+        # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
+        # equal runs write equal events.
+        self._journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
+        if name and sync:
+            self._journal.sync()

@@ -1,0 +1,119 @@
+"""What the folder of a trial still tells after a crash: how it ended, or where it can go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.agent import StopReason
+from terrarium.core.errors import EngineFault, JournalFault, WorkerLost
+from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.verdict import Verdict
+from terrarium.run.folder import RunFolder
+from terrarium.run.seat import Totals
+from terrarium.run.spec import TrialResult, TrialSpec
+
+Point = tuple[int, str, list[Event]]
+"""Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""
+
+_OF_TRIAL = (
+    StopReason.TURN_LIMIT,
+    StopReason.TOKEN_LIMIT,
+    StopReason.COST_LIMIT,
+    StopReason.WORLD_TIME_LIMIT,
+    StopReason.TIME_LIMIT,
+)
+
+
+def recovered(run: RunFolder, trial: TrialSpec) -> TrialResult | None:
+    """The result of a trial that was scored and whose record is gone, from its journal; None where it was not scored.
+
+    A worker that is killed between the last line of a journal and the record leaves such a trial.
+    """
+    tries = run.tries(trial.id)
+    if not tries:
+        return None
+    events = _events(run, tries[-1])
+    if not events or events[-1].kind is not EventKind.VERDICT:
+        return None
+    verdict = events[-1].data.get("verdict")
+    if not isinstance(verdict, Verdict) or verdict.reward is None:
+        return None
+    stop = next((e.data["reason"] for e in reversed(events) if e.kind is EventKind.STOP), StopReason.COMPLETED.value)
+    seconds = float(events[-1].wall.get("at", 0.0)) - float(events[0].wall.get("at", 0.0))
+    return TrialResult(trial, verdict, stop, None, len(tries), round(seconds, 6), _totals(events, stop))
+
+
+def resume_point(run: RunFolder, folder: Path) -> Point | None:
+    """Where an unfinished try goes on: at its last snapshot that can be read; None where there is none."""
+    events = _events(run, folder)
+    if any(event.kind is EventKind.VERDICT for event in events) and not _lost(events):
+        return None
+    for point in reversed([event for event in events if event.kind is EventKind.SNAPSHOT]):
+        name = point.wall.get("digest")
+        if name and _readable(run, name):
+            return point.seq, name, [event for event in events if event.seq <= point.seq]
+    return None
+
+
+def drop_points(run: RunFolder, trial_id: str) -> None:
+    """Remove the snapshots of a trial that was scored, but for its last: nobody goes on from the others any more."""
+    names = [name for folder in run.tries(trial_id) for name in _snapshots(folder)]
+    for name in set(names[:-1]) - set(names[-1:]):
+        run.snapshots.drop(name)
+
+
+def _snapshots(folder: Path) -> list[str]:
+    """The names of the snapshots of a try, the last one last; the rest of its journal is not decoded."""
+    mark = f'"kind":"{EventKind.SNAPSHOT}"'.encode("ascii")
+    found: list[str] = []
+    for path in [*sorted(folder.glob("lost-*.jsonl")), folder / "journal.jsonl"]:
+        try:
+            lines = [line for line in path.read_bytes().splitlines() if mark in line[:100]]
+            found += [str(name) for line in lines if (name := json.loads(line)["wall"].get("digest"))]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return found
+
+
+def _events(run: RunFolder, folder: Path) -> list[Event]:
+    try:
+        return list(read(folder / "journal.jsonl", run.blobs))
+    except JournalFault:
+        return []
+
+
+def _lost(events: list[Event]) -> bool:
+    """Whether the try ended only because its process did."""
+    errors = [event for event in events if event.kind is EventKind.ERROR]
+    return bool(errors) and errors[-1].data.get("type") == WorkerLost.__name__ and _unscored(events)
+
+
+def _unscored(events: list[Event]) -> bool:
+    verdict = events[-1].data.get("verdict") if events[-1].kind is EventKind.VERDICT else None
+    return isinstance(verdict, Verdict) and verdict.reward is None
+
+
+def _readable(run: RunFolder, name: str) -> bool:
+    try:
+        run.snapshots.state(name)
+    except EngineFault:
+        return False
+    return True
+
+
+def _totals(events: list[Event], stop: str) -> dict[str, Any]:
+    totals = Totals(over=stop if stop in _OF_TRIAL else None)
+    for event in events:
+        if event.kind is EventKind.TURN:
+            totals.turns += event.data["state"] == "begin"
+        elif event.kind is EventKind.TOOL_CALL:
+            totals.tool_calls += 1
+        elif event.kind is EventKind.MODEL:
+            completion = event.data["completion"]
+            totals.steps += 1
+            totals.tokens += completion.usage.input_tokens + completion.usage.output_tokens
+            totals.cost += completion.cost or 0.0
+    passed = (events[-1].time - events[0].time).total_seconds()
+    return {**vars(totals), "world_seconds": passed}
