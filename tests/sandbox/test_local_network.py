@@ -167,3 +167,22 @@ def test_hosts_change_while_it_runs(tmp_path):
         assert (await box.exec("echo x >> /etc/hosts")).exit_code == 1
 
     use(tmp_path / "box", work)
+
+
+def test_a_sandbox_that_cannot_join_its_network_does_not_run_without_it(tmp_path):
+    async def go():
+        network = Network()
+        await network.serve("mail.world", 143, _greet)
+        boxes = [LocalSandbox(Ground(network=network, name="same")) for _ in range(2)]
+        for number, box in enumerate(boxes):
+            await box.open(tmp_path / str(number))
+        assert await out(boxes[0], "echo fine") == "fine\n"
+        for _ in range(2):
+            with pytest.raises(Refused, match="cannot join"):
+                await boxes[1].exec("touch /tmp/ran")
+        assert await out(boxes[0], TALK.format(host="mail.world", port=143)) == "None in same asked\n"
+        await boxes[0].close()
+        assert await out(boxes[1], "ls /tmp") == ""
+        await boxes[1].close()
+
+    asyncio.run(go())

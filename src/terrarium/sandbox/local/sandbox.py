@@ -71,7 +71,7 @@ class LocalSandbox:
         self._shell: Shell | None = None
         self._starting: asyncio.Lock | None = None
         self._typing: asyncio.Lock | None = None
-        self._joining = False
+        self._joining = self._joined = False
         self._count = 0
         self._files = Files(self._opened, self._line, ground.clock)
 
@@ -328,6 +328,7 @@ class LocalSandbox:
                     self._opened()  # it may have been closed meanwhile
                     if self._ground.network is not None:
                         await self._ground.network.join(self, Caller(self._ground.agent, self._ground.name))
+                        self._joined = True
                 except BaseException:
                     await self._bury()  # it shall not run without the services of its world
                     raise
@@ -347,7 +348,8 @@ class LocalSandbox:
         life, self._life = self._life, None
         self._end_shell()
         if life is not None:
-            if self._ground.network is not None:
+            joined, self._joined = self._joined, False
+            if self._ground.network is not None and joined:
                 await self._ground.network.leave(self._ground.name)
             await life.end()
 
