@@ -39,5 +39,5 @@ def test_nothing_there_is_a_usage_error(shop):
 def test_a_capability_that_is_not_registered_is_told(shop):
     shop.task("odd", PASSES.replace('"workspace"', '"emial"'))
     said = shop("list", "odd", code=1)
-    assert "the task 'odd'" in said
+    assert "BROKEN  odd/task.py: " in said
     assert "did you mean 'email'" in said

@@ -163,10 +163,10 @@ class SmtpSession:
                 case _:
                     return "504 5.5.4 There are PLAIN and LOGIN"
             self._user = self._accounts.login(user, password)
+        except Refused:  # which is a ValueError, too
+            return "535 5.7.8 There is no account of that name and password"
         except (binascii.Error, ValueError, LineTooLong):
             return "501 5.5.2 That cannot be read"
-        except Refused:
-            return "535 5.7.8 There is no account of that name and password"
         return "235 2.7.0 Welcome"
 
     async def _ask(self, question: str) -> str:

@@ -110,7 +110,8 @@ class Guard:
         try:
             await self._until(work, seconds, where=f"{what}(): ")
         except TimeIsUp:
-            raise AgentFault(f"agent {self.name!r}: {what}() did not end within {seconds:g} s") from None
+            limit = f"{seconds:g} s (limits.{what}_seconds)"
+            raise AgentFault(f"agent {self.name!r}: {what}() did not end within {limit}") from None
         except (Exception, TurnOver) as error:
             raise self.fault(error, f"{what}(): ") from error
 
