@@ -47,6 +47,20 @@ def test_a_save_that_fails_leaves_nothing(tmp_path: Path):
     assert snapshots.path(name).is_dir()
 
 
+def test_a_link_that_was_saved_is_not_followed(tmp_path: Path):
+    snapshots, secret = Snapshots(tmp_path / "s"), tmp_path / "secret"
+    secret.write_text("of the machine")
+
+    async def save(to: Path) -> None:
+        (to / "box").mkdir()
+        (to / "box" / "x").symlink_to(secret)
+
+    name = asyncio.run(snapshots.put({}, {}, save))
+    (tmp_path / "back").mkdir()
+    snapshots.restore(name, tmp_path / "back")
+    assert (tmp_path / "back" / "box" / "x").is_symlink()
+
+
 def test_what_is_not_there_or_cannot_be_written(tmp_path: Path):
     with pytest.raises(EngineFault, match="is missing"):
         Snapshots(tmp_path).path("f" * 64)

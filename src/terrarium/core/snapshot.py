@@ -87,7 +87,7 @@ class Snapshots:
         try:
             for part in sorted(self.path(name).iterdir()):
                 if part.is_dir():
-                    shutil.copytree(part, to / part.name)
+                    shutil.copytree(part, to / part.name, symlinks=True)  # a link of an agent is never followed
         except OSError as error:
             raise EngineFault(f"cannot copy snapshot {self.folder / name}: {error.strerror or error}") from error
         return self.state(name)
