@@ -64,11 +64,11 @@ def test_without_a_command_nothing_is_started(tmp_path):
         box = LocalSandbox(Ground())
         await box.open(tmp_path / "box")
         assert not (tmp_path / "box").exists(), "opening writes nothing"
-        await box.write("/work/deep/", b"")
-        await box.write("/work/deep/file", b"x")
-        assert await box.list("/work/deep") == ["file"]
+        await box.write("/srv/deep/", b"")
+        await box.write("/srv/deep/file", b"x")
+        assert await box.list("/srv/deep") == ["file"]
         assert b"root:x:0:0" in await box.read("/etc/passwd")
-        assert [row.key for row in box.rows()] == ["/work", "/work/deep", "/work/deep/file"]
+        assert [row.key for row in box.rows()] == ["/srv", "/srv/deep", "/srv/deep/file"]
         await box.save(tmp_path / "saved")
         await box.close()
         assert _children() == started

@@ -51,7 +51,7 @@ class Files:
         Raises:
             Refused: The path is a folder, the content is over 100 MiB, or text that UTF-8 cannot hold.
         """
-        self._wait(self._place().write(path, as_bytes(content)))
+        self._place().write_from_program(path, as_bytes(content))
 
     @reads
     def exists(self, path: str) -> bool:
@@ -114,7 +114,7 @@ class Files:
                 content, runs = source.read_bytes(), bool(source.stat().st_mode & 0o100)
             except OSError as error:
                 raise Refused(f"{source} cannot be read: {error.strerror}") from error
-            self._wait(self._place().write(path, content, 0o755 if runs else None))
+            self._place().write_from_program(path, content, 0o755 if runs else None)
 
     @reads
     def download(self, sandbox_path: str, local_path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused, SandboxFault
 from terrarium.core.rows import Change, Fields
-from terrarium.core.sandbox import ExecResult, Sandbox, Watched
+from terrarium.core.sandbox import Drafting, ExecResult, Sandbox, Watched
 from terrarium.core.values import INLINE_LIMIT
 
 
@@ -33,6 +33,7 @@ class Place:
         """From the program: have something short done."""
         self._at_once = at_once
         self._watched = isinstance(sandbox, Watched)
+        self._drafting = sandbox if isinstance(sandbox, Drafting) else None
         self._site = site
         self._workdir = workdir
         self._env = env
@@ -69,6 +70,17 @@ class Place:
         """
         await self.sandbox.write(self.at(path), content, mode=mode)
         self._report(path, _shape(content))
+
+    def write_from_program(self, path: str, content: bytes, mode: int | None = None) -> None:
+        """`write` for the program, which waits for nothing where the sandbox needs nothing but memory.
+
+        Raises:
+            Refused: The sandbox refuses.
+        """
+        if self._drafting is not None and self._drafting.write_now(self.at(path), content, mode):
+            self._report(path, _shape(content))
+        else:
+            self.block(self.write(path, content, mode))
 
     async def remove(self, path: str) -> None:
         """Remove a file or a folder; where the sandbox does not report it, this does.

@@ -260,6 +260,19 @@ class Watched(Protocol):
         ...
 
 
+@runtime_checkable
+class Drafting(Protocol):
+    """A sandbox that keeps files in memory until it needs them elsewhere."""
+
+    def write_now(self, path: str, content: bytes, mode: int | None = None) -> bool:
+        """Write a file without waiting, from any thread.
+
+        Returns:
+            Whether it was written; where it was not, `write` does it or says why it cannot be done.
+        """
+        ...
+
+
 class AgentSandbox(Protocol):
     """The part of a sandbox that an agent may use."""
 

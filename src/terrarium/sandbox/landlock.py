@@ -180,9 +180,9 @@ class LandlockSandbox:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             self._make_room(len(content))
             if path.endswith("/") and not content:
-                files.make_folders(self._root, where)
+                files.make_folders(self._root, where, micros=self._clock.micros)
                 return
-            file = files.create(self._root, where)
+            file = files.create(self._root, where, micros=self._clock.micros)
             try:
                 rest = memoryview(content)
                 while rest:
@@ -217,7 +217,7 @@ class LandlockSandbox:
             Refused: It is the root.
         """
         self._counted = None
-        await self._done(path, lambda: files.remove(self._root, checked_path(path).encode()))
+        await self._done(path, lambda: files.remove(self._root, checked_path(path).encode(), self._clock.micros))
 
     async def save(self, to: Path) -> None:
         """Copy the files into the folder `to`; whatever runs stands still meanwhile.

@@ -38,13 +38,14 @@ def open_file(root: int, path: bytes, limit: int) -> tuple[int, os.stat_result]:
     return file, found
 
 
-def create(root: int, path: bytes, owner: int | None = None) -> int:
+def create(root: int, path: bytes, owner: int | None = None, micros: int | None = None) -> int:
     """Open a file to write it from the start; missing folders are made.
 
     Args:
         root: Where paths start.
         path: The file.
         owner: Who shall own what is made; None: the caller.
+        micros: Time of the folders that change, in microseconds since 1970; None: the kernel's.
 
     Raises:
         OSError: EISDIR for a folder; ENOTDIR where a file is in the way; EINVAL for what is neither.
@@ -56,7 +57,7 @@ def create(root: int, path: bytes, owner: int | None = None) -> int:
         file = kernel.open_inside(root, path, flags)
         made = False
     except FileNotFoundError:
-        make_folders(root, os.path.dirname(path), owner)
+        make_folders(root, os.path.dirname(path), owner, micros)
         file = kernel.open_inside(root, path, flags | os.O_CREAT, 0o644)
         made = True
     try:
@@ -66,6 +67,12 @@ def create(root: int, path: bytes, owner: int | None = None) -> int:
             os.fchmod(file, 0o644)
             if owner is not None:
                 os.fchown(file, owner, owner)
+            if micros is not None:
+                folder = kernel.open_inside(root, os.path.dirname(path) or b"/", _FOLDER)
+                try:
+                    _stamp(folder, micros)
+                finally:
+                    os.close(folder)
         else:
             os.ftruncate(file, 0)
     except BaseException:
@@ -85,8 +92,8 @@ def finish(file: int, micros: int | None, mode: int | None = None) -> None:
         os.close(file)
 
 
-def make_folders(root: int, path: bytes, owner: int | None = None) -> None:
-    """Make a folder and its parents, where they are missing.
+def make_folders(root: int, path: bytes, owner: int | None = None, micros: int | None = None) -> None:
+    """Make a folder and its parents, where they are missing; the arguments are those of `create`.
 
     Raises:
         OSError: ENOTDIR or EEXIST where something else is in the way.
@@ -104,6 +111,9 @@ def make_folders(root: int, path: bytes, owner: int | None = None) -> None:
                 os.mkdir(part, 0o755, dir_fd=above)
                 if owner is not None:
                     os.chown(part, owner, owner, dir_fd=above, follow_symlinks=False)
+                if micros is not None:
+                    os.utime(part, ns=(micros * 1000, micros * 1000), dir_fd=above, follow_symlinks=False)
+                    _stamp(above, micros)
             finally:
                 os.close(above)
         else:
@@ -127,8 +137,8 @@ def names(root: int, path: bytes) -> list[bytes]:
         os.close(folder)
 
 
-def remove(root: int, path: bytes) -> None:
-    """Remove a file or a whole folder.
+def remove(root: int, path: bytes, micros: int | None = None) -> None:
+    """Remove a file or a whole folder; the folder that it was in gets the time `micros`.
 
     Raises:
         OSError: ENOENT; EBUSY for what the sandbox cannot do without.
@@ -139,8 +149,17 @@ def remove(root: int, path: bytes) -> None:
     folder = kernel.open_inside(root, above or b"/", _FOLDER)
     try:
         remove_at(folder, name)
+        if micros is not None:
+            _stamp(folder, micros)
     finally:
         os.close(folder)
+
+
+def _stamp(folder: int, micros: int) -> None:
+    try:
+        os.utime(folder, ns=(micros * 1000, micros * 1000))
+    except PermissionError:
+        pass  # it was given to somebody else, who lets others write in it
 
 
 def own(top: int) -> None:

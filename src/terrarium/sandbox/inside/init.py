@@ -222,13 +222,13 @@ class Init:
         elif op == "read":
             return self._read(path, request["limit"])
         elif op == "folder":
-            files.make_folders(self._root, path)
+            files.make_folders(self._root, path, micros=request["time"])
         elif op == "write":
             self._write(path, content, request, descriptors)
         elif op == "list":
             return {}, b"\0".join(files.names(self._root, path)), []
         elif op == "remove":
-            files.remove(self._root, path)
+            files.remove(self._root, path, request["time"])
         elif op == "pump":
             return {"pump": self._take_over(request, path, descriptors, poll)}, b"", []
         elif op == "flush":
@@ -311,7 +311,7 @@ class Init:
     def _write(self, path: bytes, content: bytes, request: dict[str, Any], descriptors: list[int]) -> None:
         if self._sampler.room() is not None:
             raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
-        file = files.create(self._root, path)
+        file = files.create(self._root, path, micros=request["time"])
         try:
             if os.fstat(file).st_dev == self._proc:
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES))  # not with the rights of this process

@@ -1,9 +1,9 @@
-"""The state of a sandbox as plain files that survive any copying: a list of all there is, and the contents beside it.
+"""The state of a sandbox as plain files that survive any copying: a list of all there is, and large contents beside it.
 
 `tree.jsonl` begins with a line about the whole; then one line for each entry, folders before what is in them:
-`[layer, path, kind, mode, uid, gid, mtime, extra]`. Kinds: `d` folder, `f` file (extra: number of its content under
-`files/`), `h` another name of a file (extra: the first path), `l` link (extra: target), `p` pipe, `w` a removed entry
-of the base. Extended attributes follow where there are any. Ids are those inside the sandbox.
+`[layer, path, kind, mode, uid, gid, mtime, extra]`. Kinds: `d` folder, `f` file (extra: its content in base64, or the
+number of it under `files/`), `h` another name of a file (extra: the first path), `l` link (extra: target), `p` pipe,
+`w` a removed entry of the base. Extended attributes follow where there are any. Ids are those inside the sandbox.
 """
 
 from __future__ import annotations
@@ -27,7 +27,60 @@ if TYPE_CHECKING:
 LIST, CONTENTS = "tree.jsonl", "files"
 OPAQUE = "user.overlay.opaque"
 _FICLONE = 0x40049409
-_FORMAT = 1
+_FORMAT = 2
+_SMALL = 4096  # bytes of a content that is written into the list
+
+
+class Writer:
+    """Writes a saved state into an open, empty folder; a context manager.
+
+    Args:
+        to: The folder.
+        layers: Names of all layers, the upper one last.
+        head: What else to write down about the whole.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, to: int, layers: Sequence[str], head: dict[str, Any]) -> None:
+        os.mkdir(CONTENTS, 0o755, dir_fd=to)
+        self._contents = os.open(CONTENTS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=to)
+        listing = os.open(LIST, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=to)
+        self._out = os.fdopen(listing, "w", encoding="ascii")
+        self._out.write(json.dumps({**head, "format": _FORMAT, "layers": list(layers)}) + "\n")
+        self._number = 0
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._out.close()
+        os.close(self._contents)
+
+    def add(self, line: list[Any]) -> None:
+        """Write down one entry."""
+        self._out.write(json.dumps(line) + "\n")
+
+    def content(self, content: bytes) -> str | int:
+        """What an entry says of a content: itself where it is small, else the number under which it was written."""
+        if len(content) <= _SMALL:
+            return binascii.b2a_base64(content, newline=False).decode("ascii")
+        self._number += 1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(str(self._number), flags, 0o644, dir_fd=self._contents), "wb") as file:
+            file.write(content)
+        return self._number
+
+    def found(self, found: Found, *, link: bool) -> str | int:
+        """What an entry says of the content of a file; a large one may be linked where it never changes again."""
+        if found.stat.st_size <= _SMALL:
+            file = os.open(found.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found.folder)
+            with os.fdopen(file, "rb") as source:
+                return self.content(source.read(_SMALL))
+        self._number += 1
+        _content(found, self._contents, str(self._number), link)
+        return self._number
 
 
 def save(tree: int, layers: Sequence[str], to: int, owner: int, head: dict[str, Any]) -> None:
@@ -43,12 +96,7 @@ def save(tree: int, layers: Sequence[str], to: int, owner: int, head: dict[str, 
     Raises:
         OSError: Something cannot be read or written.
     """
-    os.mkdir(CONTENTS, 0o755, dir_fd=to)
-    contents = os.open(CONTENTS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=to)
-    listing = os.open(LIST, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=to)
-    number = 0
-    with os.fdopen(listing, "w", encoding="ascii") as out:
-        out.write(json.dumps({**head, "format": _FORMAT, "layers": list(layers)}) + "\n")
+    with Writer(to, layers, head) as out:
         for layer in layers:
             names: dict[tuple[int, int], str] = {}
             top = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=tree)
@@ -62,15 +110,13 @@ def save(tree: int, layers: Sequence[str], to: int, owner: int, head: dict[str, 
                         if key in names:
                             line[2], line[7] = "h", names[key]
                         else:
-                            names[key] = line[1]
-                            number += 1
-                            line[7] = number
+                            if found.stat.st_nlink > 1:
+                                names[key] = line[1]
                             sealed = layer != layers[-1]
-                            _content(found, contents, str(number), link=sealed and found.stat.st_mode & 0o444 == 0o444)
-                    out.write(json.dumps(line) + "\n")
+                            line[7] = out.found(found, link=sealed and found.stat.st_mode & 0o444 == 0o444)
+                    out.add(line)
             finally:
                 os.close(top)
-    os.close(contents)
 
 
 def _line(layer: str, found: Found, owner: int) -> list[Any] | None:
@@ -230,6 +276,10 @@ def unpack(folder: int, tree: int, owner: int, *, give_away: bool) -> None:
 def _make(here: int, name: bytes, kind: str, extra: Any, contents: int, top: int) -> None:
     if kind == "d":
         os.mkdir(name, 0o700, dir_fd=here)
+    elif kind == "f" and isinstance(extra, str):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, 0o600, dir_fd=here), "wb") as file:
+            file.write(binascii.a2b_base64(extra))
     elif kind == "f":
         os.rename(str(extra), name, src_dir_fd=contents, dst_dir_fd=here)
     elif kind == "h":

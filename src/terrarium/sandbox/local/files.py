@@ -1,4 +1,4 @@
-"""Files of a local sandbox: on its layer while no process has lived there, through its first process afterwards."""
+"""Files of a local sandbox: in its layers while no process has lived there, through its first process afterwards."""
 
 from __future__ import annotations
 
@@ -82,6 +82,12 @@ class Files:
             finally:
                 os.close(memory)
 
+    def write_now(self, path: str, content: bytes, mode: int | None) -> bool:
+        """Write a file without waiting, where that can be done; it is then nothing that `write` would refuse."""
+        if path.endswith("/") or len(content) > FILE_LIMIT:
+            return False
+        return self._layers().write_now(checked_path(path), content, self._clock.micros, mode)
+
     async def names(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
 
@@ -109,9 +115,9 @@ class Files:
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
-                    layers.remove(at)
+                    layers.remove(at, self._clock.micros)
                     return
-            await (await self._started()).ask("remove", path=at)
+            await (await self._started()).ask("remove", path=at, time=self._clock.micros)
 
     async def _make_folder(self, at: str, filled: bool) -> None:
         if filled:
@@ -120,9 +126,9 @@ class Files:
             layers = self._layers()
             if not layers.lived:
                 with contextlib.suppress(NeedsProcess):
-                    layers.make_folder(at)
+                    layers.make_folder(at, self._clock.micros)
                     return
-            await (await self._started()).ask("folder", path=at)
+            await (await self._started()).ask("folder", path=at, time=self._clock.micros)
 
 
 @contextlib.contextmanager

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from terrarium.core.errors import SandboxFault
 from terrarium.core.rows import Row
 from terrarium.sandbox.inside import saved
 from terrarium.sandbox.inside.walk import Found, walk
+from terrarium.sandbox.local.draft import File, Folder
 from terrarium.sandbox.local.layers import Layers
 
 _CONTENT = 64 * 1024  # bytes of text that a row shows as it is
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TRIES = 5
+
+
+class _Entry(NamedTuple):
+    """One entry of a layer; `hides` says that nothing of the layers below is to be seen under its path."""
+
+    layer: str
+    hides: bool
+    row: Row
 
 
 class LayerRows:
@@ -46,16 +57,24 @@ class LayerRows:
         raise SandboxFault("the files of the sandbox cannot be read: processes move its folders about all the time")
 
     def _merged(self) -> list[Row]:
+        if self._layers.draft is not None:
+            return sorted(map(_drafted, self._layers.draft.all()), key=lambda row: (row.table, row.key))
         merged: dict[str, Row] = {}
-        for path, whole, row in self._packed() if self._layers.packed else self._live():
-            if whole:  # it hides what a layer below has there
-                for below in [key for key in merged if key.startswith(f"{path}/")]:
-                    del merged[below]
-            merged[path] = row
+        entries = self._packed() if self._layers.packed else self._live()
+        for _, layer in itertools.groupby(entries, lambda entry: entry.layer):
+            here: dict[str, Row] = {}
+            hiding = set[str]()
+            for entry in layer:
+                here[entry.row.key] = entry.row
+                if entry.hides:
+                    hiding.add(entry.row.key)
+            if merged and hiding:
+                merged = {path: row for path, row in merged.items() if hiding.isdisjoint(_above(path))}
+            merged |= here
         kept = [row for row in merged.values() if row.table != "gone" or self._layers.in_base(row.key)]
         return sorted(kept, key=lambda row: (row.table, row.key))
 
-    def _live(self) -> Iterator[tuple[str, bool, Row]]:
+    def _live(self) -> Iterator[_Entry]:
         for layer in self._layers.names():
             top = os.open(self._layers.tree / layer, _OPEN)
             try:
@@ -63,33 +82,36 @@ class LayerRows:
                     kind, mode = stat.S_IFMT(found.stat.st_mode), stat.S_IMODE(found.stat.st_mode)
                     path = "/" + found.path.decode("utf-8", "replace")
                     if kind == stat.S_IFREG:
-                        yield path, True, Row("file", path, {"mode": mode, **self._content(found)})
+                        yield _Entry(layer, True, Row("file", path, {"mode": mode, **self._content(found)}))
                     elif kind == stat.S_IFDIR:
-                        yield path, _opaque(found), Row("dir", path, {"mode": mode})
+                        yield _Entry(layer, _opaque(found), Row("dir", path, {"mode": mode}))
                     elif kind == stat.S_IFLNK:
-                        yield path, True, _link(path, os.readlink(found.name, dir_fd=found.folder))
+                        yield _Entry(layer, True, _link(path, os.readlink(found.name, dir_fd=found.folder)))
                     elif kind == stat.S_IFCHR:
-                        yield path, True, Row("gone", path, {})
+                        yield _Entry(layer, True, Row("gone", path, {}))
             finally:
                 os.close(top)
 
-    def _packed(self) -> Iterator[tuple[str, bool, Row]]:
+    def _packed(self) -> Iterator[_Entry]:
         folder = os.open(self._layers.folder, _OPEN)
         try:
-            lines, numbers = saved.entries(folder), dict[tuple[str, str], int]()
+            lines, numbers = saved.entries(folder), dict[tuple[str, str], int | str]()
             next(lines)
             for layer, text, kind, mode, _, _, _, extra, attributes in lines:
                 path = "/" + os.fsencode(text).decode("utf-8", "replace")
                 if kind in "fh":
-                    number = numbers[layer, text] = extra if kind == "f" else numbers[layer, extra]
-                    content = (self._layers.folder / saved.CONTENTS / str(number)).read_bytes()
-                    yield path, True, Row("file", path, {"mode": mode, **_fields(content)})
+                    known = numbers[layer, text] = extra if kind == "f" else numbers[layer, extra]
+                    if isinstance(known, str):
+                        content = base64.b64decode(known)
+                    else:
+                        content = (self._layers.folder / saved.CONTENTS / str(known)).read_bytes()
+                    yield _Entry(layer, True, Row("file", path, {"mode": mode, **content_of(content)}))
                 elif kind == "d":
-                    yield path, saved.OPAQUE in attributes, Row("dir", path, {"mode": mode})
+                    yield _Entry(layer, saved.OPAQUE in attributes, Row("dir", path, {"mode": mode}))
                 elif kind == "l":
-                    yield path, True, _link(path, os.fsencode(extra))
+                    yield _Entry(layer, True, _link(path, os.fsencode(extra)))
                 elif kind == "w":
-                    yield path, True, Row("gone", path, {})
+                    yield _Entry(layer, True, Row("gone", path, {}))
         finally:
             os.close(folder)
 
@@ -105,19 +127,34 @@ class LayerRows:
             return {"size": known.st_size}  # nobody but its owner, another id, may read it
         with os.fdopen(file, "rb") as source:
             if known.st_size <= _CONTENT:
-                return _fields(source.read())
+                return content_of(source.read())
             total = hashlib.file_digest(source, "sha256").hexdigest()
         self._sums[key] = total
         return {"size": known.st_size, "sha256": total}
 
 
-def _fields(content: bytes) -> dict[str, Any]:
+def content_of(content: bytes) -> dict[str, Any]:
+    """What a row shows of a file's content: text up to 64 KiB as it is, else its digest."""
     if len(content) <= _CONTENT:
         try:
             return {"size": len(content), "content": content.decode()}
         except UnicodeDecodeError:
             pass
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _drafted(entry: tuple[str, File | Folder]) -> Row:
+    path, found = entry
+    if isinstance(found, Folder):
+        return Row("dir", path, {"mode": found.mode})
+    return Row("file", path, {"mode": found.mode, **content_of(found.content)})
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders a path lies in, the nearest first."""
+    while (cut := path.rfind("/")) > 0:
+        path = path[:cut]
+        yield path
 
 
 def _link(path: str, target: bytes) -> Row:

@@ -1,5 +1,6 @@
-"""The folder of a local sandbox: its layers on disk, and the files in them before any process has lived there.
+"""The folder of a local sandbox: its layers, and the files in them before any process has lived there.
 
+A draft in memory, until a process is started, the state is saved or it grows large; then on disk:
 tree/upper          what is written; the overlay's upper layer once the sandbox has started
 tree/0, 1, ...      what was written before a start: sealed, never written again
 tree/lived          a process has lived here
@@ -12,11 +13,13 @@ import errno
 import functools
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import SandboxFault
 from terrarium.sandbox.inside import files, ground, ids, saved
+from terrarium.sandbox.local.draft import LARGEST, Draft, File
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -42,6 +45,9 @@ class Layers:
         """A saved state lies here that has not been opened yet."""
         self.lived = self._head().get("lived", False) if self.packed else (self._tree / "lived").exists()
         """A process has lived here, so that files are worked on from inside only."""
+        self.draft: Draft | None = None if self.packed or self._tree.exists() else Draft()
+        """What has been written so far, while nothing is on disk."""
+        self._settling = threading.RLock()
 
     @property
     def tree(self) -> Path:
@@ -49,7 +55,7 @@ class Layers:
         return self._tree
 
     def names(self) -> list[str]:
-        """The layers there are, the oldest first, the upper one last."""
+        """The layers there are on disk, the oldest first, the upper one last."""
         found = [name for name in _names(self._tree) if name.isdigit()]
         return [*sorted(found, key=int), *(["upper"] if (self._tree / "upper").is_dir() else [])]
 
@@ -70,6 +76,8 @@ class Layers:
         """
         parts = self._parts(path)
         try:
+            if self.draft is not None:
+                return self.draft.read(parts)
             file, _ = files.open_file(self._top(), _joined(parts), limit)
         except FileNotFoundError:
             content = ground.etc().get("/".join(parts[1:])) if parts[:1] == ["etc"] and self.rootfs is None else None
@@ -90,18 +98,15 @@ class Layers:
         parts = self._parts(path)
         if len(parts) < 2 or parts[0] == "etc":
             self._only_ours(parts)
-        self._make_top(parts[0])
-        file = files.create(self._top(make=True), _joined(parts), ids.owner() if ids.real_root() else None)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(file, view) :]
-        except BaseException:
-            os.close(file)
-            raise
-        files.finish(file, micros, mode)
+        if self.draft is not None:
+            self._draft_top(self.draft, parts[0], micros)
+            self.draft.write(parts, content, micros, mode)
+            if self.draft.size > LARGEST:
+                self.settle()
+        else:
+            self._write(parts, content, micros, mode)
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, micros: int) -> None:
         """Make a folder and its parents.
 
         Raises:
@@ -111,8 +116,12 @@ class Layers:
         parts = self._parts(path)
         if not parts:
             return
-        self._make_top(parts[0])
-        files.make_folders(self._top(make=True), _joined(parts), ids.owner() if ids.real_root() else None)
+        if self.draft is not None:
+            self._draft_top(self.draft, parts[0], micros)
+            self.draft.make_folders(parts, micros)
+        else:
+            self._make_top(parts[0])
+            files.make_folders(self._top(make=True), _joined(parts), _owner(), micros)
 
     def names_in(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
@@ -132,7 +141,10 @@ class Layers:
         elif parts[0] == "etc":
             raise NeedsProcess
         try:
-            found = {os.fsdecode(name) for name in files.names(self._top(), _joined(parts))}
+            if self.draft is not None:
+                found = set(self.draft.names(parts))
+            else:
+                found = {os.fsdecode(name) for name in files.names(self._top(), _joined(parts))}
         except FileNotFoundError:
             self._only_ours(parts)
             if len(parts) == 1 and parts[0] in ground.FOLDERS:
@@ -142,8 +154,8 @@ class Layers:
             found = set()
         return sorted(found | base)
 
-    def remove(self, path: str) -> None:
-        """Remove a file or folder.
+    def remove(self, path: str, micros: int) -> None:
+        """Remove a file or folder; the folder that it was in gets the time.
 
         Raises:
             OSError: ENOENT.
@@ -152,7 +164,55 @@ class Layers:
         parts = self._parts(path)
         if len(parts) < 2 or parts[0] == "etc":
             raise NeedsProcess
-        files.remove(self._top(), _joined(parts))
+        if self.draft is not None:
+            self.draft.remove(parts, micros)
+        else:
+            files.remove(self._top(), _joined(parts), micros)
+
+    def write_now(self, path: str, content: bytes, micros: int, mode: int | None) -> bool:
+        """Write a file into the draft, from any thread; False where that cannot be done."""
+        with self._settling:
+            if self.draft is None:
+                return False
+            try:
+                self.write(path, content, micros, mode)
+            except (NeedsProcess, OSError):
+                return False
+            return True
+
+    def settle(self) -> None:
+        """Write the draft to disk, where there is one.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with self._settling:
+            draft, self.draft = self.draft, None
+            if not draft:
+                return
+            folders = []
+            for path, entry in draft.all():
+                parts = path[1:].split("/")
+                if isinstance(entry, File):
+                    self._write(parts, entry.content, entry.micros, entry.mode)
+                else:
+                    self._make_top(parts[0])
+                    files.make_folders(self._top(make=True), _joined(parts), _owner())
+                    folders.append((parts, entry.micros))
+            for parts, micros in folders:
+                os.utime("/".join(parts), ns=(micros * 1000, micros * 1000), dir_fd=self._top(), follow_symlinks=False)
+
+    def _write(self, parts: list[str], content: bytes, micros: int, mode: int | None) -> None:
+        self._make_top(parts[0])
+        file = files.create(self._top(make=True), _joined(parts), _owner(), micros)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(file, view) :]
+        except BaseException:
+            os.close(file)
+            raise
+        files.finish(file, micros, mode)
 
     def _parts(self, path: str) -> list[str]:
         """The parts of a path; nothing here is a link, so `..` can be taken away."""
@@ -171,6 +231,10 @@ class Layers:
     def _only_ours(self, parts: list[str]) -> None:
         if parts[:1] == ["etc"] or not parts:
             raise NeedsProcess
+
+    def _draft_top(self, draft: Draft, name: str, micros: int) -> None:
+        if name in ground.FOLDERS:
+            draft.make_folders([name], micros, ground.FOLDERS[name])
 
     def _make_top(self, name: str) -> None:
         mode = ground.FOLDERS.get(name)
@@ -195,8 +259,9 @@ class Layers:
         return self._upper
 
     def _give(self, name: str, folder: int | None = None) -> None:
-        if ids.real_root():
-            os.chown(name, ids.owner(), ids.owner(), dir_fd=folder, follow_symlinks=False)
+        owner = _owner()
+        if owner is not None:
+            os.chown(name, owner, owner, dir_fd=folder, follow_symlinks=False)
 
     # -- layers ---------------------------------------------------------------------------------------------------
 
@@ -233,6 +298,7 @@ class Layers:
         Returns:
             The sealed layers, the newest first.
         """
+        self.settle()
         self.close()
         self.prepare()
         sealed = [name for name in self.names() if name != "upper"]
@@ -257,13 +323,27 @@ class Layers:
         Raises:
             OSError: It cannot be read or written.
         """
+        if not self.draft and not self.names():
+            return
         to.mkdir(parents=True, exist_ok=True)
-        tree, target = os.open(self._tree, _OPEN), os.open(to, _OPEN)
+        target = os.open(to, _OPEN)
         try:
-            saved.save(tree, self.names(), target, ids.owner() if ids.real_root() else os.geteuid(), self.head())
+            if self.draft is not None:
+                self._save_draft(self.draft, target)
+                return
+            tree = os.open(self._tree, _OPEN)
+            try:
+                saved.save(tree, self.names(), target, ids.owner() if ids.real_root() else os.geteuid(), self.head())
+            finally:
+                os.close(tree)
         finally:
-            os.close(tree)
             os.close(target)
+
+    def _save_draft(self, draft: Draft, to: int) -> None:
+        with saved.Writer(to, ["upper"], self.head()) as out:
+            for path, entry in draft.all():
+                kind, extra = ("f", out.content(entry.content)) if isinstance(entry, File) else ("d", None)
+                out.add(["upper", path[1:], kind, entry.mode, 0, 0, entry.micros * 1000, extra])
 
     def head(self) -> dict[str, Any]:
         """What a saved state says about the whole."""
@@ -285,6 +365,11 @@ class Layers:
         except (OSError, ValueError) as error:
             raise SandboxFault(f"the saved state in {self.folder} cannot be read: {error}") from error
         return head if isinstance(head, dict) else {}
+
+
+def _owner() -> int | None:
+    """Who shall own what the engine makes, where that is another than itself."""
+    return ids.owner() if ids.real_root() else None
 
 
 def _joined(parts: list[str]) -> bytes:

@@ -34,9 +34,9 @@ _SHELL_LIMIT = 1024 * 1024
 class LocalSandbox:
     """A sandbox of namespaces, with an overlay over a read-only base.
 
-    Nothing is started before the first command, listener or connection; files are written straight into the layer on
-    disk until then. Settings: `rootfs` (path of an unpacked root filesystem, in place of the machine's /usr),
-    `world_time` (default True: processes see the time of the world).
+    Nothing is started before the first command, listener or connection; files are kept in memory until then.
+    Settings: `rootfs` (path of an unpacked root filesystem, in place of the machine's /usr), `world_time` (default
+    True: processes see the time of the world).
 
     Args:
         ground: What it stands on.
@@ -239,6 +239,14 @@ class LocalSandbox:
         """
         await self._files.write(path, content, mode)
 
+    def write_now(self, path: str, content: bytes, mode: int | None = None) -> bool:
+        """Write a file without waiting, from any thread, while everything is in memory; whether that was done.
+
+        Raises:
+            Refused: That is no path.
+        """
+        return self._files.write_now(path, content, mode)
+
     async def list(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
 
@@ -282,8 +290,7 @@ class LocalSandbox:
                 shutil.copytree(self._place() / saved.CONTENTS, to / saved.CONTENTS)
                 shutil.copyfile(self._place() / saved.LIST, to / saved.LIST)
             elif not layers.lived:
-                if layers.names():
-                    layers.save(to)
+                layers.save(to)
             else:
                 to.mkdir(parents=True, exist_ok=True)
                 work = {"folder": str(layers.tree), "layers": layers.names(), "to": str(to), "head": layers.head()}
@@ -299,6 +306,8 @@ class LocalSandbox:
         layers, self._layers = self._layers, None
         await self._bury()
         if layers is not None:
+            if self._ground.keep:
+                layers.settle()
             layers.close()
             if layers.lived and not layers.packed and not ids.real_root():
                 with contextlib.suppress(EngineFault):
