@@ -13,7 +13,7 @@ from types import CodeType, ModuleType
 
 from terrarium.core.errors import TaskBroken
 from terrarium.core.task import Entry
-from terrarium.task.sentinel import Fingerprint, unchanged
+from terrarium.task.sentinel import fingerprint, unchanged
 
 _count = itertools.count(1)
 _lock = threading.Lock()
@@ -35,7 +35,7 @@ def load(file: Path) -> ModuleType:
     Raises:
         TaskBroken: It cannot be read, compiled or executed, or replaces what judges; the message says where.
     """
-    before = Fingerprint()
+    before = fingerprint()
     with _lock:
         name = f"terrarium_task_{next(_count)}"
     try:

@@ -7,7 +7,9 @@ A task is code in the process of other tasks. One that puts a function of its ow
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
+import operator
 import sys
 import time
 from collections.abc import Iterator
@@ -34,23 +36,42 @@ _PYTHON = {
     time: ("monotonic", "monotonic_ns", "perf_counter", "sleep", "time", "time_ns"),
 }
 
+_all, _map, _is, _CODE = all, map, operator.is_, operator.attrgetter("__code__")  # as they are before any task
+
 Place = tuple[Any, str, str, Any, Any]  # owner, attribute, full name, value, its code
 
 
 class Fingerprint:
-    """The functions that judge and time, as they are now."""
+    """The functions that judge and time, as they were when it was made."""
 
     def __init__(self) -> None:
         self._places = list(_places())
+        self.modules = _loaded()
+        """Which of the modules it knows."""
+        self._owners = []
+        for owner, places in itertools.groupby(self._places, lambda place: place[0]):
+            _, names, _, values, _ = zip(*places, strict=True)
+            self._owners.append((vars(owner).get, names, values))
+        coded = [(value, code) for _, _, _, value, code in self._places if code is not None]
+        self._functions, self._codes = [value for value, _ in coded], [code for _, code in coded]
 
     def replaced(self) -> list[tuple[str, str]]:
         """Name of each that is another now, and the file its successor comes from, where that is known."""
+        if self._same():
+            return []
         found = []
         for owner, attribute, name, value, code in self._places:
             now = vars(owner).get(attribute)
             if now is not value or _code(now) is not code:
                 found.append((name, getattr(_code(now), "co_filename", "")))
         return found
+
+    def _same(self) -> bool:
+        # Several times a trial, over hundreds of functions: without a loop of Python's own, and by identity, because
+        # what stands there may claim to equal anything.
+        return _all(_all(_map(_is, _map(get, names), values)) for get, names, values in self._owners) and _all(
+            _map(_is, _map(_CODE, self._functions), self._codes)
+        )
 
     def restore(self) -> None:
         """Put them back."""
@@ -59,6 +80,21 @@ class Fingerprint:
                 setattr(owner, attribute, value)
             if code is not None and _code(value) is not code:
                 value.__code__ = code
+
+
+def fingerprint() -> Fingerprint:
+    """The functions that judge and time, as they are now."""
+    global _last
+    if _last is None or _last.modules != _loaded() or _last.replaced():
+        _last = Fingerprint()
+    return _last
+
+
+_last: Fingerprint | None = None
+
+
+def _loaded() -> list[str]:
+    return [name for name in _OURS if name in sys.modules]
 
 
 def _places() -> Iterator[Place]:
@@ -95,7 +131,7 @@ class Watch:
 
     def __init__(self, path: str) -> None:
         if not Watch._running:
-            Watch._known = Fingerprint()
+            Watch._known = fingerprint()
         Watch._running.add(self)
         self._folder = Path(path).parent
         self._began = len(Watch._found)
