@@ -53,7 +53,7 @@ class Caps:
     memory: int | None = 2 * 1024**3
     processes: int | None = 512
     disk: int | None = 4 * 1024**3
-    files: int | None = 500_000
+    files: int | None = 200_000
 
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)\s*", re.IGNORECASE)
@@ -76,7 +76,7 @@ def bytes_of(size: object) -> int:
 
 
 def caps_of(resources: object) -> Caps:
-    """The caps that a task's `resources` ask for: `cpus`, `memory`, `storage`, `processes`, `cpu_seconds`.
+    """The caps that a task's `resources` ask for: `cpus`, `cpu_seconds`, `files`, `memory`, `processes`, `storage`.
 
     Raises:
         ConfigError: An unknown key, or a bad value.
@@ -87,12 +87,12 @@ def caps_of(resources: object) -> Caps:
     for key, value in resources.items():
         if key in ("memory", "storage"):
             changes["disk" if key == "storage" else "memory"] = bytes_of(value)
-        elif key in ("cpus", "cpu_seconds", "processes"):
+        elif key in ("cpus", "cpu_seconds", "files", "processes"):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ConfigError(f"resources: {key} must be a number above zero, not {value!r}")
-            changes[key] = int(value) if key == "processes" else float(value)
+            changes[key] = int(value) if key in ("files", "processes") else float(value)
         else:
-            raise unknown_key("resources", str(key), ("cpus", "cpu_seconds", "memory", "processes", "storage"))
+            raise unknown_key("resources", str(key), ("cpus", "cpu_seconds", "files", "memory", "processes", "storage"))
     return replace(Caps(), **changes)
 
 

@@ -17,12 +17,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from terrarium.core.errors import CommandTimeout, NotFound, Refused, SandboxFault, TerrariumError, Unsupported
+from terrarium.core.errors import NotFound, Refused, SandboxFault, TerrariumError, Unsupported
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import confine, files, kernel, toll
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path
 from terrarium.sandbox.nest import Nest
-from terrarium.sandbox.streams import Input, Output
+from terrarium.sandbox.streams import Input, Output, too_late
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class LandlockSandbox:
             code = await asyncio.wait_for(asyncio.shield(ended), timeout)
         except TimeoutError:
             await self._end(nest)
-            raise CommandTimeout(f"the command ran longer than {timeout:g} s and was ended") from None
+            raise too_late(timeout, (output.finish(), errors.finish())) from None
         except asyncio.CancelledError:
             await asyncio.shield(self._end(nest))
             raise

@@ -7,9 +7,14 @@ import codecs
 import contextlib
 import os
 
+from terrarium.core.errors import CommandTimeout
 from terrarium.core.sandbox import SHOWN_LIMIT
 
 _PART = 256 * 1024
+_LAST = 4000  # characters that the error of a command over its time shows of each stream
+
+Shown = tuple[tuple[str, bool], tuple[str, bool]]
+"""What a command had written: text, and whether there was more, of its output and its errors."""
 
 
 class Output:
@@ -108,3 +113,14 @@ async def _feed(write: int, content: bytes) -> None:
         pass  # the command has read enough
     finally:
         os.close(write)
+
+
+def too_late(timeout: float, shown: Shown) -> CommandTimeout:
+    """The error for a command that was killed at its time limit, with the end of what it had written."""
+    (out, _), (err, _) = shown
+    said = f"the command ran longer than {timeout:g} s and was killed, with everything it had started"
+    for name, text in (("output", out), ("errors", err)):
+        if text:
+            cut = f" (the last {_LAST} characters)" if len(text) > _LAST else ""
+            said += f"\nits {name} until then{cut}:\n{text[-_LAST:]}"
+    return CommandTimeout(said)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PERIOD = 0.2
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_CROWD = 0.9  # of the cap on processes: what stays there multiplies and does not work
+_CROWDED = 5.0  # seconds after which it is ended
 _REST = 20.0  # counting files takes at most one twentieth of the time
 
 
@@ -36,6 +38,8 @@ class Sampler:
 
     def __init__(self, caps: Mapping[str, Any], enforced: list[str], upper: int, meter: int | None) -> None:
         self._caps = {name: value for name, value in caps.items() if value}
+        self._crowd = int(self._caps.get("processes", 1 << 30) * _CROWD)
+        self._crowded: float | None = None  # since when
         for name in enforced:
             if name != "cpu_seconds":
                 self._caps.pop(name, None)
@@ -54,7 +58,7 @@ class Sampler:
             return "cpu_seconds"
         if "memory" in self._caps and self._memory() > self._caps["memory"]:
             return "memory"
-        if "processes" in self._caps and len(_pids()) > self._caps["processes"] + 64:
+        if self._processes(len(_pids())):
             return "processes"
         if "disk" in self._caps or "files" in self._caps:
             return self._files()
@@ -69,6 +73,18 @@ class Sampler:
         if used[0] >= self._caps.get("disk", used[0] + 1):
             return "disk"
         return "files" if used[1] >= self._caps.get("files", used[1] + 1) else None
+
+    def _processes(self, count: int) -> bool:
+        """Whether there are more than there may be, or nearly so many for so long that it can only be a fork bomb."""
+        if count < self._crowd:
+            self._crowded = None
+            return False
+        now = time.monotonic()
+        self._crowded = self._crowded or now
+        if now - self._crowded < _CROWDED and count <= self._caps.get("processes", count) + 64:
+            return False
+        self._crowded = None
+        return True
 
     # -- memory and processor -------------------------------------------------------------------------------------
 

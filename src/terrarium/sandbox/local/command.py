@@ -9,10 +9,11 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from terrarium.core.errors import CommandTimeout, SandboxFault
+from terrarium.core.errors import SandboxFault
 from terrarium.core.sandbox import ExecResult
 from terrarium.sandbox.local.capture import Capture
 from terrarium.sandbox.local.link import Link
+from terrarium.sandbox.streams import Shown, too_late
 
 _GRACE = 5.0  # seconds for ending what a command started, before the whole sandbox is ended
 
@@ -112,10 +113,10 @@ class Escaped(Exception):
 
     Args:
         late: Its time limit had come.
-        shown: What it had written: text, and whether there was more, of both streams.
+        shown: What it had written.
     """
 
-    def __init__(self, late: bool, shown: tuple[tuple[str, bool], tuple[str, bool]] | None = None) -> None:
+    def __init__(self, late: bool, shown: Shown | None = None) -> None:
         super().__init__("a command cannot be ended by its keeper")
         self.late = late
         self.shown = shown or (("", False), ("", False))
@@ -156,9 +157,9 @@ async def run(
             code = await asyncio.wait_for(asyncio.shield(command.ended), timeout)
         except TimeoutError:
             finished = True
-            if not await command.end():
-                raise Escaped(late=True) from None
-            raise too_late(timeout) from None
+            gone = await command.end()
+            shown = await taken(out, last=True), await taken(err, last=True)
+            raise (too_late(timeout, shown) if gone else Escaped(late=True, shown=shown)) from None
         except Escaped as escaped:
             finished = True
             raise Escaped(late=False, shown=(await taken(out, last=True), await taken(err, last=True))) from escaped
@@ -180,11 +181,6 @@ async def taken(stream: Capture, *, last: bool) -> tuple[str, bool]:
         return await stream.take(last=last)
     except SandboxFault:
         return "", True
-
-
-def too_late(timeout: float) -> CommandTimeout:
-    """The error for a command that was killed at its time limit."""
-    return CommandTimeout(f"the command ran longer than {timeout:g} s and was killed, with everything it had started")
 
 
 def _as_file(content: bytes) -> int:

@@ -17,13 +17,14 @@ from terrarium.core.rows import Row
 from terrarium.core.sandbox import ExecResult, Feature, Ground
 from terrarium.sandbox.inside import ids, saved
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path, checked_text
-from terrarium.sandbox.local.command import Escaped, run, too_late
+from terrarium.sandbox.local.command import Escaped, run
 from terrarium.sandbox.local.files import Files
 from terrarium.sandbox.local.layer_rows import LayerRows
 from terrarium.sandbox.local.layers import Layers, base_name
 from terrarium.sandbox.local.life import Life
 from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.local.shell import Shell
+from terrarium.sandbox.streams import too_late
 from terrarium.sandbox.zygote import zygote
 
 _SETTINGS = ("rootfs", "world_time")
@@ -158,7 +159,7 @@ class LocalSandbox:
             self._end_shell()
             if life.link.open:
                 if escaped.late:
-                    raise too_late(timeout) from None
+                    raise too_late(timeout, escaped.shown) from None
                 (out, more), (err, much) = escaped.shown
                 return ExecResult(_KILLED, out, err + life.last_words(), more or much)
         except SandboxFault:

@@ -15,8 +15,9 @@ from typing import Any
 from terrarium.core.sandbox import ExecResult
 from terrarium.sandbox.inside import ids
 from terrarium.sandbox.local.capture import Capture, pipe
-from terrarium.sandbox.local.command import Command, Escaped, taken, too_late
+from terrarium.sandbox.local.command import Command, Escaped, taken
 from terrarium.sandbox.local.link import Link
+from terrarium.sandbox.streams import too_late
 
 BEGINNING = "if [ -x /bin/bash ]; then exec /bin/bash --norc --noprofile /dev/fd/3; else exec /bin/sh /dev/fd/3; fi"
 _FIRST = 'exec 3<&-; [ -z "$BASH_VERSION" ] && builtin() { "$@"; }\n'
@@ -90,9 +91,9 @@ class Shell:
         except _Late:
             finished = True
             self.alive = False
-            if not await self._command.end():
-                raise Escaped(late=True) from None
-            raise too_late(timeout) from None
+            gone = await self._command.end()
+            shown = await taken(self._out, last=True), await taken(self._err, last=True)
+            raise (too_late(timeout, shown) if gone else Escaped(late=True, shown=shown)) from None
         except Escaped as escaped:
             finished = True
             shown = await taken(self._out, last=True), await taken(self._err, last=True)

@@ -40,6 +40,10 @@ async def limits(box: Sandbox) -> None:
         holds(not await beats(box, file), f"exec: {what} lives on after the timeout")
     with raises(CommandTimeout, "exec: a list runs longer than its timeout"):
         await box.exec(["sleep", "100"], timeout=0.3)
+    try:
+        await box.exec("echo so far; echo oh >&2; sleep 100", timeout=0.7)
+    except CommandTimeout as error:
+        holds("so far" in str(error) and "oh" in str(error), f"exec: what was written before a timeout is lost: {error}")
     with raises(CommandTimeout, "exec: nobody reads what it writes"):
         await box.exec("yes >/dev/null", timeout=0.3)
     await alive(box, "a timeout")
