@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from local_box import capped, needs_namespaces, out, use
+from local_box import capped, eventually, needs_namespaces, out, use
 
 from terrarium.core.errors import CommandTimeout, Refused
 from terrarium.core.removal import remove_tree
@@ -187,3 +187,18 @@ def test_a_bomb_in_one_sandbox_holds_up_no_other(tmp_path):
             raise CommandTimeout if (await asyncio.gather(bomb, return_exceptions=True))[0] is not None else ValueError
 
     use(tmp_path / "box", work, capped(processes=50, disk=100 * MIB))
+
+
+def test_a_fork_bomb_whose_command_ended_in_time_is_ended(tmp_path):
+    async def work(box):
+        await box.write("/root/kept", b"")
+        result = await box.exec(["python3", "-c", FORK], timeout=20)
+        assert int(result.stdout) >= 50, result
+
+        async def empty() -> bool:
+            return (await box.exec(["sh", "-c", "ls /proc | grep -c '^[0-9]'"])).stdout.strip() in ("3", "4", "5")
+
+        assert await eventually(empty, 30)
+        assert await out(box, "ls") == "kept\n"
+
+    use(tmp_path / "box", work, capped(processes=64))

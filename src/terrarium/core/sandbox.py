@@ -53,7 +53,7 @@ class Caps:
     memory: int | None = 2 * 1024**3
     processes: int | None = 512
     disk: int | None = 4 * 1024**3
-    files: int | None = 200_000
+    files: int | None = 100_000
 
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)\s*", re.IGNORECASE)

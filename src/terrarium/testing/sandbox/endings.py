@@ -43,7 +43,7 @@ async def limits(box: Sandbox) -> None:
     try:
         await box.exec("echo so far; echo oh >&2; sleep 100", timeout=0.7)
     except CommandTimeout as error:
-        holds("so far" in str(error) and "oh" in str(error), f"exec: what was written before a timeout is lost: {error}")
+        holds("so far" in str(error) and "oh" in str(error), f"exec: what came before a timeout is lost: {error}")
     with raises(CommandTimeout, "exec: nobody reads what it writes"):
         await box.exec("yes >/dev/null", timeout=0.3)
     await alive(box, "a timeout")
