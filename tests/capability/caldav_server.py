@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -29,6 +30,9 @@ from terrarium.core.seeds import Rng
 
 RADICALE = "radicale==3.9.0"
 CLIENT = "caldav==3.6.0"
+ICS = {"Content_Type": "text/calendar; charset=utf-8"}
+WORK = "/ann/work/"
+JAN, FEB = date(2030, 1, 1), date(2030, 2, 1)
 
 
 @dataclass
@@ -222,3 +226,15 @@ def environment(package: str) -> str:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return str(python)
+
+
+def put(client: Client, name: str, text: str | bytes, **headers: str) -> Reply:
+    return client.ask("PUT", WORK + name, text, **ICS, **headers)
+
+
+def refused(reply: Reply, condition: str) -> None:
+    assert (reply.status, reply.condition()) == (403, condition), reply
+
+
+def starts(calendar: Calendar, start: Any = JAN, end: Any = date(2031, 1, 1), id: str = "work") -> list[str]:
+    return [found["dtstart"].isoformat() for found in calendar.list_events(id, start, end)]

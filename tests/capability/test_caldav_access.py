@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
-import pytest
-from caldav_server import Client, Ours, Reply
+from caldav_server import ICS, WORK, Client, Ours, put, refused
 from caldav_texts import C, D, event, ics, propfind
-
-ICS = {"Content_Type": "text/calendar; charset=utf-8"}
-WORK = "/ann/work/"
-
-
-@pytest.fixture
-def ours() -> Iterator[Ours]:
-    started = Ours({"accounts": {"agent": "ann", "other": "bob"}})
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def client(ours: Ours) -> Iterator[Client]:
-    client = Client(ours.port)
-    assert client.ask("MKCALENDAR", WORK).status == 201
-    yield client
-    client.close()
-
-
-def put(client: Client, name: str, text: str | bytes, **headers: str) -> Reply:
-    return client.ask("PUT", WORK + name, text, **ICS, **headers)
-
-
-def refused(reply: Reply, condition: str) -> None:
-    assert (reply.status, reply.condition()) == (403, condition), reply
 
 
 def test_what_is_not_shared_is_not_there(ours: Ours, client: Client) -> None:

@@ -3,39 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import date, datetime
 
 import pytest
-from caldav_server import Client, Ours, Reply
+from caldav_server import ICS, WORK, Client, Ours, put, refused
 from caldav_texts import BERLIN, DAV, WEEKLY, C, D, event, ics, propfind, query, sync, time_range
-
-ICS = {"Content_Type": "text/calendar; charset=utf-8"}
-WORK = "/ann/work/"
-
-
-@pytest.fixture
-def ours() -> Iterator[Ours]:
-    started = Ours({"accounts": {"agent": "ann", "other": "bob"}})
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def client(ours: Ours) -> Iterator[Client]:
-    client = Client(ours.port)
-    assert client.ask("MKCALENDAR", WORK).status == 201
-    yield client
-    client.close()
-
-
-def put(client: Client, name: str, text: str | bytes, **headers: str) -> Reply:
-    return client.ask("PUT", WORK + name, text, **ICS, **headers)
-
-
-def refused(reply: Reply, condition: str) -> None:
-    assert (reply.status, reply.condition()) == (403, condition), reply
-
 
 # -- the protocol ----------------------------------------------------------------------------------------------------
 

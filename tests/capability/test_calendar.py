@@ -7,14 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from caldav_server import Ours
+from caldav_server import FEB, JAN, Ours, starts
 from caldav_texts import event, ics
 
 from terrarium.capability.calendar.calendar import Calendar
@@ -24,25 +23,6 @@ from terrarium.core.errors import ConfigError, NotFound, Refused
 from terrarium.core.registry import find
 from terrarium.core.values import encode
 from terrarium.testing import check_capability
-
-JAN, FEB = date(2030, 1, 1), date(2030, 2, 1)
-
-
-@pytest.fixture
-def here() -> Iterator[Ours]:
-    stand = Ours()
-    yield stand
-    stand.close()
-
-
-@pytest.fixture
-def calendar(here: Ours) -> Calendar:
-    here.calendar.create_calendar("Work", "work")
-    return here.calendar
-
-
-def starts(calendar: Calendar, start: Any = JAN, end: Any = date(2031, 1, 1), id: str = "work") -> list[str]:
-    return [found["dtstart"].isoformat() for found in calendar.list_events(id, start, end)]
 
 
 def test_it_is_registered_and_its_face_is_marked() -> None:
@@ -271,7 +251,7 @@ def test_plain_events_need_no_library() -> None:
 import asyncio, sys, tempfile
 sys.path.insert(0, sys.argv[1])
 from datetime import datetime
-from caldav_server import Ours
+from caldav_server import FEB, JAN, Ours, starts
 here = Ours()
 here.calendar.create_calendar("Work", "work")
 here.calendar.add_event("work", "plain", datetime(2030, 1, 7, 10), alarms=["15m"])

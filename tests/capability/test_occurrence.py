@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from caldav_server import Ours
+from caldav_server import FEB, JAN, starts
 
 from terrarium.capability.calendar.calendar import Calendar
-
-JAN, FEB = date(2030, 1, 1), date(2030, 2, 1)
-
-
-@pytest.fixture
-def here() -> Iterator[Ours]:
-    stand = Ours()
-    yield stand
-    stand.close()
-
-
-@pytest.fixture
-def calendar(here: Ours) -> Calendar:
-    here.calendar.create_calendar("Work", "work")
-    return here.calendar
-
-
-def starts(calendar: Calendar, start: Any = JAN, end: Any = date(2031, 1, 1), id: str = "work") -> list[str]:
-    return [found["dtstart"].isoformat() for found in calendar.list_events(id, start, end)]
 
 
 @pytest.mark.parametrize(
