@@ -11,18 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figure import Figure, at_most, median, spread
-from bench.mail import Loopback
+from bench.world import serving
 from terrarium.capability.calendar.calendar import Calendar
-from terrarium.core.clock import Clock
-from terrarium.core.journal import Journal
-from terrarium.core.network import Caller
-from terrarium.core.seeds import Rng
-from terrarium.core.world import World
 
 PUT, REPORT, OPEN = 3.0, 10.0, 2.0  # milliseconds
 RADICALE = "3.9.0"
@@ -102,12 +97,12 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
 
 
 async def _ours(count: int, repeats: int) -> list[float]:
-    async with _world() as (_, port):
+    async with serving("calendar", Calendar) as (_, port):
         return await asyncio.to_thread(_client, port(5232), count, repeats)
 
 
 async def _openings(number: int) -> list[float]:
-    async with _world() as (world, _):
+    async with serving("calendar", Calendar) as (world, _):
         times = []
         for each in range(number):
             began = time.perf_counter()
@@ -115,29 +110,6 @@ async def _openings(number: int) -> list[float]:
             await world.release(f"calendar:n{each}")
             times.append(1000 * (time.perf_counter() - began))
         return times
-
-
-@asynccontextmanager
-async def _world() -> AsyncIterator[tuple[World, Callable[[int], int]]]:
-    """A world with a journal and a calendar; and a function from its ports to ports of the machine."""
-    with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
-        clock = Clock()
-        world = World(
-            Path(folder) / "world",
-            clock=clock,
-            rng=Rng(7),
-            journal=Journal(Path(folder) / "journal.jsonl", lambda: clock.micros),
-            opener=lambda spec, config: Calendar(),
-            sandbox=lambda spec: sys.exit("nobody asked for a sandbox"),
-        )
-        await world.acquire("calendar")
-        box = Loopback()
-        await world.network.join(box, Caller("agent", "workspace"))
-        try:
-            yield world, box.ports.__getitem__
-        finally:
-            await world.close()
-            world.journal.close()
 
 
 def _client(port: int, count: int, repeats: int) -> list[float]:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 from bench.figure import Figure, at_least, at_most, median, spread
+from bench.world import serving
 from terrarium.capability.email import Email
-from terrarium.core.clock import Clock
-from terrarium.core.journal import Journal
-from terrarium.core.network import Caller
-from terrarium.core.seeds import Rng
-from terrarium.core.world import World
 
 DELIVERIES = 600.0  # mails a second over SMTP
 
@@ -127,7 +119,7 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
 async def _wire(count: int, repeats: int) -> list[Figure]:
     delivered, sunk, fetched = [], [], []
     for _ in range(repeats):
-        async with _world() as port:
+        async with serving("email", Email) as (_, port):
             delivered.append(count / await _client(SENDER, port(25), count))
             fetched.append(count / await _client(FETCHER, port(110), count))
         sunk.append(count / await _sink(count))
@@ -140,54 +132,13 @@ async def _wire(count: int, repeats: int) -> list[Figure]:
 
 
 async def _imap(count: int, rounds: int) -> list[Figure]:
-    async with _world() as port:
+    async with serving("email", Email) as (_, port):
         await _client(SENDER, port(25), count)
         found = json.loads(await _said(IMAP, port(143), count, rounds))
     return [
         Figure(what.format(count=count), found[key], "ms", None if most is None else at_most(most), "median")
         for key, (what, most) in IMAP_FIGURES.items()
     ]
-
-
-@asynccontextmanager
-async def _world() -> AsyncIterator[Callable[[int], int]]:
-    """A world with a journal and mail; gives a function from its ports to ports of the machine."""
-    with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
-        clock = Clock()
-        world = World(
-            Path(folder) / "world",
-            clock=clock,
-            rng=Rng(7),
-            journal=Journal(Path(folder) / "journal.jsonl", lambda: clock.micros),
-            opener=lambda spec, config: Email(),
-            sandbox=lambda spec: sys.exit("nobody asked for a sandbox"),
-        )
-        await world.acquire("email")
-        box = Loopback()
-        await world.network.join(box, Caller("agent", "workspace"))
-        try:
-            yield box.ports.__getitem__
-        finally:
-            await world.close()
-            world.journal.close()
-
-
-class Loopback:
-    """A member of the network whose ports are free ones of the machine."""
-
-    def __init__(self) -> None:
-        self.ports: dict[int, int] = {}
-
-    async def listen(self, address: str, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.ports[port] = listener.getsockname()[1]
-        return listener
-
-    async def dial(self, address: str, port: int) -> socket.socket:
-        raise NotImplementedError
-
-    async def name_hosts(self, hosts: str) -> None:
-        """Names are not needed."""
 
 
 async def _sink(count: int) -> float:
