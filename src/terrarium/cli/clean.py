@@ -14,9 +14,9 @@ import click
 def command(folder: str, yes: bool) -> None:
     """Find what killed runs under FOLDER (default: outputs) left behind, and remove it.
 
-    That is: worlds of trials that nobody runs any more, files half written, and worker processes whose supervisor is
-    gone. Nothing else is ever removed: journals, verdicts and snapshots stay, and a run that goes on is left alone.
-    Without a terminal it only lists, unless --yes is given.
+    That is: worlds of trials that nobody runs any more, files half written, worker processes whose supervisor is gone,
+    and control groups in which no process is left. Nothing else is ever removed: journals, verdicts and snapshots stay,
+    and a run that goes on is left alone. Without a terminal it only lists, unless --yes is given.
     """
     from terrarium.cli.leftover import in_use, leftovers, processes, reap, remove, runs
     from terrarium.cli.safe_text import visible
