@@ -184,9 +184,7 @@ class LandlockSandbox:
                 return
             file = files.create(self._root, where, micros=self._clock.micros)
             try:
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[os.write(file, rest) :]
+                files.fill(file, content)
             finally:
                 files.finish(file, self._clock.micros, mode)
 

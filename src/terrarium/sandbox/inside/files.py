@@ -81,6 +81,13 @@ def create(root: int, path: bytes, owner: int | None = None, micros: int | None 
     return file
 
 
+def fill(file: int, content: bytes | bytearray | memoryview) -> None:
+    """Write all of a content into an open file."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
 def finish(file: int, micros: int | None, mode: int | None = None) -> None:
     """Give a written file its time, in microseconds since 1970, and its mode, and close it."""
     try:

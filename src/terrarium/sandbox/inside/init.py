@@ -320,9 +320,7 @@ class Init:
                 while done < size:
                     done += os.sendfile(file, descriptors[0], done, size - done)
             else:
-                view = memoryview(content)
-                while view:
-                    view = view[os.write(file, view) :]
+                files.fill(file, content)
         except BaseException:
             os.close(file)
             raise

@@ -206,9 +206,7 @@ class Layers:
         self._make_top(parts[0])
         file = files.create(self._top(make=True), _joined(parts), _owner(), micros)
         try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(file, view) :]
+            files.fill(file, content)
         except BaseException:
             os.close(file)
             raise
