@@ -187,11 +187,8 @@ class Layers:
             OSError: It cannot be written.
         """
         with self._settling:
-            draft, self.draft = self.draft, None
-            if not draft:
-                return
             folders = []
-            for path, entry in draft.all():
+            for path, entry in self.draft.all() if self.draft is not None else ():
                 parts = path[1:].split("/")
                 if isinstance(entry, File):
                     self._write(parts, entry.content, entry.micros, entry.mode)
@@ -201,6 +198,7 @@ class Layers:
                     folders.append((parts, entry.micros))
             for parts, micros in folders:
                 os.utime("/".join(parts), ns=(micros * 1000, micros * 1000), dir_fd=self._top(), follow_symlinks=False)
+            self.draft = None  # not before: where the disk is full, everything is still here
 
     def _write(self, parts: list[str], content: bytes, micros: int, mode: int | None) -> None:
         self._make_top(parts[0])
