@@ -11,6 +11,7 @@ import pytest
 
 from terrarium.run.config import AgentConfig, JobConfig, RetryConfig, TaskConfig
 from terrarium.run.job import Job, JobResult
+from tests.journeys.run_workers import workers
 
 TASK = """
 import time
@@ -87,7 +88,7 @@ def test_a_pause_of_the_machine_costs_no_trial(place):
 
         def stop(_data: object) -> None:
             if not stopped and _data["turn"] == 2:  # type: ignore[index]
-                for pid in _workers(place / "run"):
+                for pid in workers(place / "run"):
                     os.kill(pid, signal.SIGSTOP)
                     stopped.append(pid)
 
@@ -100,16 +101,3 @@ def test_a_pause_of_the_machine_costs_no_trial(place):
     assert calm.error is None
     assert calm.verdict.reward == 1.0
     assert calm.tries == 1, "it went on from its last snapshot"
-
-
-def _workers(run: Path) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"terrarium.run.worker" in words and str(run).encode() in words:
-                found.append(int(entry.name))
-    return found

@@ -16,6 +16,7 @@ import pytest
 from terrarium.cli.summary import summary
 from terrarium.run.config import AgentConfig, JobConfig, TaskConfig
 from terrarium.run.job import Job, JobResult
+from tests.journeys.run_workers import workers
 
 TASK = """
 import time
@@ -59,19 +60,6 @@ def _config(task: Path, run: Path, attempts: int) -> JobConfig:
     )
 
 
-def _workers(run: Path) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"terrarium.run.worker" in words and str(run).encode() in words:
-                found.append(int(entry.name))
-    return found
-
-
 def _verdicts(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (run / "verdicts").glob("[!.]*.json")}
 
@@ -89,10 +77,10 @@ def test_killing_everything_loses_nothing_and_repeats_nothing(task, tmp_path):
         runner.kill()
         runner.wait()
         for _ in range(100):
-            if not _workers(run):
+            if not workers(run):
                 break
             time.sleep(0.05)
-        assert not _workers(run), "workers die with their supervisor"
+        assert not workers(run), "workers die with their supervisor"
         now = _verdicts(run)
         for name, before in kept.items():
             assert now[name] == before, "a scored trial was run again"
@@ -112,7 +100,7 @@ def test_killing_a_worker_costs_no_trial(task, tmp_path):
 
         def kill_one(_data: object) -> None:
             if len(killed) < 2:
-                for pid in _workers(run)[:1]:
+                for pid in workers(run)[:1]:
                     os.kill(pid, signal.SIGKILL)
                     killed.append(pid)
 
