@@ -139,10 +139,9 @@ def _errors(results: Sequence[TrialResult]) -> list[dict[str, Any]]:
 
 
 def cause_of(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """What errors of one cause have in common: the system's code where it said no."""
+    """What errors of one cause have in common: the system's code where it said no, whatever it was said to."""
     code = error.get("code")
-    told = str(code) if code in errno.errorcode.values() else _told(error)
-    return str(error["boundary"]), str(error["type"]), told
+    return str(error["boundary"]), str(code) if code in errno.errorcode.values() else _told(error)
 
 
 def _told(error: Mapping[str, Any]) -> str:

@@ -131,6 +131,7 @@ class Journal:
         """How many bytes it may have; then only how the trial ended is written."""
         self._size = 0
         self._sealed: str | None = None
+        self._code: str | None = None  # of the system, where it was the system that sealed it
         try:
             make_folder(path.parent)
             if path.exists():
@@ -174,7 +175,7 @@ class Journal:
     ) -> int:
         """`append` for data that is encoded and written out already; returns only the number."""
         if self._sealed is not None:
-            raise JournalFault(f"the journal is closed: {self._sealed}")
+            raise JournalFault(f"the journal is closed: {self._sealed}", code=self._code)
         if self.limit is not None and self._size + len(text) > self.limit and kind not in _LAST:
             raise BudgetSpent(f"the journal has more than {self.limit / 2**20:g} MB (limits.journal_mb)")
         seq = self.seq + 1
@@ -187,12 +188,12 @@ class Journal:
                 raise OSError(errno.ENOSPC, "No space left on device")
         except OSError as error:
             # Whatever fails once would leave a hole in the story: no event may follow.
-            self._sealed = f"{error.strerror} ({self.path})"
+            self._sealed, self._code = f"{error.strerror} ({self.path})", _code(error)
             try:
                 os.ftruncate(self._fd, self._size)
             except OSError:
                 pass
-            raise JournalFault(f"cannot write {self.path}: {error.strerror}", code=_code(error)) from error
+            raise JournalFault(f"cannot write {self.path}: {error.strerror}", code=self._code) from error
         self._size += len(data)
         self.seq = seq
         return seq

@@ -233,7 +233,8 @@ class Rows:
             write_whole(path, content)
         except (sqlite3.Error, OSError) as error:
             kind = EngineFault if _disk(error) else CapabilityFault
-            raise kind(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+            said = getattr(error, "strerror", None) or error
+            raise kind(f"cannot write {path}: {said}", code="ENOSPC" if _full(error) else None) from error
         self._unwritten.clear()
 
     def _open(self, content: bytes) -> sqlite3.Connection:
@@ -251,6 +252,11 @@ class Rows:
         except (sqlite3.Error, OSError, ValueError) as error:
             raise CapabilityFault(f"{self._path} is not a state file of this version: {error}") from error
         self._keys = {table: sorted(rows) for table, rows in self._tables.items()}
+
+
+def _full(error: Exception) -> bool:
+    """Whether it is SQLite that found the disk full, which no `OSError` behind it tells."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 def _disk(error: Exception) -> bool:
