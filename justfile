@@ -35,6 +35,7 @@ test *args:
 # the manual, without warnings
 docs:
     python scripts/cli_reference.py --check
+    python scripts/capability_reference.py --check
     mkdocs build --quiet --strict
 
 # measurements, with ratios in the same run; writes bench/results.md

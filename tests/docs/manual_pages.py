@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-MANUAL = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+MANUAL = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 TEXTS = [
     *MANUAL,
     ROOT / "CONTRIBUTING.md",

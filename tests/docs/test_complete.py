@@ -147,7 +147,7 @@ def test_every_field_of_an_event_is_in_the_manual(play: Any) -> None:
 def test_every_page_is_in_the_navigation_and_every_room_has_a_page() -> None:
     settings = (ROOT / "mkdocs.yml").read_text("utf-8")
     listed = re.findall(r"(\S+\.md)$", settings[settings.index("\nnav:") :], re.MULTILINE)
-    pages = sorted(path.name for path in DOCS.glob("*.md"))
+    pages = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
     assert sorted(listed) == pages
     rooms = [path.parent.name for path in (ROOT / "src" / "terrarium").glob("*/__init__.py")]
     rooms += [path.stem for path in (ROOT / "src" / "terrarium").glob("[!_]*.py")]

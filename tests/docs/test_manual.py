@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 import pytest
-from manual_pages import DOCS, MANUAL, Block, blocks
+from manual_pages import DOCS, MANUAL, ROOT, Block, blocks
 
 from terrarium.cli.main import terrarium
 from terrarium.core.task import Limits
@@ -25,7 +25,7 @@ from terrarium.task.taskset import find
 
 
 def _ids(page: Path) -> str:
-    return page.name
+    return str(page.relative_to(ROOT))
 
 
 @pytest.fixture

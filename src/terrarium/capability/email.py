@@ -25,18 +25,25 @@ Addresses = str | list[str]
 
 
 class Email:
-    """The capability `email`.
+    """Mail: every address is a mailbox. Reading through the admin face never sets a flag.
 
     Configuration:
-        accounts: Which address each agent uses, `{"agent": "Ann <ann@corp.example>"}`; two agents may share one. An
-            account may be a table with `address`, `password` and `name`; such ones may also be of further people. Where
-            one has a password, mail clients have to log in, and send as themselves only.
-        domain: Where the address of every other agent is, `<agent>@<domain>`; default `world.example`.
-        host: Where its servers are; default `mail.world`, of an instance `<instance>.mail.world`.
-        smtp_port, submission_port, imap_port, pop3_port: Their ports; default 25, 587, 143, 110.
-        image: Ignored; configurations written for containers have it.
+        accounts (table, default {}): Which address each agent uses, `{"agent": "Ann <ann@corp.example>"}`; two agents
+            may share one. An account may be a table with `address`, `password` and `name`; such ones may also be of
+            further people. Where one has a password, mail clients have to log in, and send as themselves only.
+        domain (text, default "world.example"): Where the address of every other agent is, `<agent>@<domain>`.
+        host (text, default "mail.world"): Where its servers are; of an instance, `<instance>.mail.world`.
+        smtp_port (port, default 25): Where mail is taken in.
+        submission_port (port, default 587): Where people hand in their own.
+        imap_port (port, default 143): Where IMAP is spoken.
+        pop3_port (port, default 110): Where POP3 is spoken.
+        image (anything, ignored): Configurations written for containers have it.
 
-    Reading through this face never changes what an agent sees: no flag is set.
+    Shapes:
+        mail: `from`, `to`, `cc`, `subject`, `date` (RFC 5322) and `body`, texts; `message_id`, `in_reply_to` (or None),
+            `references`; `folder`, `uid`, `flags`, `received` (datetime), `size` (bytes); `by`, who sent it: `task`, an
+            agent, or a sandbox. Where they are: `html`, `attachments` (each `filename`, `size`), `headers`, and `bcc`,
+            which only the sender's mailbox shows.
     """
 
     traits: ClassVar[Traits] = Traits()
@@ -67,7 +74,13 @@ class Email:
         return MailTools(self._office, self._account(agent)).tools(self._site.name)
 
     def rows(self) -> Iterator[Row]:
-        """The state: tables `copy`, `mailbox` and `message`."""
+        """The state.
+
+        Tables:
+            copy: `address/folder/uid`: a mail in a folder, its flags and time of arrival.
+            mailbox: `address`: the owner's name, and UIDVALIDITY and next UID of each folder.
+            message: The message id: a mail, once for all who have it; never removed.
+        """
         return self._office.store.all()
 
     async def save(self, to: Path) -> None:
@@ -155,7 +168,7 @@ class Email:
     @property
     @reads
     def connection_info(self) -> dict[str, Value]:
-        """Where mail clients find the servers: `smtp_host`, `smtp_port`, and the same for imap and pop3."""
+        """Where mail clients find the servers."""
         return self._host.connection_info
 
     @reads
@@ -183,7 +196,7 @@ class Email:
 
     @reads
     def list_inbox(self, address: str) -> list[dict[str, Value]]:
-        """The mails in the INBOX of `address`, oldest first.
+        """The mails in the INBOX of `address`, each a `mail`, oldest first.
 
         Raises:
             Refused: `address` is not one.
@@ -198,7 +211,7 @@ class Email:
             NotFound: `index` is negative or past the end.
             Refused: `address` is not one, or `index` not a whole number.
         """
-        return self._view(self._at(address, index))
+        return self._office.view(self._at(address, index))
 
     @reads
     def list_folder(self, address: str, folder: str) -> list[dict[str, Value]]:
@@ -371,21 +384,7 @@ class Email:
         return next(islice(self._mailboxes.copies(_key(address), "INBOX"), index, None))
 
     def _views(self, copies: Iterable[Copy]) -> list[dict[str, Value]]:
-        return [self._view(copy) for copy in copies]
-
-    def _view(self, copy: Copy) -> dict[str, Value]:
-        letter = self._office.letter(copy)
-        return self._office.content(copy) | {
-            "message_id": copy.message_id,
-            "in_reply_to": letter["in_reply_to"],
-            "references": list(letter["references"]),
-            "folder": copy.folder,
-            "uid": copy.uid,
-            "flags": list(copy.flags),
-            "received": copy.received,
-            "size": letter["size"],
-            "by": letter["by"],
-        }
+        return [self._office.view(copy) for copy in copies]
 
 
 def _key(address: object) -> str:

@@ -84,6 +84,10 @@ class MailTools:
             limit: How many to list, 1 to 200.
             offset: How many of the newest to skip.
             unread_only: Whether to list only mails you have not read.
+
+        Returns:
+            `folder`, how many mails are in it (`total`, `unread`), and `mails`, each `id`, `from`, `to`, `subject`,
+            `date`, `unread`, `flagged`, `answered` and `attachments` (names).
         """
         within = self._mailboxes.folder(self._account.key, folder)
         copies = list(self._mailboxes.copies(self._account.key, within))
@@ -117,6 +121,9 @@ class MailTools:
             folder: Only in this folder; default is everywhere.
             limit: How many to list, 1 to 200.
             offset: How many of the newest to skip.
+
+        Returns:
+            `total` and `mails`, as a list gives them.
         """
         wanted = self._office.wanted(query, from_addr, subject, unread_only or None, since, before, has_attachment)
         found = list(self._office.search(self._account.key, wanted, folder))
@@ -128,6 +135,9 @@ class MailTools:
         Args:
             id: The id of the mail, for example INBOX/12.
             filename: The name of the attachment.
+
+        Returns:
+            `filename`, `size` (bytes), and `content` or `base64`.
         """
         data = attachment(self._office.letter(self._find(id)), filename, self._office.store.blobs)
         result: dict[str, Value] = {"filename": filename, "size": len(data)}
@@ -137,7 +147,11 @@ class MailTools:
             return result | {"base64": base64_codec.b64encode(data).decode()}
 
     def folders(self) -> list[dict[str, Value]]:
-        """List the folders of your mailbox with how many mails and unread mails they hold."""
+        """List the folders of your mailbox with how many mails and unread mails they hold.
+
+        Returns:
+            For each `folder`, `total`, `unread`.
+        """
         found: list[dict[str, Value]] = []
         for folder in self._mailboxes.folders(self._account.key):
             copies = list(self._mailboxes.copies(self._account.key, folder))
@@ -149,6 +163,10 @@ class MailTools:
 
         Args:
             id: The id of the mail, for example INBOX/12.
+
+        Returns:
+            `id`, `from`, `to`, `cc`, `subject`, `date`, `body`, `flagged`, and where there are any `html`,
+            `attachments`, `headers`, `bcc`.
         """
         copy = self._mailboxes.flag(self._find(id), add=[SEEN])
         return {"id": copy.id} | self._office.content(copy) | {"flagged": FLAGGED in copy.flags}
@@ -173,6 +191,9 @@ class MailTools:
             cc: Further recipients.
             bcc: Recipients whom the others do not see.
             attachments: Files to attach, each with filename and either content (text) or base64.
+
+        Returns:
+            `id`, of the copy in Sent, and `recipients`.
         """
         return self._post(compose(self._sender(), to, subject, body, cc=cc, bcc=bcc, attachments=_files(attachments)))
 
@@ -186,6 +207,9 @@ class MailTools:
             body: The text of the answer.
             reply_all: Whether everybody who got the mail gets the answer too.
             attachments: Files to attach, each with filename and either content (text) or base64.
+
+        Returns:
+            `id`, of the copy in Sent, and `recipients`.
         """
         copy = self._find(id)
         letter = self._office.letter(copy)
@@ -217,6 +241,9 @@ class MailTools:
             id: The id of the mail to forward, for example INBOX/12.
             to: The addresses of the recipients.
             body: Your own text, put before the forwarded one.
+
+        Returns:
+            `id`, of the copy in Sent, and `recipients`.
         """
         copy = self._find(id)
         letter, parts, blobs = self._office.letter(copy), self._office.content(copy), self._office.store.blobs
@@ -246,6 +273,9 @@ class MailTools:
             id: The id of the mail, for example INBOX/12.
             seen: True for read, False for unread.
             flagged: True to flag it, False to clear the flag.
+
+        Returns:
+            The mail, as a list gives it.
         """
         if seen is None and flagged is None:
             raise Refused("say what to mark: give seen, flagged or both")
@@ -260,6 +290,9 @@ class MailTools:
         Args:
             id: The id of the mail, for example INBOX/12.
             folder: The folder to move it into, for example Archive.
+
+        Returns:
+            `id`, the new one.
         """
         copy = self._find(id)
         return {"id": self._mailboxes.move(copy, self._mailboxes.folder(self._account.key, folder)).id}
@@ -269,6 +302,9 @@ class MailTools:
 
         Args:
             id: The id of the mail, for example INBOX/12.
+
+        Returns:
+            `id` in Trash, or `removed`: the id it had.
         """
         copy = self._find(id)
         if copy.folder == "Trash":

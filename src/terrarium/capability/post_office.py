@@ -204,6 +204,21 @@ class PostOffice:
             parts["bcc"] = letter["bcc"]
         return parts
 
+    def view(self, copy: Copy) -> dict[str, Value]:
+        """What the task program sees of a copy: the shape `mail` of `Email`."""
+        letter = self.letter(copy)
+        return self.content(copy) | {
+            "message_id": copy.message_id,
+            "in_reply_to": letter["in_reply_to"],
+            "references": list(letter["references"]),
+            "folder": copy.folder,
+            "uid": copy.uid,
+            "flags": list(copy.flags),
+            "received": copy.received,
+            "size": letter["size"],
+            "by": letter["by"],
+        }
+
     def find(self, address: str, id: object, folder: str | None = None) -> Copy:
         """The copy of a letter that `address` has, the one in the INBOX first. Linear in the size of the mailbox.
 

@@ -21,11 +21,20 @@ _KEYS = ("agents", "command", "env", "files", "image", "network", "resources", "
 
 
 class Workspace:
-    """The capability `workspace`: one sandbox, shared by the program and the agents that get its tools.
+    """Files and commands: one sandbox, shared by the program and the agents that get its tools.
 
-    Configuration keys: `files` ({path: text or bytes}, written when the world begins), `workdir` (default `/root`),
-    `env` ({name: text}), `agents` (names of those who get tools; default: all). `image`, `resources` and `command` are
-    for sandboxes that have use for them.
+    Configuration:
+        files (table, default {}): Path to text or bytes, written once, when the world begins.
+        workdir (path, default "/root"): Absolute; where relative paths start and commands run. Made if missing.
+        env (table, default {}): Name to text: variables of every command.
+        agents (list, default all): Names of the agents that get its tools. In a task of several agents, one that does
+            not say gives each agent a workspace of its own.
+        sandbox (text or table, default what the job says): A name such as `memory`, or a table of `name` and settings.
+        network (text): `sandbox`: its commands need the world's network; refused where there is none.
+        resources (table, default {}): Caps of everything in it together: `cpus`, `cpu_seconds`, `memory` (`"512m"`),
+            `storage`, `processes`, `files`.
+        image (anything): For sandboxes that have use for it.
+        command (anything): The same.
     """
 
     traits: ClassVar[Traits] = Traits()
@@ -85,7 +94,14 @@ class Workspace:
         return tools
 
     def rows(self) -> Iterator[Row]:
-        """The files, where the sandbox can tell."""
+        """The files, where the sandbox can tell.
+
+        Tables:
+            file: The path: a file, its mode and its content, over 64 KiB its sha256.
+            dir: The path: a folder.
+            link: The path: a symbolic link and its target.
+            gone: The path: something of the base that was removed.
+        """
         sandbox = self._opened().sandbox
         if isinstance(sandbox, Rowed):
             yield from sandbox.rows()
@@ -117,6 +133,9 @@ class Workspace:
         Args:
             path: Absolute, or relative to the working directory.
             encoding: base64 for files that are not text.
+
+        Returns:
+            The content, as text. Of a binary file, unless it is asked for as base64, only that it is one.
         """
         content = await self._opened().sandbox.read(self._opened().at(path))
         if encoding == "base64":
@@ -157,6 +176,9 @@ class Workspace:
 
         Args:
             path: Absolute, or relative to the working directory.
+
+        Returns:
+            The names, sorted.
         """
         return await self._opened().sandbox.list(self._opened().at(path))
 
@@ -165,6 +187,9 @@ class Workspace:
 
         Args:
             command: The command line.
+
+        Returns:
+            `exit_code`, `stdout`, `stderr` and `truncated`: whether a stream was cut, at 1 MiB.
         """
         return await self._opened().run_for_agent(command)
 
@@ -173,6 +198,9 @@ class Workspace:
 
         Args:
             command: The command line.
+
+        Returns:
+            `exit_code`, `stdout`, `stderr` and `truncated`: whether a stream was cut, at 1 MiB.
         """
         return await self._opened().run_for_agent(command, lasting=True)
 

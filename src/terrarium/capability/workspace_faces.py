@@ -172,6 +172,9 @@ class Shell:
             timeout: Seconds of wall time; None: the trial's limit for commands.
             env: Variables on top of those of the configuration.
 
+        Returns:
+            `exit_code`, `stdout` and `stderr` (at most 1 MiB each) and `truncated`. A command that fails is a result.
+
         Raises:
             CommandTimeout: It ran longer.
             Refused: It is no text, or an empty list.

@@ -28,20 +28,28 @@ if TYPE_CHECKING:
 
 
 class Calendar(EventFace):
-    """The capability `calendar`.
+    """Calendars: people plan, invite each other and answer.
+
+    As soon as one person has a password, CalDAV asks for it and refuses those who have none. A moment (`When`) is a
+    datetime, a date for whole days, or ISO text of one. A datetime without an offset is floating, or in the `timezone`
+    that the call names.
 
     Configuration:
-        accounts: Which person each agent is: `{"agent": "ann"}`, `"Ann <ann@corp.example>"`, or a table of `person`,
-            `name`, `address`, `password`. Without it every agent is a person of its own name, and what `username` owns
-            is everybody's.
-        people: Further people, by id, each the same.
-        username: Whose calendars the task program makes where it names nobody; default `admin`.
-        domain: The address of a person without one is `<id>@<domain>`; default `world.example`.
-        host: Where the CalDAV server is; default `calendar.world`.
-        port: The same; default 5232.
-        image: Ignored; configurations written for containers have it.
+        accounts (table, default {}): Which person each agent is: `{"agent": "ann"}`, `"Ann <ann@corp.example>"`, or a
+            table of `person`, `name`, `address`, `password`. Without it every agent is a person of its own name, and
+            what `username` owns is everybody's.
+        people (table, default {}): Further people, by id, each the same.
+        username (text, default "admin"): Whose calendars the task program makes where it names nobody.
+        domain (text, default "world.example"): The address of a person without one is `<id>@<domain>`.
+        host (text, default "calendar.world"): Where the CalDAV server is; of an instance, `<instance>.calendar.world`.
+        port (port, default 5232): The same.
+        image (anything, ignored): Configurations written for containers have it.
 
-    As soon as one person has a password, CalDAV asks for it and refuses those who have none.
+    Shapes:
+        event: `uid`, `summary`, `dtstart`, `dtend` (not included), `description`, `location`, `status`, `timezone`,
+            `transparent`, `organizer` (an address), `attendees` (each `address`, `name`, `role`, `status`), `alarms`
+            (each `action`, `description`, `offset`, `related`, `at`), `rrule`, `exdates`, `recurrence_id`, `sequence`,
+            `calendar_id`, and `by`, who wrote it last. None where there is nothing.
     """
 
     traits: ClassVar[Traits] = Traits()
@@ -75,7 +83,13 @@ class Calendar(EventFace):
         return CalendarTools(self._diary, desk).tools(self._site.name)
 
     def rows(self) -> Iterator[Row]:
-        """The state: tables `calendar`, `gone` and `object`."""
+        """The state.
+
+        Tables:
+            calendar: `owner/id`: a calendar, its settings and whom it is shared with.
+            gone: `owner/id/name`: what was deleted, for clients that synchronise.
+            object: `owner/id/name`: an event, as text and as fields.
+        """
         return self._shelf.store.all()
 
     async def save(self, to: Path) -> None:
@@ -103,7 +117,7 @@ class Calendar(EventFace):
     @property
     @reads
     def connection_info(self) -> dict[str, Value]:
-        """Where CalDAV clients find it: `caldav_host`, `caldav_port`, `caldav_url`, `username`."""
+        """Where CalDAV clients find it, and who `username` is."""
         host, port = self._people.host, self._people.port
         return {
             "caldav_host": host,
@@ -143,7 +157,12 @@ class Calendar(EventFace):
 
     @reads
     def list_calendars(self, owner: str | None = None) -> list[dict[str, Value]]:
-        """All calendars, or those of one person: `id`, `name`, `url`, `owner`, `description`, `shared` and more."""
+        """All calendars, or those of one person.
+
+        Returns:
+            Of each `id`, `name`, `url`, `owner`, `description`, `color`, `timezone`, `shared` (people and their access)
+            and `events`, how many.
+        """
         found: list[dict[str, Value]] = []
         for key, fields in self._shelf.calendars(owner):
             person, _, slug = key.partition("/")
@@ -228,7 +247,12 @@ class Calendar(EventFace):
 
     @reads
     def invitations(self, person: str) -> list[dict[str, Value]]:
-        """What a person was sent, oldest first: `method`, `received`, the event, and the message as `ics`."""
+        """What a person was sent, oldest first.
+
+        Returns:
+            Of each the keys of an `event` but the last two, and `method` (`REQUEST`, `CANCEL`, `REPLY`), `received`
+            (datetime) and `ics`, the message.
+        """
         key = f"{person_id(person)}/{INBOX}"
         items = sorted(self._shelf.objects(key), key=lambda item: int(item.fields["number"]))
         return [

@@ -96,7 +96,7 @@ class EventFace:
 
     @reads
     def list_events(self, calendar_id: str, start: When = None, end: When = None) -> list[dict[str, Value]]:
-        """What happens in a calendar in a range, recurrences counted out, in order.
+        """What happens in a calendar in a range, each an `event`, recurrences counted out, in order.
 
         Args:
             calendar_id: Where.
@@ -233,12 +233,16 @@ class EventFace:
 
     @reads
     def alarms(self, start: When = None, end: When = None, person: str | None = None) -> list[dict[str, Value]]:
-        """The alarms that ring in a range, in order: `time`, `calendar_id`, `uid`, `summary`, `description` and more.
+        """The alarms that ring in a range, in order.
 
         Args:
             start: Default: now.
             end: Not included; default: four weeks after the start.
             person: Only those of this person's calendars.
+
+        Returns:
+            Of each `time`, `calendar_id`, `uid`, `summary`, `action`, `description`, and `dtstart` and `recurrence_id`
+            of the occurrence.
 
         Raises:
             Refused: A moment cannot be, or a series has over 2,000 occurrences in that time.

@@ -58,7 +58,11 @@ class CalendarTools:
     # -- looking --------------------------------------------------------------------------------------------------
 
     def calendars(self) -> dict[str, Value]:
-        """List your calendars and those shared with you, and say who you are."""
+        """List your calendars and those shared with you, and say who you are.
+
+        Returns:
+            `you` (`id`, `address`) and `calendars`, each `id`, `name`, `owner`, `access` (`read` or `write`).
+        """
         found = [
             {"id": self._desk.id(key), "name": fields["name"], "owner": key.partition("/")[0], "access": access}
             for key, fields, access in self._desk.calendars()
@@ -75,6 +79,10 @@ class CalendarTools:
             end: Until when, not included; default is four weeks after the start.
             calendar: Only this calendar; default is all you can see.
             limit: How many to list, 1 to 200.
+
+        Returns:
+            `total` and `events`, each `calendar`, `uid`, `summary`, `dtstart`, `dtend`, `status`, and where there are
+            any `location`, `timezone`, `rrule`, `recurrence_id`, `your_answer`.
         """
         begin, stop = moment_range(start, end, self._diary.site.clock.now)
         found = self._diary.happening(self._keys(calendar), begin, stop)
@@ -87,6 +95,9 @@ class CalendarTools:
             query: The words.
             calendar: Only this calendar; default is all you can see.
             limit: How many to list, 1 to 200.
+
+        Returns:
+            `events`, as a list gives them.
         """
         found = self._diary.matching(self._keys(calendar), query, _checked(limit))
         return {"events": [self._view(item) for item in found]}
@@ -97,6 +108,9 @@ class CalendarTools:
         Args:
             calendar: The id of its calendar.
             uid: Its uid, as lists give it.
+
+        Returns:
+            `calendar` and all of the event, moments as ISO text.
         """
         item = self._desk.item(calendar, uid)
         shown: dict[str, Value] = _shown(view(item.fields))
@@ -109,6 +123,9 @@ class CalendarTools:
             people: Their ids, or addresses.
             start: From when, for example 2030-01-07T08:00 (UTC).
             end: Until when.
+
+        Returns:
+            `busy`: of each person, periods of `start`, `end`, `kind`; and `free`: gaps of `start`, `end`.
         """
         begin, stop = moment_range(start, end, self._diary.site.clock.now)
         found: dict[str, Value] = {}
@@ -135,6 +152,9 @@ class CalendarTools:
         Args:
             start: From when; default is now.
             end: Until when; default is four weeks later.
+
+        Returns:
+            Of each `time`, `calendar_id`, `uid`, `summary`, `action`, `description`, `dtstart`, `recurrence_id`.
         """
         begin, stop = moment_range(start, end, self._diary.site.clock.now)
         found = rings(self._diary.shelf, self._keys(None), begin, stop)
@@ -148,6 +168,9 @@ class CalendarTools:
         Args:
             name: Its name.
             timezone: Where its whole days are meant, for example Europe/Berlin; default UTC.
+
+        Returns:
+            `id`.
         """
         return {"id": self._desk.id(self._diary.shelf.create(self._person.id, None, name, timezone=timezone))}
 
@@ -177,6 +200,9 @@ class CalendarTools:
             rrule: How it repeats, as an RFC 5545 rule, for example FREQ=WEEKLY;BYDAY=MO;COUNT=10.
             attendees: Ids or addresses of people to invite.
             reminders: How long before the start to remind, for example 15m or 1d.
+
+        Returns:
+            `calendar` and `uid`.
         """
         fields = event_fields(
             self._desk.people,
@@ -229,6 +255,9 @@ class CalendarTools:
             status: TENTATIVE, CONFIRMED or CANCELLED.
             occurrence: Which occurrence of a repeating event: its recurrence_id, as lists give it.
             scope: "one" occurrence, it and its "future", or "all".
+
+        Returns:
+            `calendar` and `uid`; with "future", the uid of the new series.
         """
         changes: Mapping[str, Value] = {
             "summary": summary,
@@ -253,6 +282,9 @@ class CalendarTools:
             uid: Its uid.
             occurrence: Which occurrence of a repeating event: its recurrence_id, as lists give it.
             scope: "one" occurrence, it and its "future", or "all".
+
+        Returns:
+            `deleted`: the uid.
         """
         self._diary.delete(self._desk.item(calendar, uid, write=True), occurrence, scope)
         return {"deleted": uid}
@@ -265,6 +297,9 @@ class CalendarTools:
             uid: Its uid.
             answer: ACCEPTED, DECLINED or TENTATIVE.
             occurrence: Only for this occurrence of a repeating event.
+
+        Returns:
+            `uid` and `answer`.
         """
         item = self._desk.item(calendar, uid, write=True)
         self._diary.answer(item, self._diary.owner(item.calendar), answer_of(answer), occurrence)
