@@ -15,6 +15,7 @@ TEXTS = [
     *MANUAL,
     ROOT / "CONTRIBUTING.md",
     ROOT / "INVARIANTS.md",
+    ROOT / "SECURITY.md",
     ROOT / "examples" / "README.md",
     *sorted((ROOT / "design").glob("*.md")),
 ]

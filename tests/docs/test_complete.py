@@ -167,3 +167,9 @@ def test_a_page_is_tidy(page: Path) -> None:
     assert text.startswith("# "), "a page begins with its name"
     assert text.count("```") % 2 == 0, "a block is not closed"
     assert not re.search(r"\b(TODO|FIXME|TBD)\b", prose(page))
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    for name in re.findall(r"`(tests/[\w/]+\.py)`", page.read_text("utf-8")):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
