@@ -105,24 +105,24 @@ def _with_shell(trials: int, loaded: bool) -> Iterator[Figure]:
 
 
 def _job(trials: int, source: str = TASK) -> tuple[float, float]:
-    """Trials a second: of the whole job, and between its first and its last result."""
-    with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
-        task = Path(folder) / "one_mail" / "task.py"
-        task.parent.mkdir()
-        task.write_text(source, "utf-8")
-        config = JobConfig(
-            agents=(AgentConfig(name="oracle"),),
-            tasks=(TaskConfig(path=str(task.parent)),),
-            n_attempts=trials,
-            n_workers=WORKERS,
-            baseline=False,
-            job_dir=str(Path(folder) / "run"),
-        )
-        ended: list[float] = []
-        job = Job(config).on("finished", lambda _data: ended.append(time.perf_counter()))
-        began = time.perf_counter()
-        done = asyncio.run(job.run())
-        span = time.perf_counter() - began
+    """Trials a second: of the whole job, and between its first and its last result. What it wrote is left there."""
+    folder = Path(tempfile.mkdtemp(prefix="job-"))
+    task = folder / "one_mail" / "task.py"
+    task.parent.mkdir()
+    task.write_text(source, "utf-8")
+    config = JobConfig(
+        agents=(AgentConfig(name="oracle"),),
+        tasks=(TaskConfig(path=str(task.parent)),),
+        n_attempts=trials,
+        n_workers=WORKERS,
+        baseline=False,
+        job_dir=str(folder / "run"),
+    )
+    ended: list[float] = []
+    job = Job(config).on("finished", lambda _data: ended.append(time.perf_counter()))
+    began = time.perf_counter()
+    done = asyncio.run(job.run())
+    span = time.perf_counter() - began
     bad = [result for result in done.results if result.verdict.reward != 1.0]
     if bad or len(done.results) != trials:
         raise RuntimeError(f"{len(bad)} of {len(done.results)} trials failed; the first: {bad[0].error if bad else ''}")

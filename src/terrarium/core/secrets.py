@@ -85,8 +85,7 @@ class Secrets:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Secrets:
         """Those in an agent's settings, and the keys in the environment."""
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-        return cls([*_within(settings), *_within(environment)])
+        return cls([*_within(settings), *_of_environment(tuple(os.environ.items()))])
 
     def scrub(self, value: T) -> T:
         """`value`, with every secret in it replaced by a mask; the same object where there is none.
@@ -151,6 +150,12 @@ class Secrets:
             spelled.setdefault(written.encode("ascii"), b"[j%d" % number)
         for secret, mark in spelled.items():
             yield secret, mark.ljust(len(secret), b"*")[: len(secret)]
+
+
+@functools.lru_cache(maxsize=4)
+def _of_environment(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Asked for every trial, and nearly always the same."""
+    return tuple(_within({name: value for name, value in variables if name not in _NOT_OURS}))
 
 
 def _within(value: Any, secret: bool = False, password: bool = False) -> Iterator[str]:

@@ -51,8 +51,12 @@ class RunFolder:
             EngineFault: It cannot be written.
         """
         target = self.path / "verdicts" / f"{result.trial.id}.json"
+        data = dumps(result.to_json()).encode("ascii")
         try:
-            make_folder(target.parent)
-            write_whole(target, dumps(result.to_json()).encode("ascii"))
+            try:
+                write_whole(target, data)
+            except FileNotFoundError:  # the first of the run
+                make_folder(target.parent)
+                write_whole(target, data)
         except OSError as error:
             raise EngineFault(f"cannot write {target}: {error.strerror}") from error

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import json
 import os
 import resource
@@ -39,6 +40,7 @@ from terrarium.task.taskset import Taskset, find
 
 TICK = 1.0  # seconds between two signs of life
 _LINE_LIMIT = 64 * 1024 * 1024
+_YOUNG = 20_000  # objects made before the collector looks at them; a trial's own are freed without it
 _OWN_THREADS = ("MainThread", "terrarium ", "asyncio_")
 
 
@@ -214,6 +216,8 @@ def main() -> None:
     os.set_inheritable(out, False)
     os.dup2(2, 1)
     log.tag_output()
+    gc.freeze()  # what is imported stays: no collection needs to look at it again
+    gc.set_threshold(_YOUNG)
     asyncio.run(_main(sys.argv[1], out, stacks))
     leave(0)  # a program that was told to stop and did not must not keep the process
 
