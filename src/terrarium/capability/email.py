@@ -30,7 +30,8 @@ class Email:
     Configuration:
         accounts (table, default {}): Which address each agent uses, `{"agent": "Ann <ann@corp.example>"}`; two agents
             may share one. An account may be a table with `address`, `password` and `name`; such ones may also be of
-            further people. Where one has a password, mail clients have to log in, and send as themselves only.
+            further people. Where one has a password, mail clients have to log in, and send as themselves only. Wins
+            over the people of the task.
         domain (text, default "world.example"): Where the address of every other agent is, `<agent>@<domain>`.
         host (text, default "mail.world"): Where its servers are; of an instance, `<instance>.mail.world`.
         smtp_port (port, default 25): Where mail is taken in.
@@ -57,7 +58,7 @@ class Email:
                 port that cannot be one.
             CapabilityFault: The state cannot be read.
         """
-        accounts = accounts_of(site.config, site.agents)
+        accounts = accounts_of(site.config, site.agents, site.people)
         self._accounts = accounts.agents
         self._site = site
         self._office = PostOffice(site, site.rows(), self._tell)

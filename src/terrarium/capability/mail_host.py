@@ -133,7 +133,7 @@ class MailHost:
             session = SmtpSession(
                 wire,
                 self._office,
-                self._accounts,
+                self._accounts.to(caller),
                 self._request(caller),
                 host=self._host,
                 submission=submission,
@@ -146,7 +146,8 @@ class MailHost:
 
         async with self._wire(connection, caller, b"-ERR [SYS/TEMP] too many connections\r\n") as wire:
             request = self._request(caller)
-            await Pop3Session(wire, self._office, self._accounts, request, host=self._host, tls=self._tls).run()
+            accounts = self._accounts.to(caller)
+            await Pop3Session(wire, self._office, accounts, request, host=self._host, tls=self._tls).run()
 
     async def _imap(self, connection: socket.socket, caller: Caller) -> None:
         from terrarium.capability.imap.server import ImapServer

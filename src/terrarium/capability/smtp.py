@@ -64,7 +64,8 @@ class SmtpSession:
         self._submission = submission
         self._tls = tls
         self._greeted = False
-        self._user: str | None = None
+        self._user = accounts.present
+        self._logged_in = False
         self._errors = 0
         self._clear()
 
@@ -142,7 +143,7 @@ class SmtpSession:
             return "454 4.7.0 There is no TLS here"
         await self._say("220 2.0.0 Ready")
         await self._wire.start_tls(self._tls)
-        self._greeted, self._user = False, None
+        self._greeted, self._logged_in, self._user = False, False, self._accounts.present
         self._clear()
         return None
 
@@ -150,7 +151,7 @@ class SmtpSession:
         kind, _, first = rest.partition(" ")
         if not self._greeted:
             return "503 5.5.1 Say EHLO first"
-        if self._user is not None or self._sender is not None:
+        if self._logged_in or self._sender is not None:
             return "503 5.5.1 Not now"
         try:
             match kind.upper():
@@ -163,6 +164,7 @@ class SmtpSession:
                 case _:
                     return "504 5.5.4 There are PLAIN and LOGIN"
             self._user = self._accounts.login(user, password)
+            self._logged_in = True
         except Refused:  # which is a ValueError, too
             return "535 5.7.8 There is no account of that name and password"
         except (binascii.Error, ValueError, LineTooLong):
@@ -216,7 +218,7 @@ class SmtpSession:
         key = sender.key if isinstance(sender, Address) else ""
         if self._user is not None:
             return None if key == self._user else f"553 5.7.1 You may send as {self._user} only"
-        if self._submission or key in self._accounts.passwords:
+        if self._submission or self._accounts.own is not None or self._accounts.held(key):
             return "530 5.7.0 Authentication required"
         return None
 
@@ -234,7 +236,7 @@ class SmtpSession:
             recipient = _address(found[1] or found[2] or "")
         except Refused:
             return "553 5.1.3 That is not a mail address"
-        if self._accounts.confined and self._user is None and recipient.key not in self._accounts.passwords:
+        if self._accounts.confined and self._user is None and not self._accounts.held(recipient.key):
             async with self._request():
                 if not self._office.mailboxes.exists(recipient.key):
                     return "550 5.1.1 There is no such mailbox here"
@@ -291,7 +293,7 @@ class SmtpSession:
         for name, value in part_of(raw).fields:
             if name.lower() in ("from", "sender"):
                 for author in addresses(value)[1]:
-                    if author.key != self._user and (self._user is not None or author.key in self._accounts.passwords):
+                    if author.key != self._user and (self._user is not None or self._accounts.held(author.key)):
                         return f"550 5.7.1 You may not send as {author.spec}"
         return None
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Network
+from terrarium.core.person import Person
 from terrarium.core.rows import Change, Row, Rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
@@ -102,6 +103,7 @@ class Site:
             world has none. A capability says in `letters` which of its methods takes which kind.
         notify: `notify(agent, text)`: tell an agent at its next step, where the task wants it told.
         keep: Whether the folder is used again after `close`; that of a trial's world is thrown away.
+        people: Who the task says there is, by id; empty where it says nothing.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Site:
     notify: Callable[[str, str], None] = lambda agent, text: None
     command_timeout: float = 120.0
     keep: bool = True
+    people: Mapping[str, Person] = field(default_factory=dict)
     stores: list[Rows] = field(default_factory=list)
 
     def rows(self) -> Rows:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, unknown_key
 from terrarium.core.network import Network
+from terrarium.core.person import Person
 from terrarium.core.rows import Change, Row
 from terrarium.core.values import record
 
@@ -104,6 +105,7 @@ class Ground:
         clock: World time.
         name: Of the sandbox in its world, such as `workspace`.
         agent: Whose it is; None: nobody's in particular.
+        person: Who its user is, as programs are told; None: root.
         network: The network of its world; None: it is alone.
         caps: What it may use.
         settings: What the task or the job says of this kind of sandbox.
@@ -121,6 +123,7 @@ class Ground:
     changed: Callable[[Change], None] = lambda change: None
     actor: Callable[[], str] = lambda: "task"
     keep: bool = True
+    person: Person | None = None
 
 
 class Sandbox(Protocol):

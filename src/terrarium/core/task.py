@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from terrarium.core.clock import START, Costs, Moment, moment_micros, span_micros, zone_named
 from terrarium.core.errors import ConfigError, TerrariumError, unknown_key
+from terrarium.core.person import Person, declared
 from terrarium.core.values import Value, from_micros
 
 Expectation = Literal["fail", "pass", "any"]
@@ -107,6 +108,7 @@ class Task:
     params: Mapping[str, Value] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
     capabilities_config: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    people: Mapping[str, Person] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     version: str = "1"
     split: str = "test"
@@ -146,6 +148,7 @@ class Entry:
         notices: Sequence[str] = (),
         zone: tzinfo = UTC,
         wall: bool = False,
+        people: Mapping[str, Person] | None = None,
     ) -> None:
         self.function = function
         self.capabilities = tuple(capabilities)
@@ -157,6 +160,7 @@ class Entry:
         self.notices = tuple(notices)
         self.zone = zone
         self.wall = wall
+        self.people = dict(people or {})
         self.solutions: dict[str, Callable[..., Any]] = {}
         self.variants: Callable[[], Iterable[Mapping[str, Any]]] | None = None
         self.__name__ = getattr(function, "__name__", "task")
@@ -174,7 +178,7 @@ class Entry:
         """Decorator of a generator without arguments that yields one dict for each task.
 
         Keys: `name` (required), `params` (keyword arguments of the program and the solution), `capabilities`,
-        `capabilities_config`, `metadata`, `limits`.
+        `capabilities_config`, `people`, `metadata`, `limits`.
         """
         self.variants = generator
         return generator
@@ -207,6 +211,7 @@ def entry(
     config: Mapping[str, Mapping[str, Value]] | None = None,
     *,
     agents: Sequence[str] = ("agent",),
+    people: Mapping[str, Value] | None = None,
     clock: Moment | None = None,
     zone: str = "UTC",
     limits: Limits | Mapping[str, Any] | None = None,
@@ -222,6 +227,8 @@ def entry(
         capabilities_config: Settings of each, by the same names.
         config: Another name of `capabilities_config`.
         agents: Names; with several, the program is called as `fn(env, agents, **params)`, a dict by name.
+        people: Who there is, by id: `Ann Lee <ann@corp.example>`, or a table of `name`, `address`, `password` and
+            `agent`, the agent that acts as them.
         clock: World time at which the world starts; by default Monday 2030-01-07 09:00. `wall`: real time.
         zone: The time zone in which times without an offset are meant, such as `Europe/Berlin`.
         limits: Changes to the default limits.
@@ -246,6 +253,7 @@ def entry(
     for name, value in (("null", null), ("random", random)):
         if value not in ("fail", "pass", "any"):
             raise ConfigError(f"{name} must be 'fail', 'pass' or 'any', not {value!r}")
+    known = declared(people or {}, agents)
     place = zone_named(zone)
     try:
         wall = clock == "wall"
@@ -267,6 +275,7 @@ def entry(
             notices,
             place,
             wall,
+            known,
         )
 
     return make

@@ -26,6 +26,7 @@ from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
 from terrarium.core.notice import Notices
 from terrarium.core.paths import Paths
+from terrarium.core.person import Person
 from terrarium.core.post import hand_over
 from terrarium.core.program import Program
 from terrarium.core.removal import try_remove_tree
@@ -50,6 +51,7 @@ class World:
         opener: Makes the capability of a type, not yet open.
         sandbox: Makes a sandbox for a capability of that name and settings, not yet open.
         agents: Names of the agents.
+        people: Who there is, by id.
         snapshots: Where the world is saved; None: nowhere.
         mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
         cursor: The journal of an earlier run, while it still has answers.
@@ -76,12 +78,11 @@ class World:
         command_timeout: float = 120.0,
         keep: bool = True,
         notices: Sequence[str] = (),
+        people: Mapping[str, Person] | None = None,
     ) -> None:
         self.folder = folder
-        self.clock = clock
-        self.rng = rng
-        self.journal = journal
-        self.agents = tuple(agents)
+        self.clock, self.rng, self.journal = clock, rng, journal
+        self.agents, self.people = tuple(agents), dict(people or {})
         self.version = 0
         self.owner = ""
         """Whose world it is, such as a trial's id: owners share no snapshot, so that each can drop its own."""
@@ -110,8 +111,7 @@ class World:
         self.calls = Calls(
             journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self.saving.after, cursor
         )
-        self._command_timeout = command_timeout
-        self._keep = keep
+        self._command_timeout, self._keep = command_timeout, keep
         self._opener = opener
         self._sandbox = sandbox
         self._configs: dict[str, Mapping[str, Value]] = {}
@@ -160,6 +160,7 @@ class World:
             notify=lambda agent, text: self.notices.put(agent, spec, text),
             command_timeout=self._command_timeout,
             keep=self._keep,
+            people=self.people,
         )
         try:
             await capability.open(site)
@@ -195,13 +196,12 @@ class World:
             WorldClosed: There is no world any more.
         """
         found = self._present().get(spec)
-        if found is None and self.calls.closed:
+        if found is not None:
+            return found
+        if self.calls.closed:
             raise WorldClosed(f"the world is closed: {spec} came after the end of its trial")
-        if found is None:
-            there = ", ".join(self.specs()) or "none"
-            hint = nearest(spec, self.specs())
-            raise CapabilityMissing(f"this world has no {spec!r}{hint}; its capabilities are: {there}")
-        return found
+        there, hint = ", ".join(self.specs()) or "none", nearest(spec, self.specs())
+        raise CapabilityMissing(f"this world has no {spec!r}{hint}; its capabilities are: {there}")
 
     def specs(self) -> list[str]:
         """Names of the capabilities; during a replay, of those that were there at this point of the program."""

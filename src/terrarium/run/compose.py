@@ -14,6 +14,7 @@ from terrarium.core.agent import Agent
 from terrarium.core.capability import Capability, Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
+from terrarium.core.person import person_of
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground, Sandbox, caps_of
 from terrarium.core.seeds import child_seed
@@ -142,16 +143,18 @@ def sandboxes(
         here = world()
         name, settings = _place(config, provider)
         served = list(config.get("agents") or here.agents)
+        agent = served[0] if len(served) == 1 else None
         ground = Ground(
             clock=clock,
             name=spec,
-            agent=served[0] if len(served) == 1 else None,
+            agent=agent,
             network=here.network,
             caps=caps_of(config.get("resources") or {}),
             settings=settings,
             changed=lambda change: here.changed(spec, change),
             actor=here.actor,
             keep=False,
+            person=person_of(here.people, agent),
         )
         network = config.get("network")
         if name == "local" or (network == "sandbox" and name != "memory"):

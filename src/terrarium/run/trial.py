@@ -206,6 +206,7 @@ class TrialRun:
             opener=functools.partial(compose.open_capability, task=task),
             sandbox=compose.sandboxes(lambda: made[0], clock, self.trial.sandbox),
             agents=task.agents,
+            people=task.people,
             snapshots=self.run_folder.snapshots,
             mode=self.trial.snapshot,  # type: ignore[arg-type]
             cursor=cursor,

@@ -13,6 +13,7 @@ from typing import Any
 
 from terrarium.core import registry
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, unknown_key
+from terrarium.core.person import declared
 from terrarium.core.task import Entry, Task
 from terrarium.core.values import canonical
 from terrarium.task import module, source
@@ -169,6 +170,7 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         entry=entry,
         capabilities=entry.capabilities,
         capabilities_config=entry.capabilities_config,
+        people=entry.people,
         limits=entry.limits.with_(about.get("limits", {}), f"{file.parent / 'task.toml'} [limits]"),
         version=str(metadata.get("version", "1")),
         split=str(metadata.get("split", "test")),
@@ -184,7 +186,7 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         where = f"{file}: a variant of {entry.__name__}"
         if not isinstance(variant, Mapping):
             raise ConfigError(f"{where} must be a dict, not {variant!r}")
-        known = ("name", "params", "capabilities", "capabilities_config", "config", "metadata", "limits")
+        known = ("name", "params", "capabilities", "capabilities_config", "config", "people", "metadata", "limits")
         for key in variant:
             if key not in known:
                 raise unknown_key(where, key, known)
@@ -194,19 +196,20 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         settings = variant.get("capabilities_config", variant.get("config", task.capabilities_config))
         params = _table(variant, "params", where)
         capabilities = variant.get("capabilities", task.capabilities)
-        limits = _table(variant, "limits", where)
+        limits, people = _table(variant, "limits", where), _table(variant, "people", where)
         one = replace(
             task,
             name=variant["name"],
             params=params,
             capabilities=tuple(capabilities),
             capabilities_config=settings,
+            people=declared(people, entry.agents) if "people" in variant else task.people,
             limits=task.limits.with_(limits, f"{file}: limits of {variant['name']}"),
             metadata={**metadata, **extra},
             tags=_tags(extra, where) if "tags" in extra else task.tags,
         )
         more = {"params": params, "config": settings, "capabilities": list(capabilities), "limits": limits}
-        yield _digested(one, digest, more)
+        yield _digested(one, digest, {**more, "people": people} if "people" in variant else more)
 
 
 def _variants(entry: Entry, file: Path) -> Iterator[Mapping[str, Any]]:

@@ -10,8 +10,8 @@ from terrarium.capability.calendar.content import PRODID, escape, fold, line
 from terrarium.capability.calendar.moment import known_zone, micros, written
 from terrarium.capability.calendar.occurrence import Range, occurrences
 from terrarium.capability.calendar.parsing import addresses
-from terrarium.capability.calendar.person import Person
 from terrarium.capability.calendar.shelf import Shelf, Shelved
+from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 from terrarium.core.values import from_micros
 

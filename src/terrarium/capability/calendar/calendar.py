@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 class Calendar(EventFace):
     """Calendars: people plan, invite each other and answer.
 
-    As soon as one person has a password, CalDAV asks for it and refuses those who have none. A moment (`When`) is a
-    datetime, a date for whole days, or ISO text of one. A datetime without an offset is floating, or in the `timezone`
-    that the call names.
+    Where people are declared or one has a password, CalDAV lets people act as themselves only, with their password. A
+    moment (`When`) is a datetime, a date for whole days, or ISO text of one. A datetime without an offset is floating,
+    or in the `timezone` that the call names.
 
     Configuration:
         accounts (table, default {}): Which person each agent is: `{"agent": "ann"}`, `"Ann <ann@corp.example>"`, or a
-            table of `person`, `name`, `address`, `password`. Without it every agent is a person of its own name, and
-            what `username` owns is everybody's.
+            table of `person`, `name`, `address`, `password`. Without it an agent is the person that the task declares
+            for it; where it declares nobody, a person of its own name, and what `username` owns is everybody's.
         people (table, default {}): Further people, by id, each the same.
         username (text, default "admin"): Whose calendars the task program makes where it names nobody.
         domain (text, default "world.example"): The address of a person without one is `<id>@<domain>`.
@@ -63,7 +63,7 @@ class Calendar(EventFace):
             Refused: Its port is served already.
             CapabilityFault: The state cannot be read.
         """
-        self._people = people_of(site.config, site.agents, site.name)
+        self._people = people_of(site.config, site.agents, site.name, site.people)
         self._site = site
         self._shelf = Shelf(site, site.rows())
         self._diary = Diary(site, self._shelf, self._people)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from terrarium.capability.calendar.person import People, Person
+from terrarium.capability.calendar.person import People
 from terrarium.capability.calendar.shelf import Access, Shelf, Shelved
 from terrarium.core.errors import NotFound, Refused
+from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 
 

@@ -13,11 +13,12 @@ from terrarium.capability.calendar.invitation import Invitations
 from terrarium.capability.calendar.moment import Moment, in_zone, is_day, is_floating, known_zone, micros, moment_of
 from terrarium.capability.calendar.occurrence import Occurrence, Range, occurrences, same_moment
 from terrarium.capability.calendar.parsing import end_of, fields_of, parse, start_of
-from terrarium.capability.calendar.person import People, Person
+from terrarium.capability.calendar.person import People
 from terrarium.capability.calendar.rule import INSTANCES, TooMany, check_rule, joined
 from terrarium.capability.calendar.shelf import INBOX, Shelf, Shelved
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
+from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 from terrarium.core.values import Value
 

@@ -13,10 +13,11 @@ from terrarium.capability.calendar.letter import letter_of
 from terrarium.capability.calendar.moment import Moment, micros
 from terrarium.capability.calendar.occurrence import same_moment
 from terrarium.capability.calendar.parsing import Component, addresses, end_of, fields_of, parse, start_of
-from terrarium.capability.calendar.person import People, Person
+from terrarium.capability.calendar.person import People
 from terrarium.capability.calendar.shelf import Shelf, Shelved
 from terrarium.core.capability import Site
 from terrarium.core.errors import CapabilityFault, Refused
+from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 
 Method = Literal["REQUEST", "CANCEL", "REPLY"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from terrarium.capability.calendar.moment import Moment
-from terrarium.capability.calendar.person import Person
+from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 from terrarium.core.values import Value
 

@@ -1,4 +1,4 @@
-"""Whose calendars there are: what the configuration of `calendar` says of agents, people and passwords."""
+"""Whose calendars there are: what the task, and the configuration of `calendar`, say of agents and people."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from terrarium.core.errors import ConfigError, Refused
+from terrarium.core.person import DOMAIN, Person, person_of
 from terrarium.core.values import Value
 
 ADMIN = "admin"
-DOMAIN = "world.example"
 
 _KEYS = ("accounts", "domain", "host", "image", "people", "port", "username")
 _PERSON_KEYS = ("address", "name", "password", "person")
@@ -21,35 +21,20 @@ _ID = re.compile(r"[^\s/:\x00-\x20\x7f]{1,200}")
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody who has calendars.
-
-    Attributes:
-        id: What they log in as, and the first part of the paths of their calendars.
-        name: What others call them.
-        address: Where invitations to them go.
-        password: What they log in with; None: anything.
-    """
-
-    id: str
-    name: str
-    address: str
-    password: str | None = None
-
-
-@dataclass(frozen=True)
 class People:
-    """Everybody the configuration names.
+    """Everybody the task and the configuration name.
 
     Attributes:
         agents: The person behind each agent.
         named: Every person, by id.
         domain: Where the address of everybody else is.
-        shared: Whether the calendars of `username` are everybody's: no account was configured.
+        shared: Whether the calendars of `username` are everybody's: nobody was declared, no account configured.
         username: Whose calendars the task program makes where it names nobody.
-        confined: Whether passwords are asked for: at least one is configured.
+        confined: Whether one acts for oneself only, with one's password where one has one: somebody has, or the task
+            has declared people.
         host: Where the CalDAV server is.
         port: The same.
+        declared: Whether the task has declared people: then a connection acts for whom it comes from.
     """
 
     agents: Mapping[str, Person]
@@ -60,6 +45,7 @@ class People:
     confined: bool
     host: str
     port: int
+    declared: bool = False
 
     def person(self, id: str) -> Person:
         """The person of that id; one whom nobody configured has the address `<id>@<domain>`."""
@@ -75,33 +61,58 @@ class People:
         local, _, domain = wanted.partition("@")
         return self.person(local) if domain == self.domain and person_id(local, strict=False) else None
 
-    def login(self, user: str, password: str) -> Person | None:
-        """Who logs in; None where the name or the password is wrong."""
+    def present(self, agent: str | None) -> Person | None:
+        """Who is there without a login: the agent that connects, where people are declared and it has no password."""
+        person = self.agents.get(agent or "") if self.declared else None
+        return person if person is not None and person.password is None else None
+
+    def login(self, user: str, password: str, agent: str | None = None) -> Person | None:
+        """Who logs in, by id or address; None where the name or the password is wrong.
+
+        Args:
+            user: What they call themselves.
+            password: What they give.
+            agent: The agent that the connection comes from.
+        """
         if not self.confined:
             return self.person(user) if person_id(user, strict=False) else None
-        person = self.named.get(user)
-        if person is None or person.password is None:
+        named = self.named.get(user)
+        person = named or next((p for p in self.named.values() if p.address.lower() == user.lower()), None)
+        if person is None or person == self.present(agent):
+            return person
+        if person.password is None:
             return None
         return person if hmac.compare_digest(person.password.encode(), password.encode()) else None
 
 
-def people_of(config: Mapping[str, Value], agents: Sequence[str], instance: str) -> People:
-    """The people of a calendar from its configuration.
+def people_of(
+    config: Mapping[str, Value], agents: Sequence[str], instance: str, declared: Mapping[str, Person] | None = None
+) -> People:
+    """The people of a calendar: those that the task has declared, and what its configuration says, which wins.
 
     Args:
         config: `accounts`, `people`, `domain`, `username`, `host` and `port`; `image` is ignored.
-        agents: Names of the agents; each is a person of that name where `accounts` does not say otherwise.
+        agents: Names of the agents; each is a person of that name where nothing says otherwise.
         instance: The name of the capability; another than `calendar` has a host of its own.
+        declared: The people of the task, by id.
 
     Raises:
         ConfigError: An unknown key or agent, or a value that cannot be one.
     """
     _known("configuration key of calendar", config, _KEYS)
     domain, username = _text(config, "domain", DOMAIN).lower(), _text(config, "username", ADMIN)
-    accounts, others = _table(config, "accounts"), _table(config, "people")
+    accounts, others, declared = _table(config, "accounts"), _table(config, "people"), declared or {}
     _known("agent for accounts", accounts, agents)
-    behind = {agent: _person(accounts.get(agent, agent), domain, f"the account of agent {agent!r}") for agent in agents}
-    named = {username: _person(username, domain, "username")} | {person.id: person for person in behind.values()}
+    behind: dict[str, Person] = {}
+    for agent in agents:
+        told, person = accounts.get(agent, agent), None
+        if agent not in accounts:
+            person = person_of(declared, agent)
+        elif isinstance(told, str):
+            person = declared.get(told)
+        behind[agent] = person or _person(told, domain, f"the account of agent {agent!r}")
+    named = {username: _person(username, domain, "username"), **declared}
+    named |= {person.id: person for person in behind.values()}
     for id in sorted(others):
         named[id] = _person(others[id], domain, f"people: {id!r}", id)
     behind = {agent: named.get(person.id, person) for agent, person in behind.items()}
@@ -113,11 +124,12 @@ def people_of(config: Mapping[str, Value], agents: Sequence[str], instance: str)
         agents=behind,
         named=named,
         domain=domain,
-        shared=not accounts,
+        shared=not accounts and not declared,
         username=username,
-        confined=any(person.password is not None for person in named.values()),
+        confined=bool(declared) or any(person.password is not None for person in named.values()),
         host=_text(config, "host", f"{name.replace('_', '-').lower()}.calendar.world" if name else "calendar.world"),
         port=port,
+        declared=bool(declared),
     )
 
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terrarium.capability.imap.command import parse_command, tag_of
 from terrarium.capability.imap.dispatch import answer
@@ -90,6 +90,7 @@ class ImapServer:
         reader, writer = await _streams(connection)
         one = _Connection(reader, writer, Wire(APPEND_LIMIT, room), self._waits, self._tls)
         slots = self._slots.setdefault(caller.name, asyncio.Semaphore(LARGE_ANSWERS))
+        desk = replace(desk, accounts=self._accounts.to(caller))
         session = Session(desk, lambda: self._office.site.request(caller), one.send, slots)
         try:
             if full:

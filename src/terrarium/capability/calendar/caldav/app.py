@@ -16,11 +16,11 @@ from terrarium.capability.calendar.caldav.resource import Resource, Resources
 from terrarium.capability.calendar.caldav.xml import BrokenXml, read
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
-from terrarium.capability.calendar.person import Person
 from terrarium.capability.calendar.rule import TooMany
 from terrarium.capability.http.server import http_date
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
+from terrarium.core.person import Person
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -165,9 +165,9 @@ class CalDav:
                 user, _, password = base64.b64decode(told.strip(), validate=True).decode("utf-8").partition(":")
             except (binascii.Error, UnicodeDecodeError, ValueError):
                 return None
-            return people.login(user, password)
+            return people.login(user, password, caller.agent)
         if people.confined:
-            return None
+            return people.present(caller.agent)
         return people.agents.get(caller.agent or "") or people.person(people.username)
 
 
