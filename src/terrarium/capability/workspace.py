@@ -12,6 +12,7 @@ from terrarium.capability.workspace_faces import Files, Shell
 from terrarium.capability.workspace_place import Place, as_bytes
 from terrarium.core.capability import Site, Traits, instance_tool
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
+from terrarium.core.person import person_of
 from terrarium.core.rows import Row
 from terrarium.core.sandbox import ExecResult, Rowed, Watched
 from terrarium.core.tool import Tool
@@ -55,6 +56,8 @@ class Workspace:
             SandboxFault: The sandbox cannot be opened.
         """
         workdir, env, files, self._served = _checked(site)
+        agents = site.agents if self._served is None else self._served
+        person = person_of(site.people, *agents) if len(agents) == 1 else None
         fresh = not site.folder.exists() or not any(site.folder.iterdir())
         sandbox = site.sandbox()
         # What may be claimed depends on the sandbox, which only the instance knows.
@@ -70,6 +73,8 @@ class Workspace:
         if fresh:
             try:
                 await self._place.make_dir(workdir)
+                if person is not None:
+                    await self._place.welcome(person)
                 for path, content in sorted(files.items()):
                     await self._place.write(path, as_bytes(content))
             except Refused as error:

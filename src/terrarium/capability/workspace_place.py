@@ -9,9 +9,12 @@ from typing import Any
 
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused, SandboxFault
+from terrarium.core.person import Person
 from terrarium.core.rows import Change, Fields
 from terrarium.core.sandbox import Drafting, ExecResult, Sandbox, Watched
 from terrarium.core.values import INLINE_LIMIT
+
+_HOME = "/root"
 
 
 class Place:
@@ -70,6 +73,12 @@ class Place:
         """
         await self.sandbox.write(self.at(path), content, mode=mode)
         self._report(path, _shape(content))
+
+    async def welcome(self, person: Person) -> None:
+        """Give somebody their own login and password, in the file where curl, Python and others look for them."""
+        if person.password is not None:
+            login = f"default login {person.id} password {person.password}\n"
+            await self.write(f"{_HOME}/.netrc", login.encode(), mode=0o600)
 
     def write_from_program(self, path: str, content: bytes, mode: int | None = None) -> None:
         """`write` for the program, which waits for nothing where the sandbox needs nothing but memory.

@@ -50,6 +50,7 @@ class LandlockSandbox:
     def __init__(self, ground: Ground) -> None:
         self._clock = ground.clock
         self._caps = ground.caps
+        self._person = ground.person
         self._name = ground.name
         self._folder: Path | None = None
         self._root = -1
@@ -278,12 +279,17 @@ class LandlockSandbox:
             os.close(found)
 
     def _surroundings(self, folder: Path, given: Mapping[str, str]) -> dict[str, str]:
+        person = {}
+        if self._person is not None:  # git finds no user database to take the name from
+            named = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), self._person.name)
+            person = {**self._person.environment, **named}
         return {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": f"{folder}{_HOME}",
             "TMPDIR": f"{folder}/tmp",
             "USER": "root",
             "LANG": "C.UTF-8",
+            **person,
             "GIT_CONFIG_NOSYSTEM": "1",  # it may not be read, and git would give up
             **given,
         }

@@ -28,7 +28,7 @@ class MemorySandbox:
     Not thread-safe: whoever holds the world's baton may use it.
 
     Args:
-        ground: World time, which files get and `date` shows; who is told of changes, and who makes them.
+        ground: World time, which files get and `date` shows; who is told of changes, and who makes them; whose it is.
     """
 
     supports: ClassVar[frozenset[Feature]] = frozenset({"snapshot", "at_once"})
@@ -39,6 +39,7 @@ class MemorySandbox:
         self._changed = ground.changed
         self._actor = ground.actor
         self._keep = ground.keep
+        self._person = {} if ground.person is None else ground.person.environment
         self._tree: Tree | None = None
 
     def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
@@ -85,7 +86,14 @@ class MemorySandbox:
         folder = resolve(cwd or HOME)
         if tree.kind(folder) != "dir":
             return ExecResult(1, "", f"memory sandbox: {folder}: no such folder to work in\n")
-        variables = {"HOME": HOME, "USER": "root", "PATH": "/usr/bin:/bin", **(env or {}), "PWD": folder}
+        variables = {
+            "HOME": HOME,
+            "USER": "root",
+            "PATH": "/usr/bin:/bin",
+            **self._person,
+            **(env or {}),
+            "PWD": folder,
+        }
         for name, value in variables.items():
             _check_text("name of an environment variable", name)
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):

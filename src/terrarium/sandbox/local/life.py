@@ -73,7 +73,8 @@ class Life:
             }
             child = await zygote().make(link.theirs, **request)
             link.theirs.close()
-            env = {**_ENV, **(_TIME if faketime else {})}
+            person = {} if ground.person is None else ground.person.environment
+            env = {**_ENV, **person, **(_TIME if faketime else {})}
             life = cls(ground, link, child, env)
             told.append(life)
             async with asyncio.timeout(START_SECONDS):

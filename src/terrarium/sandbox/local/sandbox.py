@@ -24,6 +24,7 @@ from terrarium.sandbox.local.layers import Layers, base_name
 from terrarium.sandbox.local.life import Life
 from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.local.shell import Shell
+from terrarium.sandbox.local.user import name_user
 from terrarium.sandbox.streams import too_late
 from terrarium.sandbox.zygote import zygote
 
@@ -89,6 +90,8 @@ class LocalSandbox:
         """
         self._folder = folder = folder.absolute()  # the zygote works elsewhere
         self._layers, self._rows = Layers(folder, self._rootfs), None
+        if self._ground.person is not None:
+            name_user(self._layers, self._ground.person, self._ground.clock.micros)
 
     # -- commands -------------------------------------------------------------------------------------------------
 
