@@ -25,6 +25,7 @@ from terrarium.capability.calendar.calendar import Calendar
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
 from terrarium.core.network import Caller
+from terrarium.core.person import declared
 from terrarium.core.rows import Change
 from terrarium.core.seeds import Rng
 
@@ -91,7 +92,11 @@ class Ours:
     """A `Calendar` on a loopback port, its loop in a thread; world time stands."""
 
     def __init__(
-        self, config: Mapping[str, Any] | None = None, agent: str = "agent", folder: Path | None = None
+        self,
+        config: Mapping[str, Any] | None = None,
+        agent: str = "agent",
+        folder: Path | None = None,
+        people: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="terrarium-caldav-"))
         self.changes: list[Change] = []
@@ -114,6 +119,7 @@ class Ours:
             wait=asyncio.run,
             sandbox=lambda: None,  # type: ignore[arg-type, return-value]
             post=lambda kind, letter: self.letters.append({"kind": kind, **letter}) or True,
+            people=declared(people or {}, ("agent", "other")),
         )
         self.run(self.calendar.open(self.site))
         self.port = self.run(self._listen())

@@ -18,6 +18,7 @@ from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
 from terrarium.core.errors import NotFound
 from terrarium.core.network import Caller, Network, Service
+from terrarium.core.person import declared
 from terrarium.core.rows import Change
 from terrarium.core.seeds import Rng
 
@@ -54,6 +55,7 @@ class LiveMail:
         agents: tuple[str, ...] = ("agent",),
         config: Mapping[str, Any] | None = None,
         name: str = "email",
+        people: Mapping[str, Any] | None = None,
     ) -> None:
         self.changes: list[Change] = []
         self.failures: list[tuple[Service, Exception]] = []
@@ -81,6 +83,7 @@ class LiveMail:
                 sandbox=lambda: None,  # type: ignore[arg-type, return-value]
                 network=self.network,
                 request=self._request,
+                people=declared(people or {}, agents),
             )
             await self.email.open(site)
             for agent, box in self.boxes.items():

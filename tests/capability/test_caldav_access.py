@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+import pytest
 from caldav_server import ICS, WORK, Client, Ours, put, refused
 from caldav_texts import C, D, event, ics, propfind
 
@@ -52,6 +54,77 @@ def test_passwords_confine() -> None:
             assert reply.status == status, user
             assert ("www-authenticate" in reply.headers) == (status == 401)
             client.close()
+    finally:
+        ours.close()
+
+
+PEOPLE = {
+    "ann": {"address": "ann@corp.example", "password": "lavender", "agent": "agent"},
+    "bob": {"address": "bob@corp.example", "agent": "other"},
+    "boss": "The Boss <boss@corp.example>",
+}
+
+
+@pytest.mark.parametrize(
+    ("agent", "user", "password", "principal"),
+    [
+        ("agent", "ann", "lavender", "ann"),
+        ("agent", "ann@corp.example", "lavender", "ann"),
+        ("agent", "ann", "wrong", None),
+        ("agent", "bob", "", None),
+        ("agent", None, "", None),
+        ("other", None, "", "bob"),
+        ("other", "bob", "anything", "bob"),
+        ("other", "ann", "lavender", "ann"),
+        ("other", "ann", "", None),
+        ("other", "boss", "", None),
+        ("other", "admin", "", None),
+        ("other", "eve", "", None),
+        ("nobody", None, "", None),
+        ("nobody", "bob", "", None),
+    ],
+)
+def test_declared_people_are_themselves(agent: str, user: str | None, password: str, principal: str | None) -> None:
+    ours = Ours(agent=agent, people=PEOPLE)
+    try:
+        client = Client(ours.port, user, password)
+        reply = client.ask("PROPFIND", "/", propfind("D:current-user-principal"), Depth="0")
+        assert reply.status == (401 if principal is None else 207)
+        assert principal is None or f"/{principal}/".encode() in reply.body
+        client.close()
+    finally:
+        ours.close()
+
+
+def test_declared_people_share_and_delegate() -> None:
+    ours = Ours(agent="other", people=PEOPLE)
+    try:
+        ours.calendar.create_calendar("The Boss", "main", owner="boss")
+        ours.calendar.create_calendar("Team", "team")
+        bob = Client(ours.port, None)
+        assert bob.ask("GET", "/boss/main/").status == bob.ask("GET", "/admin/team/").status == 404
+        ours.calendar.share("boss/main", "bob", "write")
+        assert bob.ask("PUT", "/bob/boss~main/a.ics", event("a@x"), **ICS).status == 201
+        ours.calendar.share("boss/main", "bob", "none")
+        assert bob.ask("GET", "/bob/boss~main/a.ics").status == 404
+        bob.close()
+    finally:
+        ours.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "who"),
+    [
+        ({}, {"agent": "ann@corp.example", "other": "bob@corp.example"}),
+        ({"accounts": {"other": "boss"}}, {"agent": "ann@corp.example", "other": "boss@corp.example"}),
+        ({"accounts": {"agent": "Ann <ann@home>"}}, {"agent": "ann@home", "other": "bob@corp.example"}),
+        ({"people": {"bob": "Robert <robert@x>"}}, {"agent": "ann@corp.example", "other": "robert@x"}),
+    ],
+)
+def test_what_the_configuration_says_wins(config: dict[str, Any], who: dict[str, str]) -> None:
+    ours = Ours(config, people=PEOPLE)
+    try:
+        assert {agent: ours.calendar.person(agent)["address"] for agent in who} == who
     finally:
         ours.close()
 

@@ -4,6 +4,8 @@ import pytest
 
 from terrarium.capability.mail_account import accounts_of
 from terrarium.core.errors import ConfigError, Refused
+from terrarium.core.network import Caller
+from terrarium.core.person import declared
 
 
 def accounts(config: dict[str, Any], *agents: str) -> dict[str, str]:
@@ -94,3 +96,57 @@ def test_without_passwords_everybody_may_be_everybody() -> None:
     assert found.login("bob", "") == "bob@corp.example"
     with pytest.raises(Refused):
         found.login("two words", "")
+
+
+# -- people that the task declares ------------------------------------------------------------------------------------
+
+AGENTS = ("first", "second", "third")
+DECLARED = declared(
+    {
+        "ann": {"name": "Ann Lee", "address": "ann.lee@corp.example", "password": "lavender", "agent": "first"},
+        "bob": {"address": "bob@corp.example", "agent": "second"},
+        "boss": "The Boss <boss@corp.example>",
+    },
+    AGENTS,
+)
+
+
+def test_declared_people_have_accounts_and_others_the_usual_ones() -> None:
+    found = accounts_of({}, AGENTS, DECLARED)
+    assert [str(found.agents[agent]) for agent in AGENTS] == [
+        "Ann Lee <ann.lee@corp.example>", "bob <bob@corp.example>", "third@world.example",
+    ]  # fmt: skip
+    for user in ("ann", "first", "ann.lee", "ann.lee@corp.example"):
+        assert found.login(user, "lavender") == "ann.lee@corp.example"
+    assert [found.held(who) for who in ("boss@corp.example", "third@world.example", "eve@x")] == [True, True, False]
+
+
+def test_a_connection_acts_for_whom_it_comes_from() -> None:
+    found = accounts_of({}, AGENTS, DECLARED)
+    bob, ann, third = (found.to(Caller(agent, "box")) for agent in ("second", "first", "third"))
+    assert (bob.present, ann.present, third.present) == ("bob@corp.example", None, "third@world.example")
+    assert bob.login("bob", "whatever") == "bob@corp.example"
+    assert bob.login("ann", "lavender") == "ann.lee@corp.example"  # whoever knows the password
+    for accounts, user, password in (
+        (bob, "ann", "whatever"), (bob, "boss", ""), (bob, "third", ""), (bob, "eve", ""), (ann, "ann", "wrong"),
+        (ann, "bob", ""), (found.to(Caller(None, "box")), "bob", ""), (found, "bob", ""),
+    ):  # fmt: skip
+        with pytest.raises(Refused):
+            accounts.login(user, password)
+
+
+def test_what_the_configuration_says_wins() -> None:
+    for name in ("ann", "first"):  # by the person or by its agent
+        config = {"accounts": {name: {"address": "ann@home.example", "password": "thistle"}}}
+        found = accounts_of(config, AGENTS, DECLARED)
+        assert str(found.agents["first"]) == "ann@home.example"
+        assert found.login("ann", "thistle") == "ann@home.example"
+        assert not found.held("ann.lee@corp.example")
+    found = accounts_of({"accounts": {"second": "robert@home.example", "eve": {"address": "eve@x"}}}, AGENTS, DECLARED)
+    assert found.agents["second"].key == found.people["bob"].key == "robert@home.example"
+    assert found.agents["first"].key == "ann.lee@corp.example"
+    assert found.people["eve"].key == "eve@x"
+    with pytest.raises(ConfigError, match="did you mean 'bob'"):
+        accounts_of({"accounts": {"bobb": "x@y"}}, AGENTS, DECLARED)
+    with pytest.raises(ConfigError, match="would share"):
+        accounts_of({}, ("agent",), declared({"ann": "agent@world.example"}, ("agent",)))

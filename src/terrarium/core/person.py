@@ -45,7 +45,7 @@ class Person:
     @property
     def user(self) -> str:
         """The line of /etc/passwd: the user 0 of a sandbox by the name of the person, with line end."""
-        gecos = re.sub(r"[:,&]+", " ", self.name)  # which have a meaning there
+        gecos = re.sub(r"[:,&\s]+", " ", self.name)  # the signs have a meaning there
         return f"{self.id}:x:0:0:{gecos}:/root:/bin/bash\n"
 
 

@@ -39,7 +39,9 @@ class MemorySandbox:
         self._changed = ground.changed
         self._actor = ground.actor
         self._keep = ground.keep
-        self._person = {} if ground.person is None else ground.person.environment
+        self._env = {"HOME": HOME, "USER": "root", "PATH": "/usr/bin:/bin"}
+        if ground.person is not None:
+            self._env |= ground.person.environment
         self._tree: Tree | None = None
 
     def watch(self, changed: Callable[[Change], None], actor: Callable[[], str]) -> None:
@@ -86,14 +88,7 @@ class MemorySandbox:
         folder = resolve(cwd or HOME)
         if tree.kind(folder) != "dir":
             return ExecResult(1, "", f"memory sandbox: {folder}: no such folder to work in\n")
-        variables = {
-            "HOME": HOME,
-            "USER": "root",
-            "PATH": "/usr/bin:/bin",
-            **self._person,
-            **(env or {}),
-            "PWD": folder,
-        }
+        variables = {**self._env, **(env or {}), "PWD": folder}
         for name, value in variables.items():
             _check_text("name of an environment variable", name)
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
