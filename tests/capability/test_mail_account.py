@@ -1,6 +1,12 @@
+import imaplib
+import poplib
+import smtplib
+from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import LiveMail
 
 from terrarium.capability.mail_account import accounts_of
 from terrarium.core.errors import ConfigError, Refused
@@ -101,14 +107,13 @@ def test_without_passwords_everybody_may_be_everybody() -> None:
 # -- people that the task declares ------------------------------------------------------------------------------------
 
 AGENTS = ("first", "second", "third")
-DECLARED = declared(
-    {
-        "ann": {"name": "Ann Lee", "address": "ann.lee@corp.example", "password": "lavender", "agent": "first"},
-        "bob": {"address": "bob@corp.example", "agent": "second"},
-        "boss": "The Boss <boss@corp.example>",
-    },
-    AGENTS,
-)
+TOLD = {
+    "ann": {"name": "Ann Lee", "address": "ann.lee@corp.example", "password": "lavender", "agent": "first"},
+    "bob": {"address": "bob@corp.example", "agent": "second"},
+    "boss": "The Boss <boss@corp.example>",
+}
+DECLARED = declared(TOLD, AGENTS)
+BOSS = "boss@corp.example"
 
 
 def test_declared_people_have_accounts_and_others_the_usual_ones() -> None:
@@ -150,3 +155,67 @@ def test_what_the_configuration_says_wins() -> None:
         accounts_of({"accounts": {"bobb": "x@y"}}, AGENTS, DECLARED)
     with pytest.raises(ConfigError, match="would share"):
         accounts_of({}, ("agent",), declared({"ann": "agent@world.example"}, ("agent",)))
+
+
+# -- from programs ----------------------------------------------------------------------------------------------------
+
+
+def letter(sender: str) -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = sender, BOSS, "Hi"
+    made.set_content("text\n")
+    return made
+
+
+def test_declared_people_send_as_themselves_only(tmp_path: Path) -> None:
+    with LiveMail(tmp_path, agents=AGENTS, people=TOLD) as live:
+        for port in (25, 587):
+            with live.smtp("second", port) as bob:  # has no password: where he comes from says who he is
+                bob.send_message(letter("bob@corp.example"))
+                for forged in (BOSS, "ann.lee@corp.example", "stranger@outside"):
+                    with pytest.raises(smtplib.SMTPSenderRefused, match="You may send as bob"):
+                        bob.send_message(letter(forged))
+                    with pytest.raises(smtplib.SMTPDataError, match="may not send"):
+                        bob.send_message(letter(forged), "bob@corp.example", [BOSS])
+                for user, password in (("ann", ""), ("ann", "guess"), ("boss", ""), ("stranger", "")):
+                    with pytest.raises(smtplib.SMTPAuthenticationError):
+                        bob.login(user, password)
+                bob.login("bob", "anything")
+                bob.send_message(letter("bob@corp.example"))
+            with live.smtp("first", port) as ann:  # has one, and has to say it
+                for sender in ("ann.lee@corp.example", "bob@corp.example", BOSS, "stranger@outside"):
+                    with pytest.raises(smtplib.SMTPSenderRefused, match="Authentication required"):
+                        ann.send_message(letter(sender))
+                ann.login("ann", "lavender")
+                ann.send_message(letter("ann.lee@corp.example"))
+                with pytest.raises(smtplib.SMTPSenderRefused, match="You may send as ann"):
+                    ann.send_message(letter("bob@corp.example"))
+        assert [mail["from"] for mail in live.ask(live.email.list_inbox, BOSS)] == [
+            "bob@corp.example",
+            "bob@corp.example",
+            "ann.lee@corp.example",
+        ] * 2
+        assert not live.failures
+
+
+def test_declared_people_read_their_own_mail_only(tmp_path: Path) -> None:
+    with LiveMail(tmp_path, agents=AGENTS, people=TOLD) as live:
+        live.ask(live.email.send, BOSS, "ann.lee@corp.example, bob@corp.example", "To both", "text")
+        with live.pop3("second", "bob@corp.example", "") as client:
+            assert client.stat()[0] == 1
+        with live.pop3("first", "ann", "lavender") as client:
+            assert client.stat()[0] == 1
+        for agent, user, password in (
+            ("second", "ann", ""), ("second", "boss", ""), ("first", "ann", "wrong"), ("first", "bob", ""),
+        ):  # fmt: skip
+            with pytest.raises(poplib.error_proto), live.pop3(agent, user, password):
+                pass
+            with pytest.raises(imaplib.IMAP4.error), live.imap(agent) as imap:
+                imap.login(user, password or "-")
+        with live.imap("second") as imap:
+            imap.login("bob", "-")
+            assert imap.select("INBOX")[1] == [b"1"]
+        with live.imap("first") as imap:
+            imap.login("ann.lee@corp.example", "lavender")
+            assert imap.select("INBOX")[1] == [b"1"]
+        assert not live.failures

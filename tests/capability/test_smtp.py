@@ -1,6 +1,4 @@
 import base64
-import imaplib
-import poplib
 import smtplib
 import threading
 from collections.abc import Iterator
@@ -251,69 +249,6 @@ def test_with_passwords_mail_from_outside_still_comes_but_is_nobodys_of_ours(con
             client.send_message(letter("agent@corp.example"), "news@outside", [BOSS])
     assert [got["from"] for got in inbox(confined)] == ["news@outside"]
     assert "news@outside" not in confined.ask(confined.email.mailboxes)
-
-
-# -- people -----------------------------------------------------------------------------------------------------------
-
-PEOPLE = {
-    "ann": {"address": "ann@corp.example", "password": "lavender", "agent": "agent"},
-    "bob": {"address": "bob@corp.example", "agent": "other"},
-    "boss": BOSS,
-}
-
-
-def test_declared_people_send_as_themselves_only(tmp_path: Path) -> None:
-    with LiveMail(tmp_path, agents=("agent", "other"), people=PEOPLE) as live:
-        for port in (25, 587):
-            with live.smtp("other", port) as bob:  # has no password: where he comes from says who he is
-                bob.send_message(letter("bob@corp.example"))
-                for forged in (BOSS, "ann@corp.example", "stranger@outside"):
-                    with pytest.raises(smtplib.SMTPSenderRefused, match="You may send as bob"):
-                        bob.send_message(letter(forged))
-                    with pytest.raises(smtplib.SMTPDataError, match="may not send"):
-                        bob.send_message(letter(forged), "bob@corp.example", [BOSS])
-                for user, password in (("ann", ""), ("ann", "guess"), ("boss", ""), ("stranger", "")):
-                    with pytest.raises(smtplib.SMTPAuthenticationError):
-                        bob.login(user, password)
-                bob.login("bob", "anything")
-                bob.send_message(letter("bob@corp.example"))
-            with live.smtp("agent", port) as ann:  # has one, and has to say it
-                for sender in ("ann@corp.example", "bob@corp.example", BOSS, "stranger@outside"):
-                    with pytest.raises(smtplib.SMTPSenderRefused, match="Authentication required"):
-                        ann.send_message(letter(sender))
-                ann.login("ann", "lavender")
-                ann.send_message(letter("ann@corp.example"))
-                with pytest.raises(smtplib.SMTPSenderRefused, match="You may send as ann"):
-                    ann.send_message(letter("bob@corp.example"))
-        assert [mail["from"] for mail in inbox(live)] == [
-            "bob@corp.example",
-            "bob@corp.example",
-            "ann@corp.example",
-        ] * 2
-        assert not live.failures
-
-
-def test_declared_people_read_their_own_mail_only(tmp_path: Path) -> None:
-    with LiveMail(tmp_path, agents=("agent", "other"), people=PEOPLE) as live:
-        live.ask(live.email.send, BOSS, "ann@corp.example, bob@corp.example", "To both", "text")
-        with live.pop3("other", "bob@corp.example", "") as client:
-            assert client.stat()[0] == 1
-        with live.pop3("agent", "ann", "lavender") as client:
-            assert client.stat()[0] == 1
-        for agent, user, password in (
-            ("other", "ann", ""), ("other", "boss", ""), ("agent", "ann", "wrong"), ("agent", "bob", ""),
-        ):  # fmt: skip
-            with pytest.raises(poplib.error_proto), live.pop3(agent, user, password):
-                pass
-            with pytest.raises(imaplib.IMAP4.error), live.imap(agent) as imap:
-                imap.login(user, password or "-")
-        with live.imap("other") as imap:
-            imap.login("bob", "-")
-            assert imap.select("INBOX")[1] == [b"1"]
-        with live.imap("agent") as imap:
-            imap.login("ann@corp.example", "lavender")
-            assert imap.select("INBOX")[1] == [b"1"]
-        assert not live.failures
 
 
 # -- hostile clients --------------------------------------------------------------------------------------------------

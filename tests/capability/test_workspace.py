@@ -1,5 +1,6 @@
 """The workspace: its faces for the program and its tools for agents."""
 
+import asyncio
 import base64
 import os
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from workspace_desk import Desk
 from terrarium.capability.workspace import Workspace
 from terrarium.core.capability import Capability, admin_methods
 from terrarium.core.errors import NotFound, Refused
+from terrarium.core.person import declared
 from terrarium.core.registry import find
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult
 
@@ -277,3 +279,22 @@ def test_only_the_agents_named_get_tools(tmp_path: Path) -> None:
     assert desk.workspace.tools("agent") == []
     assert len(desk.workspace.tools("buyer")) == 5
     assert Desk(tmp_path / "none", agents=[]).workspace.tools("buyer") == []
+
+
+def test_a_person_finds_the_own_login_at_home(tmp_path: Path) -> None:
+    people = declared(
+        {"ann": {"password": "lavender", "agent": "agent"}, "bob": {"agent": "buyer"}}, ("agent", "buyer")
+    )
+    for agents, found in ((["agent"], "default login ann password lavender\n"), (["buyer"], None), (None, None)):
+        place = tmp_path / str(agents)
+        desk = Desk(place, people=people, agents=agents, files={"a": "b"})
+        assert desk.fs.exists("/root/.netrc") is (found is not None)
+        assert found is None or desk.fs.read_text("/root/.netrc") == found
+        assert desk.fs.read_text("a") == "b"
+        asyncio.run(desk.workspace.close())
+    again = Desk(tmp_path / "['agent']", people=people, agents=["agent"])
+    again.fs.remove("/root/.netrc")
+    asyncio.run(again.workspace.close())
+    once_more = Desk(tmp_path / "['agent']", people=people, agents=["agent"])
+    assert not once_more.fs.exists("/root/.netrc")  # what the agent has removed does not come back
+    asyncio.run(once_more.workspace.close())

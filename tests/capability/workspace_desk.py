@@ -1,13 +1,14 @@
 """A workspace on a site of its own, which tests can use without a world."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from terrarium.capability.workspace import Workspace
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
+from terrarium.core.person import Person
 from terrarium.core.rows import Change, Row
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
@@ -22,7 +23,14 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 class Desk:
     """An open workspace on a site of its own, and what was written there."""
 
-    def __init__(self, folder: Path, clock: Clock | None = None, name: str = "workspace", **config: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock | None = None,
+        name: str = "workspace",
+        people: Mapping[str, Person] | None = None,
+        **config: Any,
+    ) -> None:
         self.clock = clock or Clock()
         self.changes: list[Change] = []
         self.who = "program"
@@ -40,6 +48,7 @@ class Desk:
             actor=lambda: self.who,
             wait=run,
             sandbox=lambda: MemorySandbox(Ground(self.clock)),
+            people=people or {},
         )
         run(self.workspace.open(self.site))
 

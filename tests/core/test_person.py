@@ -36,10 +36,9 @@ def test_an_agent_called_like_a_person_is_that_person():
     assert {id: person.agent for id, person in people.items()} == {"buyer": "buyer", "boss": "seller"}
 
 
-def test_the_user_of_a_sandbox_is_one_line_whatever_the_name():
-    person = declared({"ann": {"name": "Lee, Ann: A&B"}}, [])["ann"]
-    assert person.user == "ann:x:0:0:Lee Ann A B:/root:/bin/bash\n"
-    assert person.environment == {"USER": "ann", "LOGNAME": "ann", "EMAIL": "ann@world.example"}
+def test_programs_are_told_who_it_is():
+    person = declared({"ann": "Ann Lee <ann@corp.example>"}, [])["ann"]
+    assert person.environment == {"USER": "ann", "LOGNAME": "ann", "EMAIL": "ann@corp.example"}
 
 
 @pytest.mark.parametrize(

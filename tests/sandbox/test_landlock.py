@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from terrarium.core.errors import CommandTimeout, Refused, SandboxFault, Unsupported
+from terrarium.core.person import Person
 from terrarium.core.sandbox import Caps, ExecResult, Ground
 from terrarium.sandbox.inside import confine, kernel
 from terrarium.sandbox.landlock import LandlockSandbox, UnsafeSandbox
@@ -35,6 +37,16 @@ async def out(box: LandlockSandbox, command: str) -> str:
     result: ExecResult = await box.exec(command)
     assert result.exit_code == 0, result
     return result.stdout.strip()
+
+
+def test_commands_know_whose_they_are(tmp_path):
+    async def look(box):
+        assert await out(box, "echo $USER $LOGNAME $EMAIL") == "ann ann ann@corp.example"
+        if shutil.which("git"):
+            said = await out(box, "git init -q . && git commit -q --allow-empty -m x && git log --format='%an %ae'")
+            assert said == "Ann Lee ann@corp.example"
+
+    use(tmp_path / "box", look, LandlockSandbox(Ground(person=Person("ann", "Ann Lee", "ann@corp.example"))))
 
 
 def test_paths_stand_for_the_same_paths_below_its_folder(tmp_path):

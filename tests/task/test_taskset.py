@@ -196,16 +196,33 @@ def test_the_digest_covers_what_a_loose_file_imports_and_its_own_capabilities(tm
     assert len(set(seen)) == 3
 
 
-def test_the_digest_of_a_variant_covers_its_limits_and_capabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_digest_of_a_variant_covers_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     source = TASK.format(args="['email']") + (
         "\nimport os\nfn.parameterize(lambda: [{'name': 'x', 'params': {}, **eval(os.environ['MORE'])}])\n"
     )
     put(tmp_path / "t", source)
     seen = set()
-    for more in ("{}", "{'limits': {'turns': 2}}", "{'limits': {'turns': 3}}", "{'capabilities': ['calendar']}"):
+    for more in (
+        "{}",
+        "{'limits': {'turns': 2}}",
+        "{'limits': {'turns': 3}}",
+        "{'capabilities': ['calendar']}",
+        "{'people': {'ann': {}}}",
+    ):
         monkeypatch.setenv("MORE", more)
         seen.add(find(tmp_path / "t").tasks[0].digest)
-    assert len(seen) == 4
+    assert len(seen) == 5
+
+
+def test_a_variant_may_have_people_of_its_own(tmp_path: Path):
+    source = TASK.format(args="people={'ann': {'agent': 'agent'}}") + (
+        "\nfn.parameterize(lambda: [{'name': 'a'}, {'name': 'b', 'people': {'bob': {'agent': 'agent'}}},"
+        " {'name': 'c', 'people': {'bob': {'name': 'Robert'}}}])\n"
+    )
+    tasks = find(put(tmp_path / "t", source)).tasks
+    assert [list(task.people) for task in tasks] == [["ann"], ["bob"], ["bob"]]
+    bad = source.replace("'name': 'Robert'", "'agent': 'agnet'")
+    assert "did you mean 'agent'" in broken(put(tmp_path / "bad", bad))
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path):

@@ -42,12 +42,6 @@ class Person:
         """The variables that tell programs in a sandbox whose it is."""
         return {"USER": self.id, "LOGNAME": self.id, "EMAIL": self.address}
 
-    @property
-    def user(self) -> str:
-        """The line of /etc/passwd: the user 0 of a sandbox by the name of the person, with line end."""
-        gecos = re.sub(r"[:,&\s]+", " ", self.name)  # the signs have a meaning there
-        return f"{self.id}:x:0:0:{gecos}:/root:/bin/bash\n"
-
 
 def declared(told: Mapping[str, Value], agents: Sequence[str]) -> dict[str, Person]:
     """The people that a task declares, by id.

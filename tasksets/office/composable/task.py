@@ -37,13 +37,7 @@ PLACES = {person: f"{name} <{name.lower().replace(' ', '.')}@larkfield.example>"
 
 @entry(
     capabilities=["calendar", "email", "workspace"],
-    capabilities_config={
-        "email": {"accounts": {"agent": f"Jonas Brandt <{JONAS}>"}},
-        "calendar": {
-            "accounts": {"agent": {"person": "jonas", "name": "Jonas Brandt", "address": JONAS}},
-            "people": PLACES,
-        },
-    },
+    people={"jonas": {"name": "Jonas Brandt", "address": JONAS, "agent": "agent"}, **PLACES},
     clock="2030-01-07T09:00",
 )
 def composable(env, agent):

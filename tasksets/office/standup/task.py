@@ -19,12 +19,10 @@ STAMP = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}")
 
 @entry(
     capabilities=["calendar", "email", "workspace"],
-    capabilities_config={
-        "email": {"accounts": {"agent": f"Jonas Brandt <{JONAS}>"}},
-        "calendar": {
-            "accounts": {"agent": {"person": "jonas", "name": "Jonas Brandt", "address": JONAS}},
-            "people": {"dora": f"Dora Lindqvist <{DORA}>", "rosa": f"Rosa Delgado <{ROSA}>"},
-        },
+    people={
+        "jonas": {"name": "Jonas Brandt", "address": JONAS, "agent": "agent"},
+        "dora": f"Dora Lindqvist <{DORA}>",
+        "rosa": f"Rosa Delgado <{ROSA}>",
     },
     clock="2030-02-27T09:00",
     zone="Europe/Berlin",

@@ -23,8 +23,8 @@ from terrarium.sandbox.local.layer_rows import LayerRows
 from terrarium.sandbox.local.layers import Layers, base_name
 from terrarium.sandbox.local.life import Life
 from terrarium.sandbox.local.link import Link
+from terrarium.sandbox.local.person import name_user
 from terrarium.sandbox.local.shell import Shell
-from terrarium.sandbox.local.user import name_user
 from terrarium.sandbox.streams import too_late
 from terrarium.sandbox.zygote import zygote
 

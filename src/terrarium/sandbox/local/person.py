@@ -1,8 +1,9 @@
-"""The user of a local sandbox by a person's name: `whoami`, `ls -l` and git then say who it is. The id stays 0."""
+"""The user of a local sandbox under a person's name, so that `whoami`, `ls -l` and git say it. The id stays 0."""
 
 from __future__ import annotations
 
 import os
+import re
 
 from terrarium.core.person import Person
 from terrarium.sandbox.inside import ground
@@ -10,7 +11,7 @@ from terrarium.sandbox.local.layers import Layers
 
 
 def name_user(layers: Layers, person: Person, micros: int) -> None:
-    """Put a person first in /etc/passwd, where nothing has been written yet and the base has that as a file.
+    """Put a person before root in /etc/passwd, where nothing has been written yet and the base has that as a file.
 
     Args:
         layers: Of a sandbox that has not started.
@@ -24,8 +25,13 @@ def name_user(layers: Layers, person: Person, micros: int) -> None:
     except OSError:
         return  # links, or nothing: its users are not for us to name
     assert isinstance(users, bytes)
+    root = next((line for line in users.split(b"\n") if line.startswith(b"root:")), b"").split(b":")
+    if len(root) != 7:
+        return
+    root[0] = person.id.encode()
+    root[4] = re.sub(r"[:,&\s]+", " ", person.name).encode()  # the signs have a meaning there
     layers.draft.make_folders(["etc"], micros, ground.FOLDERS["etc"])
-    layers.draft.write(["etc", "passwd"], person.user.encode() + users, micros)
+    layers.draft.write(["etc", "passwd"], b":".join(root) + b"\n" + users, micros)
 
 
 def _users(root: str) -> bytes:
