@@ -92,7 +92,7 @@ def _person(id: object, about: Value, agents: Sequence[str]) -> Person:
         if key not in _KEYS:
             raise unknown_key(where, str(key), _KEYS)
         if not isinstance(value, str) and value is not None:
-            raise ConfigError(f"{where}: {key} must be text, not {value!r:.100}")
+            raise ConfigError(f"{where}: {key} must be text, not {type(value).__name__}")
     name, address, password = about.get("name") or id, about.get("address"), about.get("password")
     if address is None:
         address = f"{id}@{DOMAIN}"
