@@ -128,6 +128,7 @@ def test_what_cannot_be(calendar: Calendar) -> None:
         lambda: calendar.add_event("work", "x", day, attendees=["not an address@"]),
         lambda: calendar.add_event("work", "x", day, attendees=[{"address": "a@x", "mood": "good"}]),
         lambda: calendar.add_event("work", "x", day, alarms=["soon"]),
+        lambda: calendar.add_event("work", "x", day, attendees=[f"guest{number}" for number in range(101)]),
         lambda: calendar.add_event("work", "x", day, status="DONE"),
         lambda: calendar.add_event("work", "x", day, uid="a"),
         lambda: calendar.create_calendar("W", "work"),

@@ -11,13 +11,14 @@ from typing import ClassVar
 from terrarium.capability.address import Address, header_text, parse_address
 from terrarium.capability.letter import attachment, compose
 from terrarium.capability.mail_account import accounts_of
+from terrarium.capability.mail_arrival import Arrivals
 from terrarium.capability.mail_host import MailHost
 from terrarium.capability.mail_tools import MailTools
 from terrarium.capability.mailbox import Copy
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Fields, Row
+from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
@@ -48,7 +49,7 @@ class Email:
     """
 
     traits: ClassVar[Traits] = Traits()
-    letters: ClassVar[dict[str, str]] = {"mail": "send"}
+    letters: ClassVar[dict[str, str]] = {"mail": "_carry"}
 
     async def open(self, site: Site) -> None:
         """Begin, or continue with what the site's folder holds.
@@ -61,7 +62,9 @@ class Email:
         accounts = accounts_of(site.config, site.agents, site.people)
         self._accounts = accounts.agents
         self._site = site
-        self._office = PostOffice(site, site.rows(), self._tell)
+        store = site.rows()
+        self._arrivals = Arrivals(site, accounts, store.blobs)
+        self._office = PostOffice(site, store, self._arrivals.arrived)
         self._mailboxes = self._office.mailboxes
         self._host = MailHost(site, self._office, accounts)
         await self._host.open()
@@ -364,11 +367,10 @@ class Email:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _tell(self, copy: Copy, letter: Fields) -> None:
-        """Tell the agents whose mailbox it is that a mail has come, but not the one who wrote it."""
-        for agent in self._site.agents:
-            if self._accounts[agent].key == copy.address and agent != self._site.actor():
-                self._site.notify(agent, f"New mail ({copy.id}) from {letter['from']}: {letter['subject']}")
+    def _carry(self, **letter: Value) -> None:
+        """Send a letter of another capability, as `send` does."""
+        with self._arrivals.known():
+            self.send(**letter)
 
     def _account(self, agent: str) -> Address:
         try:
@@ -393,8 +395,6 @@ def _key(address: object) -> str:
 
 
 def _listed(flags: object) -> list[str]:
-    if flags is None:
-        return []
-    if not isinstance(flags, (list, tuple)):
+    if not isinstance(flags, (list, tuple, type(None))):
         raise Refused("flags must be a list, such as ['\\\\Seen']")
-    return list(flags)
+    return list(flags or ())

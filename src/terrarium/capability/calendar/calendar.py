@@ -12,6 +12,7 @@ from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.event import answer_of, moment_range, person_at, view
 from terrarium.capability.calendar.event_face import EventFace, When
+from terrarium.capability.calendar.incoming import Incoming
 from terrarium.capability.calendar.occurrence import Range
 from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.calendar.shelf import INBOX, Shelf
@@ -269,20 +270,22 @@ class Calendar(EventFace):
     def deliver(self, to: str, message: str, from_addr: str) -> str:
         """Take in an invitation, cancellation or reply that came by mail; gives its method.
 
+        Where the world has `email`, this is done with every mail that carries one.
+
         Args:
             to: The person, or their address.
             message: The iCalendar object.
             from_addr: Who sent it: the organizer, or for a reply the attendee.
 
         Raises:
-            NotFound: Nobody here has that address.
-            Refused: It is none, or not from whom it says.
+            NotFound: Nobody here has that address, or the person has no such event.
+            Refused: It is none, older than what is known, or not from whom it says.
         """
         guest = self._people.at(to) if "@" in to else self._people.person(person_id(to))
         if guest is None:
             raise NotFound(f"nobody here has the address {to[:80]!r}")
         sender = str(person_at(self._people, from_addr)["address"])
-        return self._diary.invitations.receive(guest, message, sender)
+        return Incoming(self._shelf, self._people, self._diary.invitations).receive(guest, message, sender)
 
 
 def _quoted(part: str) -> str:

@@ -251,7 +251,7 @@ def _apply(part: Component, changes: Mapping[str, Value], stamp: datetime) -> No
         for told in changes["alarms"]:
             text = "\r\n".join(alarm_lines([told], str(part.get("SUMMARY", ""))))
             part.add_component(Alarm.from_ical(text + "\r\n"))
-    _stamp(part, stamp)
+    _stamp(part, stamp, count=set(changes) != {"alarms"})  # one's own reminders are no new version to the others
 
 
 def _stamp(part: Component, stamp: datetime, *, count: bool = True) -> None:

@@ -6,9 +6,20 @@ world has mail (RFC 6047).
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from terrarium.capability.calendar.edit import address_of, attendees, copied, new_object, put, text_of, with_answer
+from terrarium.capability.calendar.edit import (
+    address_of,
+    altered_once,
+    attendees,
+    copied,
+    new_object,
+    put,
+    text_of,
+    with_answer,
+)
 from terrarium.capability.calendar.letter import letter_of
 from terrarium.capability.calendar.moment import Moment, micros
 from terrarium.capability.calendar.occurrence import same_moment
@@ -21,8 +32,10 @@ from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 
 Method = Literal["REQUEST", "CANCEL", "REPLY"]
-GUESTS = 1000
-"""How many people one event may invite."""
+Answer = tuple[str, Moment | None]
+"""A status, and the occurrence it is about; None for the whole."""
+GUESTS = 100
+"""How many people one event may invite: each gets a copy that names all, and a change of it must not take seconds."""
 
 
 class Invitations:
@@ -52,54 +65,30 @@ class Invitations:
         """Tell the others that `owner` stored an object in place of `before`."""
         fields = after.fields
         if fields["component"] == "VJOURNAL" or not fields["organizer"]:
-            if before is not None and before["organizer"] and self._owns(owner, before):
-                self._cancel(owner, before, _invited(before))
+            if before is not None and before["organizer"] and self.owns(owner, before):
+                self._cancel(owner, before, invited(before))
             return
-        if self._owns(owner, fields):
-            gone = _invited(before) - _invited(fields) if before is not None and self._owns(owner, before) else set()
+        if self.owns(owner, fields):
+            gone = invited(before) - invited(fields) if before is not None and self.owns(owner, before) else set()
             if before is not None and gone:
                 self._cancel(owner, before, gone)
             if before is None or _plan(before["text"]) != _plan(fields["text"]):
                 self._request(owner, self._asked_again(owner, before, after), update=before is not None)
-        elif owner.address.lower() in _invited(fields):
+        elif owner.address.lower() in invited(fields):
             self._reply(owner, before, fields)
 
     def removed(self, owner: Person, before: Fields) -> None:
         """Tell the others that `owner` deleted an object: the organizer cancels, an attendee declines."""
         if before["component"] == "VJOURNAL" or not before["organizer"]:
             return
-        if self._owns(owner, before):
-            self._cancel(owner, before, _invited(before))
+        if self.owns(owner, before):
+            self._cancel(owner, before, invited(before))
         elif before["status"] != "CANCELLED":
             for entry in before["attendees"]:
                 if entry["address"] == owner.address.lower() and entry["status"] != "DECLINED":
                     declined = with_answer(before["text"], entry["address"], "DECLINED", None, self._site.clock.now)
                     if declined is not None:
                         self._send_reply(owner, declined, before, "DECLINED", None)
-
-    def receive(self, to: Person, text: str, sender: str) -> str:
-        """Take in a message that came from outside: give its method.
-
-        Raises:
-            Refused: It is not an invitation, cancellation or reply, or does not come from whom it says.
-        """
-        parsed = parse(text)
-        fields, method = fields_of(parsed), parsed.method
-        allowed = {entry["address"] for entry in fields["attendees"]}
-        if method in ("REQUEST", "CANCEL"):
-            allowed = {fields["organizer"]["address"]} if fields["organizer"] else set()
-        elif method != "REPLY":
-            raise Refused(f"a message of the method {method} is not handled here; REQUEST, CANCEL and REPLY are")
-        if sender.lower() not in allowed:
-            raise Refused(f"{sender[:80]} may not send this {method}")
-        if method == "REQUEST":
-            self._deliver(to, text)
-        elif method == "CANCEL":
-            self._withdraw(to, text, fields["uid"])
-        else:
-            [status] = [entry["status"] for entry in fields["attendees"] if entry["address"] == sender.lower()][:1]
-            self._count_in(to, text, sender.lower(), fields["uid"], status, _recurrence(parsed.main))
-        return method
 
     # -- the organizer --------------------------------------------------------------------------------------------
 
@@ -108,7 +97,7 @@ class Invitations:
         for address in self._guests(owner, fields):
             guest = self._people.at(address)
             if guest is not None and guest.id != owner.id:
-                self._deliver(guest, text)
+                self.deliver(guest, text)
             self._post(letter_of("REQUEST", text, fields, owner, address, update=update))
 
     def _asked_again(self, owner: Person, before: Fields | None, after: Shelved) -> Fields:
@@ -136,7 +125,7 @@ class Invitations:
                 continue
             guest = self._people.at(address)
             if guest is not None and guest.id != owner.id:
-                self._withdraw(guest, text, fields["uid"])
+                self.withdraw(guest, text, fields["uid"])
             self._post(letter_of("CANCEL", text, fields, owner, address))
 
     def _guests(self, owner: Person, fields: Fields) -> list[str]:
@@ -166,28 +155,32 @@ class Invitations:
         message = _message(text, "REPLY", only=owner.address.lower(), recurrence=recurrence)
         host = self._people.at(organizer)
         if host is not None:
-            self._count_in(host, message, owner.address.lower(), fields["uid"], status, recurrence)
+            held = self.held(host, fields["uid"])
+            if held is not None:
+                self.count_in(held, owner.address.lower(), [(status, recurrence)])
+            self.into_inbox(host, message)
         self._post(letter_of("REPLY", message, fields, owner, organizer, status=status))
 
     # -- the other side -------------------------------------------------------------------------------------------
 
-    def _deliver(self, guest: Person, message: str) -> None:
+    def deliver(self, guest: Person, message: str) -> None:
         """Put an invitation, or a new version of one, into a guest's calendar and inbox."""
-        calendar = copied(message)
-        calendar.pop("METHOD", None)
-        held = self._held(guest, fields_of(parse(message))["uid"])
-        if held is not None:
-            _keep_own(calendar, held.fields["text"], guest.address.lower())
-        text = text_of(calendar)
-        fields = fields_of(parse(text))
+        held = self.held(guest, _fields(message)["uid"])
+        text = _as_object(message) if held is None else _merged(message, held, guest)
+        fields = _fields(text)
         key = self._shelf.default(guest.id) if held is None else held.calendar
         self._shelf.put(key, f"{_file_name(fields['uid'])}.ics" if held is None else held.name, text, fields)
-        self._into_inbox(guest, message)
+        self.into_inbox(guest, message)
 
-    def _withdraw(self, guest: Person, message: str, uid: str) -> None:
+    def withdraw(self, guest: Person, message: str, uid: str) -> None:
         """Mark a guest's copy as cancelled; it stays until they delete it."""
-        held = self._held(guest, uid)
-        if held is not None:
+        held = self.held(guest, uid)
+        if held is not None and _of_a_series(message, held):
+            for part in parse(message).parts:
+                at, now = part["RECURRENCE-ID"].dt, self._site.clock.now
+                text = altered_once(held.fields, at, {"status": "CANCELLED"}, now)
+                held = self._shelf.put(held.calendar, held.name, text, fields_of(parse(text)))
+        elif held is not None:
             calendar, gone = copied(held.fields["text"]), parse(message)
             for part in calendar.subcomponents:
                 if part.name in ("VEVENT", "VTODO"):
@@ -195,36 +188,35 @@ class Invitations:
                     put(part, "SEQUENCE", max(held.fields["sequence"], fields_of(gone)["sequence"]))
             text = text_of(calendar)
             self._shelf.put(held.calendar, held.name, text, fields_of(parse(text)))
-        self._into_inbox(guest, message)
+        self.into_inbox(guest, message)
 
-    def _count_in(
-        self, host: Person, message: str, address: str, uid: str, status: str, recurrence: Moment | None
-    ) -> None:
-        """Write an answer into the organizer's copy; its schedule tag stays, as the plan is the same."""
-        held = self._held(host, uid)
-        if held is not None:
-            text = with_answer(held.fields["text"], address, status, recurrence, self._site.clock.now)
-            if text is not None:
-                self._shelf.put(held.calendar, held.name, text, fields_of(parse(text)), tag=held.fields["tag"])
-        self._into_inbox(host, message)
+    def count_in(self, held: Shelved, address: str, answers: Iterable[Answer]) -> None:
+        """Write somebody's answers into a copy; its schedule tag stays, as the plan is the same, and nobody is told."""
+        text = held.fields["text"]
+        for status, recurrence in answers:
+            text = with_answer(text, address, status, recurrence, self._site.clock.now) or text
+        if text != held.fields["text"]:
+            self._shelf.put(held.calendar, held.name, text, fields_of(parse(text)), tag=held.fields["tag"])
 
-    def _into_inbox(self, person: Person, message: str) -> None:
+    def into_inbox(self, person: Person, message: str) -> None:
+        """Keep a message for somebody, and tell the agents who are that person."""
         name = f"{self._site.rng.token(f'{self._site.name}/inbox', 16)}.ics"
-        parsed = parse(message)
-        fields = fields_of(parsed)
+        parsed, fields = parse(message), _fields(message)
         self._shelf.put(self._shelf.inbox(person.id), name, message, fields)
         for agent, who in self._people.agents.items():
             if who.id == person.id:
                 self._site.notify(agent, f"{(parsed.method or '').lower()}: {fields['summary'][:200]}")
 
-    def _held(self, person: Person, uid: str) -> Shelved | None:
+    def held(self, person: Person, uid: str) -> Shelved | None:
+        """The copy of an event that somebody has in a calendar of their own."""
         for key, _ in self._shelf.calendars(person.id):
             found = self._shelf.with_uid(key, uid)
             if found is not None:
                 return found
         return None
 
-    def _owns(self, owner: Person, fields: Fields) -> bool:
+    def owns(self, owner: Person, fields: Fields) -> bool:
+        """Whether somebody is the organizer of an event."""
         organizer = fields["organizer"]
         return organizer is not None and organizer["address"].lower() in (owner.address.lower(), owner.id.lower())
 
@@ -235,7 +227,8 @@ class Invitations:
             pass  # an address that mail cannot be sent to: the calendar itself is none the worse
 
 
-def _invited(fields: Fields) -> set[str]:
+def invited(fields: Fields) -> set[str]:
+    """The addresses of all who are invited to an event, or to an occurrence of it."""
     parts = parse(fields["text"]).parts if fields["attendees"] or fields["recurs"] else ()
     return {address_of(attendee) for part in parts for attendee in attendees(part)}
 
@@ -252,7 +245,7 @@ def _message(text: str, method: Method, only: str | None = None, recurrence: Mom
     source, calendar = copied(text), new_object(method)
     for part in source.subcomponents:
         if part.name not in ("VEVENT", "VTODO") or (
-            method == "REPLY" and not same_moment(_recurrence(part), recurrence)
+            method == "REPLY" and not same_moment(recurrence_of(part), recurrence)
         ):
             continue
         part.subcomponents = [inner for inner in part.subcomponents if inner.name != "VALARM"]
@@ -270,7 +263,39 @@ def _message(text: str, method: Method, only: str | None = None, recurrence: Mom
     return text_of(calendar)
 
 
-def _recurrence(part: Component) -> Moment | None:
+@functools.lru_cache(maxsize=16)
+def _as_object(message: str) -> str:
+    """A message as a calendar keeps it; the same for each of its guests."""
+    calendar = copied(message)
+    calendar.pop("METHOD", None)
+    return text_of(calendar)
+
+
+@functools.lru_cache(maxsize=16)
+def _fields(text: str) -> Fields:
+    return fields_of(parse(text))
+
+
+def _merged(message: str, held: Shelved, guest: Person) -> str:
+    """What a guest holds once a message has changed it, or single occurrences of it."""
+    calendar = copied(_as_object(message))
+    if _of_a_series(message, held):
+        changed, calendar = calendar.subcomponents, copied(held.fields["text"])
+        new = {_key(part) for part in changed if part.name in ("VEVENT", "VTODO")}
+        kept = [part for part in calendar.subcomponents if part.name == "VTIMEZONE" or _key(part) not in new]
+        calendar.subcomponents = [*kept, *(part for part in changed if part.name in ("VEVENT", "VTODO"))]
+    _keep_own(calendar, held.fields["text"], guest.address.lower())
+    return text_of(calendar)
+
+
+def _of_a_series(message: str, held: Shelved) -> bool:
+    """Whether a message is about single occurrences of a series that somebody holds."""
+    single = all("RECURRENCE-ID" in part for part in parse(message).parts)
+    return single and "RECURRENCE-ID" not in parse(held.fields["text"]).main
+
+
+def recurrence_of(part: Component) -> Moment | None:
+    """Which occurrence a part is; None for the whole."""
     return part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else None
 
 
@@ -280,7 +305,7 @@ def _answers(text: str, address: str) -> dict[int | None, tuple[str, Moment | No
     for part in parse(text).parts:
         for attendee in attendees(part):
             if address_of(attendee) == address:
-                recurrence = _recurrence(part)
+                recurrence = recurrence_of(part)
                 status = str(attendee.params.get("PARTSTAT", "NEEDS-ACTION")).upper()
                 found[None if recurrence is None else micros(recurrence)] = (status, recurrence)
     return found
@@ -320,7 +345,7 @@ def _keep_own(calendar: Component, held: str, address: str) -> None:
 
 
 def _key(part: Component) -> int | None:
-    recurrence = _recurrence(part)
+    recurrence = recurrence_of(part)
     return None if recurrence is None else micros(recurrence)
 
 
