@@ -44,6 +44,58 @@ def test_news_that_nobody_reacts_to_are_missed(play):
     assert played.said[-1] == "0 false, 2 missed, mean None"
 
 
+MAIL = """
+    @entry(["email"])
+    def fn(env, agent):
+        me = env.email.address()
+        def mail(text):
+            env.email.send("ann@corp.example", me, text, "")
+        {happens}
+        report = env.heartbeat(agent, every="30m", times=4)
+        for beat in report.beats:
+            env.reward(f"{{beat.news}} {{beat.acted}} {{beat.latency}}", 0)
+        env.reward(f"{{report.false_alarms}} false, {{report.missed}} missed", 0)
+        return run_checkers({{"fine": lambda: True}})
+
+    @fn.solution
+    def solve(seat):
+        for doing in {doing}:
+            for mail in seat.call("email_list")["mails"]:
+                seat.call("email_read", id=mail["id"])
+            if doing:
+                seat.call("email_send", to=["ann@corp.example"], subject="Re", body="")
+            yield "."
+"""
+
+
+@pytest.mark.parametrize(
+    ("happens", "doing", "said"),
+    [
+        # to read a mail is no reaction to it, and no false alarm where it was read before
+        ('mail("a")', "0000", ["False False None"] * 4),
+        ('env.at("09:45", lambda: mail("a"))', "0000", ["False False None", "True False None"]),
+        # a late reaction is late, not wrong; what was no news stays none
+        (
+            'env.at("09:45", lambda: mail("a"))',
+            "0001",
+            ["False False None", "True False None", "False False None", "True True 4508.0", "0 false, 1 missed"],
+        ),
+        ('env.at("09:45", lambda: mail("a"))', "0011", [*[""] * 2, "True True 2708.0", "False True None", "1 false"]),
+        # what comes in the middle of a turn is news to it where the agent acts on it, else to the next beat
+        ('env.at("09:30:03", lambda: mail("a"))', "1000", ["True True 2.0", *["False False None"] * 3, "0 false"]),
+        (
+            'env.when(lambda: env.email.sent(me), lambda: mail("a"))',
+            "1010",
+            ["False True None", "True False None", "True True 3602.0", "False False None", "1 false, 1 missed"],
+        ),
+    ],
+)
+def test_looking_is_not_acting_and_news_in_a_turn_are_not_lost(play, happens, doing, said):
+    played = play(MAIL.format(happens=happens, doing=f"map(int, {doing!r})"), "oracle")
+    for line, wanted in zip(played.said, said, strict=False):
+        assert line.startswith(wanted), played.said
+
+
 def test_the_task_says_what_is_news(play):
     arguments = "times=4, relevant=lambda: env.notes.count() >= 99"
     played = play(TASK.format(kind="def", wait="", arguments=arguments), "oracle")

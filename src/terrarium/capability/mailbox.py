@@ -99,7 +99,7 @@ class Mailboxes:
         """Make the mailbox of `address` where there is none; name its owner where `name` is given."""
         row = self._store.get("mailbox", address)
         if row is None or name is not None:
-            self._write(address, row, name=name or "")
+            self._write(address, row, trace=name is None, name=name or "")
 
     # -- folders --------------------------------------------------------------------------------------------------
 
@@ -253,13 +253,19 @@ class Mailboxes:
         return copy
 
     def flag(self, copy: Copy, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Copy:
-        """Set and clear flags of a copy; nothing is written where nothing differs.
+        r"""Set and clear flags of a copy; nothing is written where nothing differs. `\Seen` alone is a trace.
 
         Raises:
+            NotFound: The copy is gone.
             Refused: A flag cannot be one.
         """
         flags = _ordered(({*copy.flags} | {*map(flag_named, add)}) - {*map(flag_named, remove)})
-        self._store.update(self._site.actor(), "copy", copy.key, flags=list(flags))
+        before = self._store.get("copy", copy.key)
+        if before is None:
+            raise NotFound(f"{copy.address} has no mail {copy.id} (any more)")
+        if changed := {*before["flags"]} ^ {*flags}:
+            after = {**before, "flags": list(flags)}
+            self._store.change(self._site.actor(), "copy", copy.key, before, after, trace=changed == {SEEN})
         return Copy(copy.address, copy.folder, copy.uid, copy.message, flags, copy.received)
 
     def move(self, copy: Copy, folder: str) -> Copy:
@@ -311,10 +317,10 @@ class Mailboxes:
         fields = {"message": copy.message, "flags": list(copy.flags), "received": copy.received}
         self._store.insert(self._site.actor(), "copy", copy.key, fields)
 
-    def _write(self, address: str, row: Fields | None, **fields: Value) -> None:
+    def _write(self, address: str, row: Fields | None, *, trace: bool = False, **fields: Value) -> None:
         before, after = self._store.get("mailbox", address), {**(row or self._fresh()), **fields}
         if after != before:
-            self._store.change(self._site.actor(), "mailbox", address, before, after)
+            self._store.change(self._site.actor(), "mailbox", address, before, after, trace=trace)
 
 
 def id_of(message: str) -> str:

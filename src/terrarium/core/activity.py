@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from terrarium.core.rows import Change
+
 LIMIT = 10_000  # changes that are remembered between two questions; later ones are not
 
 
@@ -13,10 +15,10 @@ class Activity:
     def __init__(self) -> None:
         self._changes: list[tuple[int, str, str]] | None = None
 
-    def note(self, micros: int, actor: str, spec: str) -> None:
-        """Remember a change."""
-        if self._changes is not None and len(self._changes) < LIMIT:
-            self._changes.append((micros, actor, spec))
+    def note(self, micros: int, spec: str, change: Change) -> None:
+        """Remember a change of a capability, unless it only tells that somebody has looked."""
+        if self._changes is not None and len(self._changes) < LIMIT and not change.trace:
+            self._changes.append((micros, change.actor, spec))
 
     def take(self) -> list[list[Any]]:
         """The changes since this was last called, oldest first."""

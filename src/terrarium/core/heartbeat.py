@@ -2,6 +2,10 @@
 
 A beat is a turn. There is *news* at a beat where somebody else changed the world since the beat before; the agent
 *acted* where it changed the world in its turn. To act without news is a false alarm, not to act on news is a miss.
+
+What only tells that somebody has looked (`Change.trace`) is neither. News that came in the middle of a turn belong to
+that turn where the agent acted later in it, else to the next beat. News that were missed stay open: to act on them at a
+later beat is late, but no false alarm.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ class Beat:
 
     Attributes:
         time: When the agent was woken, in world time.
-        news: Whether there was something to react to.
+        news: Whether there was something to react to: something new, or, where the agent acted, something open.
         acted: Whether the agent changed the world in its turn.
         latency: Seconds of world time from the first news to the agent's first change; None where there was not both.
         text: What the agent said.
@@ -92,22 +96,31 @@ def beats(
     if period <= 0:
         raise ConfigError("a heartbeat needs a period above zero")
     end = None if until is None else moment_micros(until, began, now().tzinfo or UTC)
+
+    def news(changes: Sequence[Sequence[Any]]) -> list[int]:
+        return [micros for micros, actor, spec in changes if actor != agent.name and (not watch or spec in watch)]
+
     done: list[Beat] = []
+    fresh: list[int] = []  # the news since the last beat, in microseconds
+    missed: list[int] = []  # those before it that the agent has not acted on
     due = began + period
     yield partial(call, Call("env.activity", {}))
     while (end is None or due <= end) and (times is None or len(done) < times):
         moment = from_micros(due)
         yield partial(call, Call("env.clock.advance_to", {"moment": moment}))
-        before = yield partial(call, Call("env.activity", {}))
-        others = [micros for micros, actor, spec in before if actor != agent.name and (not watch or spec in watch)]
-        asked = bool(others) if relevant is None else bool(relevant())
+        fresh += news((yield partial(call, Call("env.activity", {}))))
+        new = bool(fresh) if relevant is None else bool(relevant())
         woken = now()
         reply: Reply = yield partial(agent.act, text.format(now=woken, number=len(done) + 1))
-        after = yield partial(call, Call("env.activity", {}))
-        own = [micros for micros, actor, _ in after if actor == agent.name]
-        first = min(others, default=to_micros(woken))
-        latency = (own[0] - first) / 1e6 if own and asked else None
+        turn = yield partial(call, Call("env.activity", {}))
+        own = [place for place, (_, actor, _) in enumerate(turn) if actor == agent.name]
+        known = [*missed, *fresh, *(news(turn[: own[0]]) if own else ())]
+        asked = new or (relevant is None and bool(own and known))
+        first = known[0] if known else to_micros(woken)
+        latency = (turn[own[0]][0] - first) / 1e6 if own and asked else None
         done.append(Beat(woken, asked, bool(own), latency, reply.text))
+        fresh = news(turn[own[-1] + 1 :] if own else turn)
+        missed = [] if own or (relevant is not None and not new) else known
         due += period * max(1, -(-(to_micros(now()) - due) // period))
     result = Heartbeat(done)
     told = {"beats": len(done), "false_alarms": result.false_alarms, "missed": result.missed, "latency": result.latency}

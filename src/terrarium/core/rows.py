@@ -47,6 +47,8 @@ class Change:
     after: Fields | None
     text: str | None = None
     """`after` encoded and written out, where it is small."""
+    trace: bool = False
+    """It only tells that somebody has looked, such as the mark of a mail that was read."""
 
 
 class Rows:
@@ -162,8 +164,18 @@ class Rows:
             raise NotFound(f"there is no {table} {key!r}")
         self.change(actor, table, key, before, None)
 
-    def change(self, actor: str, table: str, key: str, before: Fields | None, after: Fields | None) -> None:
+    def change(
+        self, actor: str, table: str, key: str, before: Fields | None, after: Fields | None, *, trace: bool = False
+    ) -> None:
         """The one way to write.
+
+        Args:
+            actor: Who does.
+            table: Where.
+            key: The row.
+            before: Its fields; None: it is new.
+            after: Its fields from now on; None: it is gone.
+            trace: It only tells that somebody has looked: no action of theirs, and no news to others.
 
         Raises:
             ValueNotPlain: `after` holds something that cannot be written down, or `key` a lone surrogate.
@@ -177,7 +189,7 @@ class Rows:
         for word in (table, key):
             if not word.isascii() and _SURROGATE.search(word):
                 raise ValueNotPlain(f"a key that UTF-8 cannot hold: {word!r}")
-        self._changed(Change(actor, table, key, before, after, small))
+        self._changed(Change(actor, table, key, before, after, small, trace))
         self._unwritten[table, key] = text
         self._stale = True
         self.version += 1

@@ -345,7 +345,7 @@ class World:
             f'"before":{before},"after":{after}}}'
         )
         self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
-        self.activity.note(self.clock.micros, change.actor, spec)
+        self.activity.note(self.clock.micros, spec, change)
         self.version += 1
 
     # -- snapshots ------------------------------------------------------------------------------------------------
