@@ -311,3 +311,10 @@ def test_an_answer_that_comes_by_mail(calendar: Calendar) -> None:
 def test_closing_twice_and_serving_nobody_then(here: Ours) -> None:
     asyncio.run_coroutine_threadsafe(here.calendar.close(), here.loop).result(10)
     assert here.site.network.services() == []
+
+
+def test_guests_of_an_event_that_had_none(calendar: Calendar) -> None:
+    uid = calendar.add_event("work", "Plan", datetime(2030, 1, 7, 10))
+    calendar.update_event("work", uid, attendees=["bob"])
+    assert calendar.get_event("work", uid)["organizer"] == "admin@world.example"
+    assert [found["uid"] for found in calendar.invitations("bob")] == [uid]

@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from mail_site import MailSite
@@ -337,3 +338,17 @@ def test_agents_are_told_of_mail_for_them_but_not_of_their_own(tmp_path):
         ("buyer", "New mail (INBOX/1) from ann@x.example: Offer"),
         ("seller", "New mail (INBOX/1) from buyer@world.example: Re: Offer"),
     ]
+
+
+def test_moments_without_an_offset_are_in_the_zone_of_the_world(here: MailSite) -> None:
+    here.clock.zone = ZoneInfo("Europe/Berlin")
+    me = here.email.address()
+    for date in (datetime(2030, 1, 7, 0, 30), datetime(2030, 10, 27, 2, 30, fold=1)):
+        here.email.send("ann@corp.example", me, "a", "", date=date)
+    first, second = here.email.list_inbox(me)
+    assert first["date"] == "Mon, 07 Jan 2030 00:30:00 +0100"
+    assert second["date"] == "Sun, 27 Oct 2030 02:30:00 +0200", "of a time that comes twice, the first"
+    assert here.email.search(me, since="2030-01-07", before="2030-01-07T01:00") == [first]
+    assert here.use("search", since="2030-01-07T01:00", before="2030-02-01")["total"] == 0
+    [search] = [tool for tool in here.email.tools("agent") if tool.name == "email_search"]
+    assert "(Europe/Berlin)" in str(search.parameters)

@@ -126,7 +126,7 @@ class Email:
             cc: Further recipients.
             bcc: Recipients whom the others do not see.
             attachments: Pairs of filename and bytes.
-            date: What the Date header says; default: now. The time of arrival is always now.
+            date: What the Date header says, in the world's zone; default: now. The time of arrival is always now.
             in_reply_to: The message id that this answers; `References` follow from it.
             headers: Further headers. A `Reply-To` is where answers go.
 
@@ -145,7 +145,7 @@ class Email:
             cc=cc,
             bcc=bcc,
             attachments=attachments,
-            date=date,
+            date=self._site.clock.in_zone(date),
             in_reply_to=in_reply_to,
             headers=headers,
         )

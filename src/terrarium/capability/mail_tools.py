@@ -70,7 +70,8 @@ class MailTools:
         }
         made = [Tool.of(method, instance_tool(site_name, verb), writes=False) for verb, method in looking.items()]
         made += [Tool.of(method, instance_tool(site_name, verb)) for verb, method in acting.items()]
-        return sorted(made, key=lambda tool: tool.name)
+        zone = self._office.site.clock.chosen_zone
+        return sorted((tool.in_zone(zone) for tool in made), key=lambda tool: tool.name)
 
     # -- looking --------------------------------------------------------------------------------------------------
 

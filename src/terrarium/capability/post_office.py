@@ -7,10 +7,11 @@ A letter that comes with the Message-ID of another one does not replace it: its 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime, tzinfo
 
 from terrarium.capability.address import Address, plain_text
 from terrarium.capability.letter import Letter, answering, content, fields_of, message_id, text_of
@@ -45,6 +46,7 @@ class Wanted:
     has_attachment: bool | None = None
 
 
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
 RENDERED_LIMIT = 4 * 1024 * 1024  # bytes of rendered letters that are remembered
 
 
@@ -281,18 +283,19 @@ class PostOffice:
         before: Value,
         has_attachment: bool | None,
     ) -> Wanted:
-        """A search from its arguments, checked.
+        """A search from its arguments, checked. Moments without an offset are in the world's zone.
 
         Raises:
             Refused: A text is no text, or a moment is not understood.
         """
+        zone = self.site.clock.zone
         return Wanted(
             () if query is None else tuple(plain_text("the query", query).casefold().split()),
             None if from_addr is None else plain_text("from_addr", from_addr).casefold(),
             None if subject is None else plain_text("the subject", subject).casefold(),
             unread,
-            _moment(since),
-            _moment(before),
+            _moment(since, zone),
+            _moment(before, zone),
             has_attachment,
         )
 
@@ -365,16 +368,16 @@ class PostOffice:
         return all(word in text for word in wanted.words)
 
 
-def _moment(value: Value) -> datetime | None:
+def _moment(value: Value, zone: tzinfo) -> datetime | None:
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
             pass
     if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
+        return value if value.tzinfo else value.replace(tzinfo=zone, fold=0)
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return datetime(value.year, value.month, value.day, tzinfo=zone)
     if value is not None:
         raise Refused(f"{value!r} is not a moment; write for example '2030-01-07' or '2030-01-07T09:30'"[:200])
     return None
@@ -385,4 +388,10 @@ def _domain(sender: Address | None) -> str:
     if sender is None:
         return "unknown.invalid"
     domain = sender.key.rpartition("@")[2]
-    return domain if domain.isascii() else domain.encode("punycode").decode("ascii")
+    if domain.isascii():
+        return domain
+    try:
+        known = domain.encode("idna").decode("ascii")
+    except UnicodeError:  # a label that is empty, too long or no word of any language
+        known = ""
+    return known if _DOMAIN.fullmatch(known) else "unknown.invalid"

@@ -151,6 +151,12 @@ class Clock:
         self._watchers: list[Callable[[], None]] = []
 
     @property
+    def chosen_zone(self) -> ZoneInfo | None:
+        """The zone that the task has chosen; None for UTC, which it has without a choice."""
+        zone = self.zone
+        return zone if isinstance(zone, ZoneInfo) and zone.key not in ("UTC", "Etc/UTC") else None
+
+    @property
     def now(self) -> datetime:
         """The present time of the world, in UTC."""
         return from_micros(self.micros)
@@ -162,6 +168,11 @@ class Clock:
             Refused: It is not understood.
         """
         return moment_micros(moment, self.micros, self.zone)
+
+    def in_zone(self, moment: datetime | None) -> datetime | None:
+        """A moment in this clock's zone, where it has no offset of its own; of a time that comes twice, the first."""
+        naive = isinstance(moment, datetime) and moment.tzinfo is None
+        return moment.replace(tzinfo=self.zone, fold=0) if naive else moment  # type: ignore[union-attr]
 
     async def until(self, target: int) -> None:
         """Where world time is real time, wait until it has come to `target` microseconds."""

@@ -7,7 +7,8 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from terrarium.core.errors import CapabilityFault, ConfigError, Refused
@@ -64,6 +65,12 @@ class Tool:
     """It runs a command, and costs the world time of one."""
     signature: Callable[..., Any] | None = None
     """Whose signature the arguments must fit, where it is not that of `function`."""
+
+    def in_zone(self, zone: tzinfo | None) -> Tool:
+        """The same tool, telling of this zone wherever it tells of UTC; None: as it is."""
+        if zone is None:
+            return self
+        return replace(self, parameters=json.loads(json.dumps(self.parameters).replace("UTC", str(zone))))
 
     @classmethod
     def of(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
-from terrarium.capability.calendar.moment import Moment, micros
+from terrarium.capability.calendar.moment import micros
 from terrarium.capability.calendar.occurrence import EARLIEST, LATEST, Occurrence, Range, occurrences
 from terrarium.capability.calendar.parsing import alarm_of
 from terrarium.capability.calendar.shelf import Shelf, Shelved
@@ -44,40 +45,44 @@ def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int) -> list[Ring]
     Raises:
         TooMany: A series has over 2,000 occurrences in that time.
     """
-    found = [ring for key in keys for item in shelf.objects(key) for ring in rings_of(item, start, end)]
+    found = [
+        ring for key in keys for item in shelf.objects(key) for ring in rings_of(item, start, end, shelf.place(key))
+    ]
     return sorted(found, key=lambda ring: (ring.time, ring.item.key))
 
 
-def rings_of(item: Shelved, start: int, end: int) -> Iterator[Ring]:
-    """The same of one object, in no order."""
+def rings_of(item: Shelved, start: int, end: int, place: tzinfo = UTC) -> Iterator[Ring]:
+    """The same of one object, in no order; days and floating times are those of `place`."""
     fields = item.fields
     if fields["start"] is None or fields["status"] == "CANCELLED":
         return
     if not fields["recurs"]:
         for alarm in fields["alarms"]:
             once = Occurrence(fields["start"], fields["end"] or fields["start"])
-            if _rings_at(alarm, once, start, end):
-                yield Ring(_time(alarm, once.start, once.end), item, once, alarm)
+            time = _time(alarm, once, place)
+            if _rings_at(alarm, time, start, end):
+                yield Ring(time, item, once, alarm)
         return
     if "VALARM" not in fields["text"]:
         return
     reach = [alarm["offset"] * 10**6 for alarm in fields["alarms"] if alarm["offset"] is not None]
     before, after = max([0, *(-offset for offset in reach)]), max([0, *reach])
-    near = Range(max(start - after, EARLIEST), min(end + before, LATEST))
+    near = Range(max(start - after, EARLIEST), min(end + before, LATEST), place)
     for occurrence in occurrences(fields, near):
         assert occurrence.part is not None
         for alarm in map(alarm_of, occurrence.part.walk("VALARM")):
-            if _rings_at(alarm, occurrence, start, end):
-                yield Ring(_time(alarm, occurrence.start, occurrence.end), item, occurrence, alarm)
+            time = _time(alarm, occurrence, place)
+            if _rings_at(alarm, time, start, end):
+                yield Ring(time, item, occurrence, alarm)
 
 
-def _rings_at(alarm: Mapping[str, Value], occurrence: Occurrence, start: int, end: int) -> bool:
-    time = _time(alarm, occurrence.start, occurrence.end)
+def _rings_at(alarm: Mapping[str, Value], time: int, start: int, end: int) -> bool:
     seen = alarm["acknowledged"]
     return start <= time < end and (seen is None or micros(seen) < time)
 
 
-def _time(alarm: Mapping[str, Value], start: Moment, end: Moment) -> int:
+def _time(alarm: Mapping[str, Value], occurrence: Occurrence, place: tzinfo) -> int:
     if alarm["at"] is not None:
         return micros(alarm["at"])
-    return micros(end if alarm["related"] == "end" else start) + int(alarm["offset"]) * 10**6
+    moment = occurrence.end if alarm["related"] == "end" else occurrence.start
+    return micros(moment, place) + int(alarm["offset"]) * 10**6

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from terrarium.capability.calendar.content import PRODID, escape, fold, line
-from terrarium.capability.calendar.moment import known_zone, micros, written
+from terrarium.capability.calendar.moment import micros, written
 from terrarium.capability.calendar.occurrence import Range, occurrences
 from terrarium.capability.calendar.parsing import addresses
 from terrarium.capability.calendar.shelf import Shelf, Shelved
@@ -38,8 +38,7 @@ def busy_periods(shelf: Shelf, person: Person, within: Range) -> list[Period]:
 
 def calendar_periods(shelf: Shelf, key: str, within: Range, person: Person | None = None) -> list[Period]:
     """The same by one calendar."""
-    zone = shelf.calendar(key)["timezone"]
-    place = Range(within.start, within.end, (known_zone(zone) if zone else None) or UTC)
+    place = Range(within.start, within.end, shelf.place(key))
     return joined(period for item in shelf.objects(key) for period in _periods(item, place, person))
 
 

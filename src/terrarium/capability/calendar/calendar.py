@@ -226,7 +226,7 @@ class Calendar(EventFace):
         Raises:
             Refused: A moment or the person cannot be one.
         """
-        begin, stop = moment_range(start, end, self._site.clock.now)
+        begin, stop = moment_range(start, end, self._site.clock)
         found = busy_periods(self._shelf, self._people.person(person_id(person)), Range(begin, stop))
         return [{"start": from_micros(p.start), "end": from_micros(p.end), "kind": p.kind} for p in found]
 

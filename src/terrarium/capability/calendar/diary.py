@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC
 from itertools import islice
 
 from terrarium.capability.calendar import edit
 from terrarium.capability.calendar.content import clean, event_text
 from terrarium.capability.calendar.event import alarm_of, attendee_of, like, person_at, span_of, status_of
 from terrarium.capability.calendar.invitation import Invitations
-from terrarium.capability.calendar.moment import Moment, in_zone, is_day, is_floating, known_zone, micros, moment_of
+from terrarium.capability.calendar.moment import Moment, in_zone, is_day, is_floating, micros, moment_of
 from terrarium.capability.calendar.occurrence import Occurrence, Range, occurrences, same_moment
 from terrarium.capability.calendar.parsing import end_of, fields_of, parse, start_of
 from terrarium.capability.calendar.person import People
@@ -46,8 +45,7 @@ class Diary:
 
     def place(self, key: str, start: int, end: int) -> Range:
         """A range as floating times in a calendar mean it."""
-        zone = self.shelf.calendar(key)["timezone"]
-        return Range(start, end, (known_zone(zone) if zone else None) or UTC)
+        return Range(start, end, self.shelf.place(key))
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -112,18 +110,19 @@ class Diary:
             Refused: A value cannot be.
         """
         at, now, fields = self._which(occurrence, scope), self.site.clock.now, item.fields
+        owner = self.owner(item.calendar)
         if at is None:
-            told = self._changes(changes, fields, None)
+            told = self._changes(changes, fields, None, owner)
             return self._rewrite(item, edit.altered(fields, told, now))
         if scope == "one":
-            told = self._changes(changes, fields, at)
+            told = self._changes(changes, fields, at, owner)
             if "rrule" in told or "exdates" in told:
                 raise Refused("one occurrence has no rule of its own")
             return self._rewrite(item, edit.altered_once(fields, at, told, now))
         first, second = edit.split(fields, at, self.fresh_uid(), now)
         assert second is not None
         cut = fields_of(parse(second)) | {"text": second}
-        told = self._changes(changes, cut, None)
+        told = self._changes(changes, cut, None, owner)
         parse(text := edit.altered(cut, told, now))  # refused before anything is written
         if first is None:
             self.delete(item)
@@ -228,7 +227,9 @@ class Diary:
             raise Refused("name the occurrence for the scopes 'one' and 'future', and for no other")
         return None if occurrence is None else moment_of("occurrence", occurrence)
 
-    def _changes(self, given: Mapping[str, Value], fields: Fields, at: Moment | None) -> dict[str, Value]:
+    def _changes(
+        self, given: Mapping[str, Value], fields: Fields, at: Moment | None, owner: Person
+    ) -> dict[str, Value]:
         """The changes that a caller asks for, checked, as `edit` takes them."""
         told: dict[str, Value] = {}
         for name, limit in (("summary", 5000), ("description", 100_000), ("location", 5000)):
@@ -250,12 +251,11 @@ class Diary:
         if given.get("attendees") is not None:
             told["attendees"] = self._guests(given["attendees"], fields)
             if told["attendees"] and fields["organizer"] is None:
-                raise_owner = self.people.person(given["owner"])
-                told["organizer"] = {"address": raise_owner.address.lower(), "name": raise_owner.name}
+                told["organizer"] = {"address": owner.address.lower(), "name": owner.name}
         if given.get("organizer") is not None:
             told["organizer"] = person_at(self.people, given["organizer"])
         if given.get("alarms") is not None:
-            told["alarms"] = [alarm_of(alarm) for alarm in given["alarms"]]
+            told["alarms"] = [alarm_of(alarm, self.site.clock.zone) for alarm in given["alarms"]]
         return told
 
     def _guests(self, given: Iterable[Value], fields: Fields) -> list[dict[str, Value]]:
@@ -291,12 +291,11 @@ class Diary:
             stop = begin + length
         return span_of(begin, stop, None)
 
-    @staticmethod
-    def _as_before(moment: Moment, start: Moment, zone: str | None) -> Moment:
-        """A moment in the zone asked for; a clock time without one means the zone the event was in."""
+    def _as_before(self, moment: Moment, start: Moment, zone: str | None) -> Moment:
+        """A moment in the zone asked for; a clock time without one means that of the event, else the world's."""
         if zone is None and not is_day(moment) and is_floating(moment) and not is_floating(start):
-            return moment.replace(tzinfo=start.tzinfo)  # type: ignore[call-arg, union-attr]
-        return in_zone(moment, zone)
+            return moment.replace(tzinfo=start.tzinfo, fold=0)  # type: ignore[call-arg, union-attr]
+        return in_zone(moment, zone, self.site.clock.chosen_zone if is_day(start) else None)
 
 
 def _plain(fields: Fields) -> dict[str, Value]:

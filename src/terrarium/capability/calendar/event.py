@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from terrarium.capability.calendar.content import clean
-from terrarium.capability.calendar.moment import Moment, in_zone, is_day, is_floating, micros, moment_of, zone_name
+from terrarium.capability.calendar.moment import (
+    Moment,
+    absolute,
+    in_zone,
+    is_day,
+    is_floating,
+    micros,
+    moment_of,
+    zone_name,
+)
 from terrarium.capability.calendar.occurrence import Occurrence
 from terrarium.capability.calendar.parsing import fields_of, parse
 from terrarium.capability.calendar.person import People
 from terrarium.capability.calendar.rule import check_rule, joined
-from terrarium.core.clock import span_micros
+from terrarium.core.clock import Clock, span_micros
 from terrarium.core.errors import Refused
 from terrarium.core.rows import Fields
-from terrarium.core.values import Value, to_micros
+from terrarium.core.values import Value
 
 STATUSES = ("TENTATIVE", "CONFIRMED", "CANCELLED")
 ANSWERS = ("NEEDS-ACTION", "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED")
@@ -40,13 +49,16 @@ def event_fields(
     status: str | None = None,
     transparent: bool = False,
     sequence: int = 0,
+    world: tzinfo | None = None,
 ) -> dict[str, Value]:
     """The fields of an event from what a caller gave, checked. Needs the calendar libraries only where it recurs.
+
+    `world` is where clock times are meant that come without `timezone`; None: they stay floating.
 
     Raises:
         Refused: Something cannot be.
     """
-    start, end = span_of(dtstart, dtend, timezone)
+    start, end = span_of(dtstart, dtend, timezone, world)
     if rrule is not None:
         rrule = joined(check_rule(clean("the recurrence rule", rrule, 1000), start))
     skipped = [like(in_zone(moment_of("exdates", moment), timezone), start) for moment in _list("exdates", exdates)]
@@ -73,20 +85,20 @@ def event_fields(
         "exdates": sorted(skipped, key=micros),
         "organizer": None if organizer is None else person_at(people, organizer),
         "attendees": [attendee_of(people, attendee) for attendee in _list("attendees", attendees)],
-        "alarms": [alarm_of(alarm) for alarm in _list("alarms", alarms)],
+        "alarms": [alarm_of(alarm, world or UTC) for alarm in _list("alarms", alarms)],
     }
 
 
-def span_of(dtstart: Value, dtend: Value, zone: str | None) -> tuple[Moment, Moment]:
+def span_of(dtstart: Value, dtend: Value, zone: str | None, world: tzinfo | None = None) -> tuple[Moment, Moment]:
     """Beginning and end of an event; without an end, a day lasts until the next and a moment an hour.
 
     Raises:
         Refused: They are not moments, of different kinds, or in the wrong order.
     """
-    start = in_zone(moment_of("dtstart", dtstart), zone)
+    start = in_zone(moment_of("dtstart", dtstart), zone, world)
     if dtend is None:
         return start, start + (timedelta(days=1) if is_day(start) else timedelta(hours=1))
-    end = in_zone(moment_of("dtend", dtend), zone)
+    end = in_zone(moment_of("dtend", dtend), zone, world)
     if is_day(start) != is_day(end):
         raise Refused("dtstart and dtend must both be days or both be times")
     if is_floating(start) != is_floating(end):
@@ -182,8 +194,8 @@ def attendee_of(people: People, given: Value) -> dict[str, Value]:
     return {**person_at(people, given), "role": role, "status": status, "rsvp": rsvp}
 
 
-def alarm_of(given: Value) -> dict[str, Value]:
-    """A reminder: a span before the start (`15m`, seconds, timedelta), a moment, or a table of these.
+def alarm_of(given: Value, place: tzinfo = UTC) -> dict[str, Value]:
+    """A reminder: a span before the start (`15m`, seconds, timedelta), a moment (in `place`), or a table of these.
 
     Raises:
         Refused: It is none of these.
@@ -199,7 +211,7 @@ def alarm_of(given: Value) -> dict[str, Value]:
         moment = moment_of("the alarm", told["at"])
         if not isinstance(moment, datetime):
             raise Refused("the moment of an alarm needs a time")
-        at = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        at = absolute(moment, place).astimezone(UTC)
     elif told.get("before") is not None:
         offset = -(span_micros(told["before"]) // 10**6)
     else:
@@ -258,14 +270,14 @@ def view(fields: Fields, occurrence: Occurrence | None = None) -> dict[str, Valu
     return found
 
 
-def moment_range(start: Value, end: Value, now: datetime) -> tuple[int, int]:
-    """A range from what a caller gave: None for the start is now, for the end, four weeks later.
+def moment_range(start: Value, end: Value, clock: Clock) -> tuple[int, int]:
+    """A range from what a caller gave, in the world's zone: None for the start is now, for the end, four weeks later.
 
     Raises:
         Refused: They are not moments, or the end is not after the start.
     """
-    begin = to_micros(now) if start is None else micros(moment_of("start", start))
-    stop = begin + 28 * 86_400_000_000 if end is None else micros(moment_of("end", end))
+    begin = clock.micros if start is None else micros(moment_of("start", start), clock.zone)
+    stop = begin + 28 * 86_400_000_000 if end is None else micros(moment_of("end", end), clock.zone)
     if stop <= begin:
         raise Refused("the end of a range must come after its start")
     return begin, stop

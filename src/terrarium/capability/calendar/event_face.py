@@ -12,10 +12,14 @@ from terrarium.capability.calendar.person import People
 from terrarium.capability.calendar.shelf import Shelf, Shelved
 from terrarium.core.capability import Site, reads, writes
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.values import Value, from_micros, to_micros
+from terrarium.core.values import Value, from_micros
 
 When = Value
-"""A datetime (without an offset: floating, or in the `timezone` given), a date, or ISO text of one."""
+"""A datetime, a date, or ISO text of one.
+
+Without an offset it is in the `timezone` given, else in the world's zone, where the task has chosen one and the
+calendar has none of its own; else it is floating.
+"""
 
 
 class EventFace:
@@ -91,6 +95,7 @@ class EventFace:
             alarms=alarms,
             status=status,
             transparent=transparent,
+            world=None if self._shelf.calendar(key)["timezone"] else self._site.clock.chosen_zone,
         )
         return str(self._diary.add(key, fields).fields["uid"])
 
@@ -107,7 +112,7 @@ class EventFace:
             NotFound: There is no such calendar.
             Refused: A moment cannot be, or there are over 10,000, or 2,000 of one event.
         """
-        begin, stop = moment_range(start, end, self._site.clock.now)
+        begin, stop = moment_range(start, end, self._site.clock)
         return [self._view(*found) for found in self._diary.happening([self._key(calendar_id)], begin, stop)]
 
     @reads
@@ -247,7 +252,7 @@ class EventFace:
         Raises:
             Refused: A moment cannot be, or a series has over 2,000 occurrences in that time.
         """
-        begin, stop = moment_range(start, end, self._site.clock.now)
+        begin, stop = moment_range(start, end, self._site.clock)
         found = rings(self._shelf, [key for key, _ in self._shelf.calendars(person)], begin, stop)
         return [ring.view(self._id(ring.item.calendar)) for ring in found]
 
@@ -257,7 +262,8 @@ class EventFace:
 
         Series are followed for ten years.
         """
-        begin = to_micros(self._site.clock.now) if after is None else micros(moment_of("after", after))
+        clock = self._site.clock
+        begin = clock.micros if after is None else micros(moment_of("after", after), clock.zone)
         keys = [key for key, _ in self._shelf.calendars(person)]
         day = 86_400_000_000
         for reach in (day, 31 * day, 400 * day, 3653 * day):

@@ -72,22 +72,25 @@ def zone_name(moment: Moment) -> str | None:
     return zone.key if isinstance(zone, zoneinfo.ZoneInfo) and zone.key not in ("UTC", "Etc/UTC") else None
 
 
-def in_zone(moment: Moment, zone: str | None) -> Moment:
+def in_zone(moment: Moment, zone: str | None, world: tzinfo | None = None) -> Moment:
     """A moment as somebody in `zone` would write it: clock times get the zone, others are moved there.
 
-    Without a zone, a datetime that has an offset but no zone's name is moved to UTC, as RFC 5545 has no offsets.
+    Without a zone, clock times get that of the world, if it has one, and a datetime that has an offset but no zone's
+    name is moved to UTC, as RFC 5545 has no offsets. Of a clock time that comes twice, when clocks are put back, the
+    first is meant; a moment that is the second stays in UTC, as only there it can be written. A clock time that is
+    skipped is as much later as the clocks are put forward.
 
     Raises:
         Refused: There is no such zone.
     """
-    if zone is not None:
-        place = zone_of(zone)
-        if isinstance(moment, datetime):
-            return moment.astimezone(place) if moment.tzinfo else moment.replace(tzinfo=place)
+    place = world if zone is None else zone_of(zone)
+    if not isinstance(moment, datetime):
         return moment
-    if isinstance(moment, datetime) and moment.tzinfo is not None and zone_name(moment) is None:
-        return moment.astimezone(UTC)
-    return moment
+    if moment.tzinfo is None:
+        return moment if place is None else moment.replace(tzinfo=place, fold=0)
+    if zone is not None:
+        moment = moment.astimezone(place)
+    return moment.astimezone(UTC) if zone_name(moment) is None or moment.fold else moment
 
 
 def is_day(moment: Moment) -> bool:

@@ -16,10 +16,11 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Literal
 
 from terrarium.capability.calendar.content import clean
-from terrarium.capability.calendar.moment import zone_of
+from terrarium.capability.calendar.moment import known_zone, zone_of
 from terrarium.capability.calendar.parsing import COMPONENTS
 from terrarium.capability.calendar.person import person_id
 from terrarium.core.capability import Site
@@ -85,6 +86,15 @@ class Shelf:
         if fields is None:
             raise NotFound(f"there is no calendar {key!r}")
         return fields
+
+    def place(self, key: str) -> tzinfo:
+        """Where whole days and floating times of a calendar are meant: what it says, else the world's zone.
+
+        Raises:
+            NotFound: There is none of that key.
+        """
+        zone = self.calendar(key)["timezone"]
+        return (known_zone(zone) if zone else None) or self.site.clock.zone
 
     def has(self, key: str) -> bool:
         """Whether there is a calendar of that key."""

@@ -53,7 +53,7 @@ class CalendarTools:
         }
         made = [Tool.of(method, instance_tool(site_name, verb), writes=False) for verb, method in looking.items()]
         made += [Tool.of(method, instance_tool(site_name, verb)) for verb, method in acting.items()]
-        return sorted(made, key=lambda tool: tool.name)
+        return sorted((tool.in_zone(self._diary.site.clock.chosen_zone) for tool in made), key=lambda tool: tool.name)
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class CalendarTools:
             `total` and `events`, each `calendar`, `uid`, `summary`, `dtstart`, `dtend`, `status`, and where there are
             any `location`, `timezone`, `rrule`, `recurrence_id`, `your_answer`.
         """
-        begin, stop = moment_range(start, end, self._diary.site.clock.now)
+        begin, stop = moment_range(start, end, self._diary.site.clock)
         found = self._diary.happening(self._keys(calendar), begin, stop)
         return {"total": len(found), "events": [self._view(*entry) for entry in found[: _checked(limit)]]}
 
@@ -127,7 +127,7 @@ class CalendarTools:
         Returns:
             `busy`: of each person, periods of `start`, `end`, `kind`; and `free`: gaps of `start`, `end`.
         """
-        begin, stop = moment_range(start, end, self._diary.site.clock.now)
+        begin, stop = moment_range(start, end, self._diary.site.clock)
         found: dict[str, Value] = {}
         taken: list[tuple[int, int]] = []
         for id in people[:100]:
@@ -156,7 +156,7 @@ class CalendarTools:
         Returns:
             Of each `time`, `calendar_id`, `uid`, `summary`, `action`, `description`, `dtstart`, `recurrence_id`.
         """
-        begin, stop = moment_range(start, end, self._diary.site.clock.now)
+        begin, stop = moment_range(start, end, self._diary.site.clock)
         found = rings(self._diary.shelf, self._keys(None), begin, stop)
         return [_shown(ring.view(self._desk.id(ring.item.calendar))) for ring in found[:PAGE]]
 
@@ -212,10 +212,11 @@ class CalendarTools:
             end,
             description=description,
             location=location,
-            timezone=_zone(timezone, start, end),
+            timezone=timezone,
             rrule=rrule,
             attendees=attendees,
             alarms=reminders,
+            world=self._diary.site.clock.zone,  # what an agent writes is a moment, never floating
         )
         key = self._desk.calendar(calendar, write=True) if calendar is not None else self._own()
         item = self._diary.add(key, fields)
@@ -342,14 +343,6 @@ def _iso(moment: date) -> str:
     if isinstance(moment, datetime):
         return moment.isoformat(timespec="minutes" if not moment.second else "seconds")
     return moment.isoformat()
-
-
-def _zone(timezone: str | None, *moments: str | None) -> str | None:
-    """The zone asked for, else UTC where a time is without one: what an agent writes is a moment, never floating."""
-    if timezone is not None:
-        return timezone
-    bare = [text for text in moments if text and "T" in text and "+" not in text and not text.endswith("Z")]
-    return "UTC" if bare else None
 
 
 def _checked(limit: int) -> int:

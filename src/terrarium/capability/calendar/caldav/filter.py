@@ -118,7 +118,7 @@ def _of_alarm(element: Element, place: tzinfo) -> Test:
     tests = [_of_property(inner) for inner in element if inner.tag == c("prop-filter")]
     if span is not None:
         within = range_of(span, place)
-        return lambda item: name == "VALARM" and next(rings_of(item, within.start, within.end), None) is not None
+        return lambda item: name == "VALARM" and next(rings_of(item, within.start, within.end, place), None) is not None
     return lambda item: any(
         all(test(alarm) for test in tests) for part in parse(item.fields["text"]).parts for alarm in part.walk(name)
     )

@@ -170,7 +170,7 @@ def _objects(resources: Resources, resource: Resource, depth: str) -> list[Resou
 
 
 def _place(resources: Resources, resource: Resource, root: Element) -> tzinfo:
-    """Where floating times are meant: what the query says, else the calendar."""
+    """Where floating times are meant: what the query says, else the calendar, else the world."""
     told = root.find(c("timezone"))
     name = root.findtext(c("timezone-id")) or ""
     if told is not None:
@@ -181,7 +181,7 @@ def _place(resources: Resources, resource: Resource, root: Element) -> tzinfo:
     if not name and resource.key:
         stored = resources.shelf.store.get("calendar", resource.key)
         name = (stored["timezone"] if stored is not None else None) or ""
-    return (known_zone(name) if name else None) or UTC
+    return (known_zone(name) if name else None) or resources.shelf.site.clock.zone
 
 
 def _text(root: Element, name: str) -> str:
