@@ -167,6 +167,47 @@ def test_untyped_functions_cannot_be_tools(play):
     assert len(played.said) == 2
 
 
+def test_a_tool_needs_a_name_of_its_own(play):
+    played = play(
+        """
+        from functools import partial
+        @entry(["notes"], NOTES, notices=["notes"])
+        def fn(env, agent):
+            def notes_add(text: str) -> str:
+                '''Called like a tool of a capability.'''
+            def clock_wait(minutes: float) -> float:
+                '''Called like the tool for waiting.'''
+            def ring() -> str:
+                '''Fine.'''
+                return "ding"
+            def größe() -> str:
+                '''No name that models may use.'''
+            for functions in (
+                [ring, notes_add], [clock_wait], [ring, ring], [ring, größe], [partial(ring)], ["ring"], [ring], [ring]
+            ):
+                try:
+                    agent.register_tools(*functions)
+                except ConfigError as error:
+                    env.reward(str(error), 0)
+            agent.act("go")
+            return run_checkers({})
+        """,
+        [{"tool": "ring"}, {"tool": "notes_add", "args": {"text": "x"}}, "done"],
+    )
+    wanted = (
+        *("'notes_add' already, of notes", "'clock_wait' already, of the clock", "two functions are called 'ring'"),
+        *(
+            "'größe' is not a tool name",
+            "takes functions with a name",
+            "takes functions",
+            "'ring' already, of the task",
+        ),
+    )
+    assert [text in said for text, said in zip(wanted, played.said, strict=True)] == [True] * 7, played.said
+    assert played.shown()[0] == "ding"
+    assert len(played.events("change")) == 1
+
+
 def test_several_agents_each_have_a_view_of_their_own(play):
     played = play(
         """

@@ -7,6 +7,7 @@ from typing import Any
 
 from terrarium.core.agent import Reply
 from terrarium.core.clock import Moment, Span
+from terrarium.core.errors import ConfigError
 from terrarium.core.message import Message
 from terrarium.core.replay import Call
 from terrarium.core.trajectory import Conversation
@@ -75,9 +76,18 @@ class AgentView:
         They run on the program's thread and may use `env`, but not wait.
 
         Raises:
-            ConfigError: A parameter has no type, or the name is not allowed.
+            ConfigError: It is no function, a parameter has no type, or the name is not allowed or that of another tool.
         """
-        self._world.call(Call(f"{self._path}.register_tools", {f.__name__: f for f in functions}))
+        named: dict[str, Callable[..., Any]] = {}
+        given: tuple[Any, ...] = functions
+        for function in given:
+            name = getattr(function, "__name__", None)
+            if not callable(function) or not isinstance(name, str):
+                raise ConfigError(f"register_tools takes functions with a name, not {function!r:.100}")
+            if name in named:
+                raise ConfigError(f"two functions are called {name!r}; a tool needs a name of its own")
+            named[name] = function
+        self._world.call(Call(f"{self._path}.register_tools", named))
 
     @property
     def replies(self) -> list[Reply]:

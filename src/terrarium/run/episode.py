@@ -182,6 +182,10 @@ class Episode:
             return notices.waiting(name)
 
         def register(number: int, /, **functions: Callable[..., Any]) -> None:
+            seat.check_names(functions)
+            seat.register(number, functions)
+
+        def register_again(number: int, /, **functions: Callable[..., Any]) -> None:
             seat.register(number, functions)
 
         def prompt(_number: int, text: str | None) -> None:
@@ -190,7 +194,7 @@ class Episode:
         world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn"))
         world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
         world.handle(f"{path}.wait", Handler(wait, waits=True, snapshot="turn"))
-        world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register))
+        world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register_again))
         world.handle(f"{path}.replies", Handler(lambda _n: list(self._replies[name]), "read"))
         world.handle(f"{path}.messages", Handler(lambda _n: list(seat.messages), "read"))
         world.handle(f"{path}.get_trajectory", Handler(lambda _n: self._conversation(name), "read"))

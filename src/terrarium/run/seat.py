@@ -17,6 +17,7 @@ from terrarium.core.errors import (
     BudgetSpent,
     CapabilityFault,
     CommandTimeout,
+    ConfigError,
     Refused,
     TerrariumError,
     ValueNotPlain,
@@ -118,11 +119,29 @@ class TrialSeat:
             tool_calls=self.tool_calls - tool_calls,
         )
 
+    def check_names(self, functions: Iterable[str]) -> None:
+        """Refuse functions that are called like a tool that the agent has already.
+
+        Raises:
+            ConfigError: One is; the message says whose.
+        """
+        capabilities = self._world.capabilities
+        taken = {tool.name: spec for spec in capabilities for tool in capabilities[spec].tools(self.name)}
+        taken |= {tool.name: "the clock" for tool in self._waiting_tools} | dict.fromkeys(self._registered, "the task")
+        for name in functions:
+            if name in taken:
+                raise ConfigError(f"{self.name!r} has a tool {name!r} already, of {taken[name]}; rename the function")
+
     def register(self, number: int, functions: Mapping[str, Callable[..., Any]]) -> None:
-        """Offer functions of the program as tools; they are called back by the number of their registration."""
-        for name, function in functions.items():
-            tool = Tool.of(function, name)
-            self._registered[name] = replace(tool, function=self._call_back(number, name), signature=function)
+        """Offer functions of the program as tools; they are called back by the number of their registration.
+
+        Raises:
+            ConfigError: One cannot be a tool; then none is offered.
+        """
+        self._registered |= {
+            name: replace(Tool.of(function, name), function=self._call_back(number, name), signature=function)
+            for name, function in functions.items()
+        }
 
     def _call_back(self, number: int, name: str) -> Callable[..., Awaitable[Value]]:
         async def call(**arguments: Value) -> Value:
