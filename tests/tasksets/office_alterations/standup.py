@@ -11,7 +11,7 @@ from office_alterations.any_task import Enough
 def thinks_in_utc(seat, tool, args):
     """Looks once, in winter time, and lets the series be in UTC."""
     if tool == "calendar_create":
-        args["timezone"] = None
+        args["timezone"] = "UTC"
     if tool.startswith("calendar_") and "start" in args and tool != "calendar_events":
         for key in ("start", "end", "occurrence"):
             if key in args:
