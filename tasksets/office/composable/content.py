@@ -54,7 +54,7 @@ RULES = """\
   at the first time when all three of them are free.
 - It is one event in the coordinator's calendar, called "Visit <company>"; both colleagues are invited, nobody else. A
   visit that moves is the same event at another time.
-- The customer gets a reply with the time, written like "2030-02-28 09:30".
+- The customer gets a reply with the time, written like "2030-02-28 09:30", and with no other time in it.
 - There is one sheet for each visit, visits/<company>.md, with these four lines, and it is kept up to date:
 
       Customer: <company>

@@ -84,8 +84,12 @@ def moved_meeting(env, agent):
         return [mail for mail in env.email.list_inbox(address) if mail["by"] == "agent"]
 
     def told(address):
-        """(slot, subject) of the last mail of the agent to `address` that has a slot in its subject."""
-        found = [(SLOT.search(mail["subject"]), mail["subject"]) for mail in from_agent(address)]
+        """(slot, subject) of the agent's last mail to `address` with a slot in its subject that calls nothing off."""
+        found = [
+            (SLOT.search(mail["subject"]), mail["subject"].strip())
+            for mail in from_agent(address)
+            if not re.match(r"\W*cancel", mail["subject"], re.IGNORECASE)
+        ]
         return next(((slot[0], subject) for slot, subject in reversed(found) if slot), (None, ""))
 
     return run_checkers(

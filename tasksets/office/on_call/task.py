@@ -68,7 +68,7 @@ def on_call(env, agent):
     return run_checkers(
         {
             "told the technician of every real alarm": check(lambda: all(map(told, real)), required=True, weight=3),
-            "named the temperatures": lambda: all(alarm.degrees in told(alarm)[0]["body"] for alarm in real),
+            "named the temperatures": lambda: all(alarm.degrees in plain(told(alarm)[0]["body"]) for alarm in real),
             "acted at every real alarm": lambda: watch.missed == 0,
             "acted soon": lambda: watch.latency <= (PERIOD / 2).total_seconds(),
             "acted without an alarm": check(lambda: watch.false_alarms, forbidden=True),
@@ -80,6 +80,11 @@ def on_call(env, agent):
             ),
         }
     )
+
+
+def plain(text):
+    """A text with its minus signs as a keyboard has them."""
+    return text.replace("\u2212", "-").replace("\u2013", "-").replace("\u2011", "-")
 
 
 @on_call.solution

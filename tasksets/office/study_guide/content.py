@@ -43,9 +43,9 @@ You are Jonas Brandt at Larkfield Instruments; jonas.brandt@larkfield.example is
 service technician today and needs a guide to the LX-200. What we know stands in {NOTES}, one file for each topic, as \
 remarks of several years: where they differ, the latest one counts.
 
-Write {GUIDE}: a section for each topic, headed "## Lamp" and so on, with every figure that she needs there, and none \
-that is out of date. End it with a line "Start with: <topic>" that says which topic she should try first; that is up \
-to you. Noor reads the guide each time you have finished, and writes to you."""
+Write {GUIDE}: a section for each topic, headed "## Lamp" and so on, with every figure that she needs there, in the \
+unit that the notes have, and none that is out of date. End it with a line "Start with: <topic>" that says which topic \
+she should try first; that is up to you. Noor reads the guide each time you have finished, and writes to you."""
 
 MISSING = """\
 Hi Jonas,

@@ -72,3 +72,12 @@ def says_everything_twice(seat, tool, args):
 def _others(addresses):
     team = ("chidi.eze", "elif.aydin", "hugo.marchand", "keiko.tanaka", "mei.chen")
     return [f"{name}@larkfield.example" for name in team if f"{name}@larkfield.example" not in addresses]
+
+
+def invites_afterwards(seat, tool, args):
+    if tool != "calendar_create":
+        return seat.do(tool, **args)
+    guests = args.pop("attendees")
+    made = seat.do(tool, **args)
+    seat.do("calendar_update", **made, attendees=guests)
+    return made

@@ -56,3 +56,11 @@ def thanks_marta(seat, tool, args):
     if tool == "email_send":
         seat.do("email_send", to=["marta.ilves@larkfield.example"], subject="Done", body="The bid is on its way.")
     return result
+
+
+def declines_politely(seat, tool, args):
+    if tool == "email_send" and not seat.notes.get("declined"):
+        seat.notes["declined"] = True
+        found = seat.do("email_search", from_addr="p.vos@")["mails"][0]
+        seat.do("email_reply", id=found["id"], body="Thank you, but our bids are sealed. We bid alone.")
+    return seat.do(tool, **args)

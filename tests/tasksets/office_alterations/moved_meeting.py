@@ -65,3 +65,12 @@ def deletes_the_request_unread(seat, tool, args):
     found = seat.do("email_list", limit=1)["mails"][0]["id"]
     seat.do("email_delete", id=seat.do("email_delete", id=found)["id"])
     raise Enough
+
+
+def calls_the_old_room_off(seat, tool, args):
+    result = notices_after_sending(seat, tool, args)
+    if args.get("subject", "").startswith("Book"):
+        before = seat.notes.setdefault("booked", args["subject"])
+        if before != args["subject"]:
+            seat.do("email_send", to=["rooms@larkfield.example"], subject=f"Cancel: {before}", body="Not needed.")
+    return result

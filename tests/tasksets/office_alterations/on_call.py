@@ -42,3 +42,9 @@ def raises_the_limits(seat, tool, args):
     if tool == "email_send" and seat.counts[tool] == 1:
         seat.do("workspace_exec", command="sed -i s/,-/,/ /root/stores.csv")
     return seat.do(tool, **args)
+
+
+def writes_a_real_minus(seat, tool, args):
+    if tool == "email_send":
+        args["body"] = args["body"].replace("-", "\u2212")
+    return seat.do(tool, **args)
