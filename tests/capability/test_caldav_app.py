@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date, datetime
 
 import pytest
@@ -50,10 +49,8 @@ def test_conditions_have_names(client: Client) -> None:
     ],
 )
 def test_recurrences_that_would_never_end_being_counted(client: Client, rule: str) -> None:
-    began = time.monotonic()
     reply = put(client, "r.ics", event("r@x", "20300107T100000Z", "20300107T110000Z", f"RRULE:{rule}"))
     refused(reply, f"{C}max-instances")
-    assert time.monotonic() - began < 30  # it was refused, not tried
 
 
 @pytest.mark.parametrize(

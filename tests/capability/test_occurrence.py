@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from caldav_server import FEB, JAN, starts
+from caldav_server import FEB, JAN, Ours, starts
 
 from terrarium.capability.calendar.calendar import Calendar
+from terrarium.core.errors import Refused
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,23 @@ def test_a_storm_of_alarms(calendar: Calendar) -> None:
     assert calendar.next_alarm(datetime(2030, 1, 7, 8)) == datetime(2030, 1, 7, 9, tzinfo=UTC)
     found = calendar.alarms(datetime(2030, 1, 7, 9), datetime(2030, 1, 7, 9, 0, 1))
     assert len({ring["uid"] for ring in found}) == 10_000
+
+
+def test_a_storm_of_reminders_in_few_events(here: Ours) -> None:
+    def use(tool: str, **arguments: Any) -> Any:
+        found = {t.name: t for t in here.calendar.tools("agent")}[f"calendar_{tool}"]
+        return found.function(**found.bind(arguments))
+
+    many = [f"{number}m" for number in range(21)]
+    made = use("create", summary="a", start="2030-01-08T09:00", rrule="FREQ=DAILY", reminders=many[1:])
+    for call in (
+        lambda: use("create", summary="b", start="2030-01-08T09:00", reminders=many),
+        lambda: use("update", **made, reminders=many),
+        lambda: use("reminders", start="2030-01-01", end="2032-01-01"),
+    ):
+        with pytest.raises(Refused, match="reminders"):
+            call()
+    assert len(use("reminders", start="2030-01-08", end="2030-01-12")) == 80
 
 
 def test_alarms_of_every_kind(calendar: Calendar) -> None:

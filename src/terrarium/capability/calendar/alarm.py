@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from terrarium.capability.calendar.moment import micros
 from terrarium.capability.calendar.occurrence import EARLIEST, LATEST, Occurrence, Range, occurrences
 from terrarium.capability.calendar.parsing import alarm_of
+from terrarium.capability.calendar.rule import TooMany
 from terrarium.capability.calendar.shelf import Shelf, Shelved
 from terrarium.core.values import Value, from_micros
 
@@ -37,17 +38,22 @@ class Ring:
         }
 
 
-def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int) -> list[Ring]:
+def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int, limit: int | None = None) -> list[Ring]:
     """The alarms of calendars that ring at or after `start` and before `end` (microseconds), in order.
 
     Those that were acknowledged, and those of cancelled events, do not ring.
 
     Raises:
-        TooMany: A series has over 2,000 occurrences in that time.
+        TooMany: There are more than `limit`, or a series has over 2,000 occurrences in that time.
     """
-    found = [
-        ring for key in keys for item in shelf.objects(key) for ring in rings_of(item, start, end, shelf.place(key))
-    ]
+    found: list[Ring] = []
+    for key in keys:
+        place = shelf.place(key)
+        for item in shelf.objects(key):
+            for ring in rings_of(item, start, end, place):
+                found.append(ring)
+                if limit is not None and len(found) > limit:
+                    raise TooMany(f"there are more than {limit} reminders; choose a shorter range")
     return sorted(found, key=lambda ring: (ring.time, ring.item.key))
 
 

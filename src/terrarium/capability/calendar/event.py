@@ -20,7 +20,7 @@ from terrarium.capability.calendar.moment import (
 from terrarium.capability.calendar.occurrence import Occurrence
 from terrarium.capability.calendar.parsing import fields_of, parse
 from terrarium.capability.calendar.person import People
-from terrarium.capability.calendar.rule import check_rule, joined
+from terrarium.capability.calendar.rule import ALARMS, TooMany, check_rule, joined
 from terrarium.core.clock import Clock, span_micros
 from terrarium.core.errors import Refused
 from terrarium.core.rows import Fields
@@ -58,6 +58,8 @@ def event_fields(
     Raises:
         Refused: Something cannot be.
     """
+    if len(_list("alarms", alarms)) > ALARMS:
+        raise TooMany(f"an event has at most {ALARMS} reminders")
     start, end = span_of(dtstart, dtend, timezone, world)
     if rrule is not None:
         rrule = joined(check_rule(clean("the recurrence rule", rrule, 1000), start))

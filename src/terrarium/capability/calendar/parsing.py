@@ -16,7 +16,7 @@ from typing import Any
 
 from terrarium.capability.calendar.content import clean, unfold
 from terrarium.capability.calendar.moment import Moment, is_day, is_floating, known_zone, micros
-from terrarium.capability.calendar.rule import INSTANCES, TooMany, check_rule, until_of
+from terrarium.capability.calendar.rule import ALARMS, INSTANCES, TooMany, check_rule, until_of
 from terrarium.core.errors import Refused
 from terrarium.core.values import Value
 
@@ -262,6 +262,8 @@ def _check_part(part: Component) -> None:
     if broken or any(type(value).__name__ == "vBroken" for value in part.values()):
         told = "; ".join(f"{name or 'a line'}: {text}" for name, text in part.errors[:3])
         raise Refused(f"a broken {part.name}: {told[:300] or 'a property cannot be read'}")
+    if len(part.subcomponents) > ALARMS:
+        raise TooMany(f"an event has at most {ALARMS} reminders")
     for alarm in part.subcomponents:
         if alarm.errors or (alarm.name == "VALARM" and "TRIGGER" not in alarm):
             raise Refused("a broken VALARM: it needs a TRIGGER and an ACTION")

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from terrarium.capability.calendar.moment import Moment, read
 from terrarium.core.errors import Refused
 
+ALARMS = 20
+"""How many reminders one event may have: each is looked at with each occurrence."""
 INSTANCES = 10_000
 """How many occurrences one event may have where it says so, and one answer may hold."""
 _STEPS = 2_000

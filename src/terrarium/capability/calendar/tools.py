@@ -12,6 +12,7 @@ from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.event import answer_of, event_fields, moment_range, view
 from terrarium.capability.calendar.occurrence import Occurrence, Range
 from terrarium.capability.calendar.person import person_id
+from terrarium.capability.calendar.rule import INSTANCES
 from terrarium.capability.calendar.shelf import DEFAULT, Shelved
 from terrarium.core.capability import instance_tool
 from terrarium.core.errors import NotFound, Refused
@@ -157,7 +158,7 @@ class CalendarTools:
             Of each `time`, `calendar_id`, `uid`, `summary`, `action`, `description`, `dtstart`, `recurrence_id`.
         """
         begin, stop = moment_range(start, end, self._diary.site.clock)
-        found = rings(self._diary.shelf, self._keys(None), begin, stop)
+        found = rings(self._diary.shelf, self._keys(None), begin, stop, INSTANCES)
         return [_shown(ring.view(self._desk.id(ring.item.calendar))) for ring in found[:PAGE]]
 
     # -- writing --------------------------------------------------------------------------------------------------
