@@ -195,3 +195,12 @@ def solve(seat):
 
 def test_a_world_hears_of_it(play: Any) -> None:
     assert play(PLAY, "oracle").reward == 1.0
+
+
+def test_a_broken_invitation_to_a_thousand_is_only_mail(office: Office) -> None:
+    broken = asked("REQUEST", "RRULE:FREQ=SECONDLY", *(f"ATTENDEE:mailto:g{n}@world.example" for n in range(5000)))
+    before = [str(row) for row in office.calendar.rows()]
+    everybody = [f"g{number}@world.example" for number in range(1000)]
+    office.email.send(EVE, everybody, "All", "Come!", attachments=[("invite.ics", broken.encode())])
+    assert [str(row) for row in office.calendar.rows()] == before
+    assert office.email.count_inbox("g999@world.example") == 1

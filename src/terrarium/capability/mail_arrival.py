@@ -17,6 +17,8 @@ from terrarium.core.errors import CapabilityFault
 from terrarium.core.rows import Fields
 from terrarium.core.values import Blobs
 
+RECIPIENTS_LIMIT = 100
+"""To how many of its recipients, the first ones, a letter can be an invitation: as many as an event may have."""
 SIZE_LIMIT = 256 * 1024
 """Bytes of an iCalendar object that is looked into; one of a thousand guests has about 100 KiB."""
 
@@ -41,7 +43,8 @@ class Arrivals:
         for agent in self._site.agents:
             if self._accounts.agents[agent].key == copy.address and agent != self._site.actor():
                 self._site.notify(agent, f"New mail ({copy.id}) from {letter['from']}: {letter['subject']}")
-        message = None if self._known else self._carried(letter)
+        first = copy.address in letter["recipients"][:RECIPIENTS_LIMIT]
+        message = self._carried(letter) if first and not self._known else None
         sender = self._word_of(letter) if message is not None else None
         if sender is not None:
             with contextlib.suppress(CapabilityFault):  # what means nothing there is a file like any other

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 from terrarium.capability.calendar.edit import address_of, attendees, occurrence_at
 from terrarium.capability.calendar.event import answer_of
-from terrarium.capability.calendar.invitation import Answer, Invitations, invited, recurrence_of
-from terrarium.capability.calendar.parsing import Parsed, fields_of, parse, sequence_of
+from terrarium.capability.calendar.invitation import (
+    GUESTS,
+    Answer,
+    Invitations,
+    fields_in,
+    guests_of,
+    invited,
+    recurrence_of,
+)
+from terrarium.capability.calendar.parsing import Parsed, parse, sequence_of
 from terrarium.capability.calendar.person import People, Person
 from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.core.errors import NotFound, Refused
@@ -42,10 +50,11 @@ class Incoming:
             Refused: It is no message, older than what is known, or not from whom it says.
         """
         parsed = parse(text)
-        fields, method = fields_of(parsed), parsed.method
+        fields, method = fields_in(text), parsed.method
         if fields["component"] not in ("VEVENT", "VTODO") or method not in ("REQUEST", "CANCEL", "REPLY"):
             raise Refused(f"a message of the method {method} is not handled here; REQUEST, CANCEL and REPLY are")
-        self._invitations.check(fields)
+        if len(guests_of(text)) > GUESTS:
+            raise Refused(f"an event invites at most {GUESTS} people")
         if method == "REPLY":
             self._reply(to, parsed, fields, text, sender)
             return method
@@ -58,7 +67,7 @@ class Incoming:
                 raise NotFound(f"{to.id} has no event {fields['uid'][:80]!r}")
             self._invitations.withdraw(to, text, fields["uid"])
         else:
-            if invited(fields | {"text": text}).isdisjoint({to.address.lower(), to.id.lower()}):
+            if guests_of(text).isdisjoint({to.address.lower(), to.id.lower()}):
                 raise Refused(f"{to.id} is not invited")
             self._invitations.deliver(to, text)
         return method

@@ -69,7 +69,8 @@ class Invitations:
                 self._cancel(owner, before, invited(before))
             return
         if self.owns(owner, fields):
-            gone = invited(before) - invited(fields) if before is not None and self.owns(owner, before) else set()
+            known = invited(before) if before is not None and self.owns(owner, before) else frozenset()
+            gone = known - invited(fields)
             if before is not None and gone:
                 self._cancel(owner, before, gone)
             if before is None or _plan(before["text"]) != _plan(fields["text"]):
@@ -118,7 +119,7 @@ class Invitations:
         text = text_of(calendar)
         return self._shelf.put(after.calendar, after.name, text, fields_of(parse(text))).fields
 
-    def _cancel(self, owner: Person, fields: Fields, addresses: set[str]) -> None:
+    def _cancel(self, owner: Person, fields: Fields, addresses: frozenset[str]) -> None:
         text = _message(fields["text"], "CANCEL")
         for address in self._guests(owner, fields):
             if address not in addresses:
@@ -165,9 +166,9 @@ class Invitations:
 
     def deliver(self, guest: Person, message: str) -> None:
         """Put an invitation, or a new version of one, into a guest's calendar and inbox."""
-        held = self.held(guest, _fields(message)["uid"])
+        held = self.held(guest, fields_in(message)["uid"])
         text = _as_object(message) if held is None else _merged(message, held, guest)
-        fields = _fields(text)
+        fields = fields_in(text)
         key = self._shelf.default(guest.id) if held is None else held.calendar
         self._shelf.put(key, f"{_file_name(fields['uid'])}.ics" if held is None else held.name, text, fields)
         self.into_inbox(guest, message)
@@ -201,7 +202,7 @@ class Invitations:
     def into_inbox(self, person: Person, message: str) -> None:
         """Keep a message for somebody, and tell the agents who are that person."""
         name = f"{self._site.rng.token(f'{self._site.name}/inbox', 16)}.ics"
-        parsed, fields = parse(message), _fields(message)
+        parsed, fields = parse(message), fields_in(message)
         self._shelf.put(self._shelf.inbox(person.id), name, message, fields)
         for agent, who in self._people.agents.items():
             if who.id == person.id:
@@ -227,10 +228,15 @@ class Invitations:
             pass  # an address that mail cannot be sent to: the calendar itself is none the worse
 
 
-def invited(fields: Fields) -> set[str]:
+def invited(fields: Fields) -> frozenset[str]:
     """The addresses of all who are invited to an event, or to an occurrence of it."""
-    parts = parse(fields["text"]).parts if fields["attendees"] or fields["recurs"] else ()
-    return {address_of(attendee) for part in parts for attendee in attendees(part)}
+    return guests_of(fields["text"]) if fields["attendees"] or fields["recurs"] else frozenset()
+
+
+@functools.lru_cache(maxsize=256)
+def guests_of(text: str) -> frozenset[str]:
+    """The addresses of all who are invited to an object, or to an occurrence of it."""
+    return frozenset(address_of(attendee) for part in parse(text).parts for attendee in attendees(part))
 
 
 def _message(text: str, method: Method, only: str | None = None, recurrence: Moment | None = None) -> str:
@@ -272,7 +278,8 @@ def _as_object(message: str) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def _fields(text: str) -> Fields:
+def fields_in(text: str) -> Fields:
+    """What `fields_of` says of a text; a message to many is looked into once."""
     return fields_of(parse(text))
 
 

@@ -56,7 +56,6 @@ class Parsed:
         return len(self.parts) > 1 or any(name in main for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
 
 
-@functools.lru_cache(maxsize=2048)
 def parse(text: str) -> Parsed:
     """An iCalendar object read and checked.
 
@@ -65,6 +64,22 @@ def parse(text: str) -> Parsed:
         Refused: It is not one: broken, of several events, without UID or start, ending before it starts, in an unknown
             time zone, over 1 MiB.
     """
+    found = _parsed(text)
+    if isinstance(found, Refused):
+        raise found.with_traceback(None)
+    return found
+
+
+@functools.lru_cache(maxsize=2048)
+def _parsed(text: str) -> Parsed | Refused:
+    """The same, remembered: what a letter to many carries is read once, also where it is broken."""
+    try:
+        return _read(text)
+    except Refused as error:
+        return error
+
+
+def _read(text: str) -> Parsed:
     from icalendar import Calendar
 
     if len(text) > SIZE:
