@@ -17,9 +17,10 @@ from terrarium.capability.calendar.invitation import (
     recurrence_of,
 )
 from terrarium.capability.calendar.parsing import Parsed, parse, sequence_of
-from terrarium.capability.calendar.person import People, Person
+from terrarium.capability.calendar.person import People
 from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.core.errors import NotFound, Refused
+from terrarium.core.person import Person
 from terrarium.core.rows import Fields
 
 
