@@ -46,6 +46,8 @@ class Saving:
         self._state = state
         self._digests = digests
         self._files = files
+        self.stored: list[str] = []
+        """The names of what was saved since this world was opened, the last one last."""
         self._last: tuple[tuple[int, int], str, dict[str, str]] | None = None
 
     def after(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
@@ -99,5 +101,7 @@ class Saving:
         # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
         # equal runs write equal events.
         self._journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
+        if name:
+            self.stored.append(name)
         if name and sync:
             self._journal.sync()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +32,12 @@ class RunFolder:
     def tries(self, trial_id: str) -> list[Path]:
         """The folders of a trial's tries, first to last."""
         folder = self.trial(trial_id)
-        if not folder.is_dir():
+        try:
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries if _TRY.fullmatch(entry.name) and entry.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        found = [path for path in folder.iterdir() if _TRY.fullmatch(path.name) and path.is_dir()]
-        return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
+        return [folder / name for name in sorted(names, key=lambda name: int(name.partition("-")[2]))]
 
     def result(self, trial_id: str) -> TrialResult | None:
         """The recorded result of a trial, or None. A damaged record counts as none."""

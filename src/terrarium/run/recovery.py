@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,17 @@ def resume_point(run: RunFolder, folder: Path) -> Point | None:
     return None
 
 
-def drop_points(run: RunFolder, trial_id: str) -> None:
-    """Remove the snapshots of a trial that was scored, but for its last: nobody goes on from the others any more."""
-    names = [name for folder in run.tries(trial_id) for name in _snapshots(folder)]
+def drop_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = None) -> None:
+    """Remove the snapshots of a trial that was scored, but for its last: nobody goes on from the others any more.
+
+    Args:
+        run: Where they are.
+        trial_id: Of the trial.
+        stored: Their names, the last one last, where they are known; else its journals are read.
+    """
+    names = stored
+    if names is None:
+        names = [name for folder in run.tries(trial_id) for name in _snapshots(folder)]
     for name in set(names[:-1]) - set(names[-1:]):
         run.snapshots.drop(name)
 

@@ -65,6 +65,7 @@ class TrialRun:
         """The program did not end; this process must."""
         self.poisoned = False
         """What judges and times was replaced meanwhile; this process must take no more trials."""
+        self._stored: list[str] | None = None
         self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
 
     async def run(self) -> TrialResult:
@@ -93,7 +94,7 @@ class TrialRun:
         result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         self.run_folder.record(result)
         if result.scored and self.trial.snapshot != "every-turn":
-            drop_points(self.run_folder, self.trial.id)
+            drop_points(self.run_folder, self.trial.id, None if tries else self._stored)
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
@@ -131,6 +132,7 @@ class TrialRun:
                 self._header(None, journal)
         finally:
             failure = await self._close(episode, world, folder, failure)
+            self._stored = world.saving.stored if world is not None else None
             if loaded is not None:
                 module.unload(loaded)
         measured = world is not None and world.calls.patience.measured

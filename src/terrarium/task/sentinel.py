@@ -7,7 +7,6 @@ A task is code in the process of other tasks. One that puts a function of its ow
 from __future__ import annotations
 
 import builtins
-import itertools
 import math
 import operator
 import sys
@@ -36,7 +35,8 @@ _PYTHON = {
     time: ("monotonic", "monotonic_ns", "perf_counter", "sleep", "time", "time_ns"),
 }
 
-_all, _map, _is, _CODE = all, map, operator.is_, operator.attrgetter("__code__")  # as they are before any task
+# As they are before any task.
+_all, _map, _is, _item, _CODE = all, map, operator.is_, operator.getitem, operator.attrgetter("__code__")
 
 Place = tuple[Any, str, str, Any, Any]  # owner, attribute, full name, value, its code
 
@@ -48,10 +48,9 @@ class Fingerprint:
         self._places = list(_places())
         self.modules = _loaded()
         """Which of the modules it knows."""
-        self._owners = []
-        for owner, places in itertools.groupby(self._places, lambda place: place[0]):
-            _, names, _, values, _ = zip(*places, strict=True)
-            self._owners.append((vars(owner).get, names, values))
+        self._owners = [vars(owner) for owner, *_ in self._places]
+        self._names = [name for _, name, *_ in self._places]
+        self._values = [value for _, _, _, value, _ in self._places]
         coded = [(value, code) for _, _, _, value, code in self._places if code is not None]
         self._functions, self._codes = [value for value, _ in coded], [code for _, code in coded]
 
@@ -69,9 +68,12 @@ class Fingerprint:
     def _same(self) -> bool:
         # Several times a trial, over hundreds of functions: without a loop of Python's own, and by identity, because
         # what stands there may claim to equal anything.
-        return _all(_all(_map(_is, _map(get, names), values)) for get, names, values in self._owners) and _all(
-            _map(_is, _map(_CODE, self._functions), self._codes)
-        )
+        try:
+            return _all(_map(_is, _map(_item, self._owners, self._names), self._values)) and _all(
+                _map(_is, _map(_CODE, self._functions), self._codes)
+            )
+        except KeyError:  # it was removed
+            return False
 
     def restore(self) -> None:
         """Put them back."""
