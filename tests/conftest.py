@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from terrarium.core.journal import Event, EventKind, read
 from terrarium.core.values import Blobs
@@ -19,6 +20,9 @@ from terrarium.run.spec import TrialResult
 from terrarium.run.trial import Trial, TrialConfig
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `notes_capability`, which tasks name by its import path
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # however slow: how long something takes is not what tests are about
 
 HEAD = """
 from datetime import timedelta

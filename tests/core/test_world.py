@@ -6,17 +6,20 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from notes_capability import Notes
-from terrarium.core.capability import Traits
+from terrarium.core.capability import Site, Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import CapabilityFault, CapabilityMissing, ConfigError, EngineFault, Refused, WorldClosed
 from terrarium.core.journal import Journal, read
 from terrarium.core.replay import Call
+from terrarium.core.rows import Row, digest_rows
 from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import Snapshots
 from terrarium.core.world import World
@@ -24,6 +27,19 @@ from terrarium.core.world import World
 
 class Blind(Notes):
     traits = Traits(sees_writes=False, snapshots=False)
+
+
+class Distant(Blind):
+    """Its rows come only while the loop goes on."""
+
+    async def open(self, site: Site) -> None:
+        await super().open(site)
+        self._loop = asyncio.get_running_loop()
+
+    def rows(self) -> Iterator[Row]:
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        yield Row("turned", "", {"loop": turned.wait(10)})
 
 
 class Stubborn(Notes):
@@ -50,19 +66,30 @@ def test_writes_are_journaled_and_counted_and_reads_are_not(tmp_path: Path):
     async def go() -> None:
         world = build(tmp_path)
         await world.acquire("notes")
-        before = world.digests()
+        before = await world.digests()
         world.call(Call("env.notes.add", {"text": "x"}))
         assert world.version == 1
-        assert world.digests() != before
-        digests = world.digests()
+        assert await world.digests() != before
+        digests = await world.digests()
         assert world.call(Call("env.notes.texts", {})) == ["x"]
-        assert (world.version, world.digests()) == (1, digests)
+        assert (world.version, await world.digests()) == (1, digests)
         await world.close()
         world.journal.close()
 
     asyncio.run(go())
     kinds = [str(event.kind) for event in read(tmp_path / "journal.jsonl")]
     assert kinds == ["call", "change", "return", "call", "return"]
+
+
+def test_rows_that_the_engine_does_not_hold_are_digested_while_the_loop_goes_on(tmp_path: Path):
+    async def go() -> None:
+        world = build(tmp_path, Distant)
+        await world.acquire("notes")
+        assert await world.digests() == {"notes": digest_rows([Row("turned", "", {"loop": True})])}
+        await world.close()
+        world.journal.close()
+
+    asyncio.run(go())
 
 
 def test_a_snapshot_is_named_by_what_it_holds_and_opens_as_the_same_world(tmp_path: Path):
@@ -82,7 +109,7 @@ def test_a_snapshot_is_named_by_what_it_holds_and_opens_as_the_same_world(tmp_pa
         assert other.clock.micros == world.clock.micros
         assert other.call(Call("env.notes.texts", {})) == ["kept"]
         other.call(Call("env.notes.add", {"text": "after"}))
-        assert other.digests() == world.digests(), "random streams and world time go on where they were"
+        assert await other.digests() == await world.digests(), "random streams and world time go on where they were"
         with pytest.raises(EngineFault, match="missing"):
             await other.load("0" * 64)
         for each in (world, other):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,59 @@ def test_everything_stands_still_while_it_is_saved_and_goes_on_afterwards(tmp_pa
 
 async def _longer(box: LocalSandbox, size: int) -> bool:
     return len(await box.read("/tmp/two")) > size
+
+
+def test_the_loop_goes_on_while_many_files_are_worked_on(tmp_path):
+    async def go() -> None:
+        turns = 0
+
+        async def turning() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        async def meanwhile(work: Awaitable[object]) -> int:
+            before = turns
+            await work
+            return turns - before
+
+        counting = asyncio.ensure_future(turning())
+        boxes = [LocalSandbox(Ground()) for _ in range(3)]
+        await boxes[0].open(tmp_path / "box")
+        for number in range(3000):
+            await boxes[0].write(f"/root/{number % 30}/{number}", b"%d" % number * (1 + number % 2 * 5000))
+        told = {"save of a draft": await meanwhile(boxes[0].save(tmp_path / "saved"))}
+        shutil.copytree(tmp_path / "saved", tmp_path / "copy")
+        await boxes[1].open(tmp_path / "copy")
+        told["save of what is packed"] = await meanwhile(boxes[1].save(tmp_path / "again"))
+        told["read of what is packed"] = await meanwhile(boxes[1].read("/root/8/8"))
+        await boxes[2].open(tmp_path / "again")
+        await boxes[2].write("/root/new", b"")  # opens it up
+        told["close"] = await meanwhile(boxes[0].close())
+        await boxes[0].open(tmp_path / "box")
+        assert await boxes[0].read("/root/28/2998") == b"2998"
+        for box in boxes:
+            await box.close()
+        counting.cancel()
+        zygote().close()
+        assert {what for what, count in told.items() if count < 10} == set(), told
+
+    asyncio.run(go())
+
+
+def test_what_is_written_while_a_start_is_under_way_is_not_lost(tmp_path):
+    async def work(box):
+        for number in range(3000):
+            await box.write(f"/root/{number}", b"")
+        starting = asyncio.ensure_future(out(box, "sleep 0.1; ls | wc -l"))
+        for number in range(20):
+            await asyncio.sleep(0)
+            await box.write(f"/root/late-{number}", b"")
+        assert await out(box, "ls | wc -l") == "3020\n"
+        await starting
+
+    use(tmp_path / "box", work)
 
 
 def test_rows_say_what_differs_from_the_base(tmp_path):

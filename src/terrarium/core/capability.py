@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
+from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Network
 from terrarium.core.person import Person
-from terrarium.core.rows import Change, Row, Rows
+from terrarium.core.rows import Change, Row, Rows, digest_rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
 from terrarium.core.tool import Tool
@@ -207,3 +208,11 @@ def check_name(spec: object) -> None:
 def instance_tool(site_name: str, verb: str) -> str:
     """The tool name of `verb`: `email` → `email_list`, `postgres:primary` → `postgres_primary_list`."""
     return f"{site_name.replace(':', '_')}_{verb}"
+
+
+async def digest_of(capability: Capability) -> str:
+    """The digest of a capability's canonical rows."""
+    if capability.traits.sees_writes:
+        return digest_rows(capability.rows())
+    # It holds no rows: they are read from disk, and there may be a hundred thousand.
+    return await aside(lambda: digest_rows(capability.rows()))

@@ -35,7 +35,7 @@ class Saving:
         able: Callable[[], bool],
         moment: Callable[[], tuple[int, int]],
         state: Callable[[], dict[str, Any]],
-        digests: Callable[[], dict[str, str]],
+        digests: Callable[[], Awaitable[dict[str, str]]],
         files: Callable[[Path], Awaitable[None]],
     ) -> None:
         self._snapshots = snapshots
@@ -77,7 +77,7 @@ class Saving:
         return name
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:
-        """Copy the files of a snapshot into the folder `to`, and return its state.
+        """Copy the files of a snapshot into the folder `to`, in place of what is there, and return its state.
 
         Raises:
             EngineFault: It is not there, or cannot be copied.
@@ -92,7 +92,7 @@ class Saving:
     async def _store(self) -> tuple[str, dict[str, str]]:
         assert self._snapshots is not None
         began = time.monotonic()
-        digests = self._digests()
+        digests = await self._digests()
         name = await self._snapshots.put(self._state(), digests, self._files)
         self._cadence.saved(began)
         return name, digests

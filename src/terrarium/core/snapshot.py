@@ -79,11 +79,12 @@ class Snapshots:
         return state
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:
-        """Copy the files of a snapshot into the folder `to`, and return its state.
+        """Copy the files of a snapshot into the folder `to`, in place of what is there, and return its state.
 
         Raises:
             EngineFault: It is not here, or cannot be copied.
         """
+        try_remove_tree(to)
         try:
             for part in sorted(self.path(name).iterdir()):
                 if part.is_dir():

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.activity import Activity
+from terrarium.core.aside import aside
 from terrarium.core.baton import PROGRAM, Baton
 from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
-from terrarium.core.capability import Capability, Site, Traits, check_name
+from terrarium.core.capability import Capability, Site, Traits, check_name, digest_of
 from terrarium.core.clock import Clock
 from terrarium.core.errors import (
     CapabilityFault,
@@ -31,7 +32,7 @@ from terrarium.core.post import hand_over
 from terrarium.core.program import Program
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Call, Cursor
-from terrarium.core.rows import Change, Row, digest_rows
+from terrarium.core.rows import Change, Row
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.saving import Saving
 from terrarium.core.seeds import Rng
@@ -186,7 +187,7 @@ class World:
         self._digested = None
         self.paths.forget(spec)
         self.callbacks.blind = not self.traits.sees_writes
-        try_remove_tree(self.folder / spec)
+        await aside(lambda: try_remove_tree(self.folder / spec))
 
     def capability(self, spec: str) -> Capability:
         """The capability of that name.
@@ -321,11 +322,11 @@ class World:
         """The canonical rows of every capability."""
         return {spec: list(self.capabilities[spec].rows()) for spec in sorted(self.capabilities)}
 
-    def digests(self) -> dict[str, str]:
-        """The digest of every capability's canonical rows."""
+    async def digests(self) -> dict[str, str]:
+        """The digest of every capability's canonical rows; called while the world is quiet."""
         if self._digested is not None and self._digested[0] == self.version and self.traits.sees_writes:
             return self._digested[1]
-        found = {spec: digest_rows(rows) for spec, rows in self.rows().items()}
+        found = {spec: await digest_of(self.capabilities[spec]) for spec in sorted(self.capabilities)}
         self._digested = (self.version, found)
         return found
 
@@ -383,8 +384,7 @@ class World:
             EngineFault: The snapshot is not there, or cannot be copied.
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
-        try_remove_tree(self.folder)
-        state = self.saving.restore(name, self.folder)
+        state = await aside(lambda: self.saving.restore(name, self.folder))
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
         self.callbacks.load(state["callbacks"])

@@ -58,8 +58,8 @@ def resume_point(run: RunFolder, folder: Path) -> Point | None:
     return None
 
 
-def drop_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = None) -> None:
-    """Remove the snapshots of a trial that was scored, but for its last: nobody goes on from the others any more.
+def passed_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = None) -> set[str]:
+    """The snapshots of a trial but for its last: where it was scored, nobody goes on from them any more.
 
     Args:
         run: Where they are.
@@ -69,8 +69,7 @@ def drop_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = No
     names = stored
     if names is None:
         names = [name for folder in run.tries(trial_id) for name in _snapshots(folder)]
-    for name in set(names[:-1]) - set(names[-1:]):
-        run.snapshots.drop(name)
+    return set(names[:-1]) - set(names[-1:])
 
 
 def _snapshots(folder: Path) -> list[str]:

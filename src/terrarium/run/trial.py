@@ -17,6 +17,7 @@ from typing import Any
 
 from terrarium import __version__
 from terrarium.core.agent import StopReason
+from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
 from terrarium.core.journal import SCHEMA, EventKind, Journal
@@ -33,7 +34,7 @@ from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
-from terrarium.run.recovery import Point, drop_points, recovered, resume_point
+from terrarium.run.recovery import Point, passed_points, recovered, resume_point
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
@@ -79,7 +80,7 @@ class TrialRun:
         resumed = resume_point(self.run_folder, tries[-1]) if tries else None
         number = len(tries) if resumed else len(tries) + 1
         for given_up in [] if resumed else tries:
-            try_remove_tree(given_up / "world")
+            await _removed(given_up / "world")
         folder = self.run_folder.path / "trials" / self.trial.id / f"try-{number}"
         try:
             watch = Watch(self.trial.path)
@@ -94,7 +95,8 @@ class TrialRun:
         result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         self.run_folder.record(result)
         if result.scored and self.trial.snapshot != "every-turn":
-            drop_points(self.run_folder, self.trial.id, None if tries else self._stored)
+            for name in passed_points(self.run_folder, self.trial.id, None if tries else self._stored):
+                await aside(functools.partial(self.run_folder.snapshots.drop, name))
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
@@ -248,7 +250,7 @@ class TrialRun:
                 await world.close()
             except Exception as error:
                 failure = failure or self._described(error)
-        try_remove_tree(folder / "world")
+        await _removed(folder / "world")
         return failure
 
     def _note(self, journal: Journal, actor: str, error: TerrariumError) -> None:
@@ -278,6 +280,12 @@ class TrialRun:
             failure["message"] = f"{failure['message']} (and its journal ends early: {error})"
         finally:
             journal.close()
+
+
+async def _removed(world: Path) -> None:
+    """Remove the folder of a world, which may hold a hundred thousand files."""
+    if world.exists():
+        await aside(functools.partial(try_remove_tree, world))
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,12 @@ class Draft:
 
     Attributes:
         size: Bytes of all contents.
+        made: How many files and folders have been made.
     """
 
     def __init__(self) -> None:
         self._top = Folder(0)
-        self.size = 0
+        self.size = self.made = 0
 
     def __bool__(self) -> bool:
         return bool(self._top.entries)
@@ -71,6 +72,7 @@ class Draft:
             folder.entries[name] = File(content, micros, 0o644 if mode is None else mode & 0o777)
             folder.micros = micros
             self.size += len(content)
+            self.made += 1
         else:
             self.size += len(content) - len(old.content)
             old.content, old.micros = content, micros
@@ -94,6 +96,7 @@ class Draft:
                 _check(name)
                 found = here.entries[name] = Folder(micros, mode)
                 here.micros = micros
+                self.made += 1
             elif isinstance(found, File):
                 raise _error(errno.ENOTDIR)
             here = found

@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Awaitable, Callable, Iterator
 
+from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import EngineFault, NotFound, Refused
 from terrarium.core.sandbox import FILE_LIMIT
@@ -26,7 +27,7 @@ class Files:
     """
 
     def __init__(self, layers: Callable[[], Layers], started: Callable[[], Awaitable[Link]], clock: Clock) -> None:
-        self._layers = layers
+        self._opened = layers
         self._started = started
         self._clock = clock
 
@@ -39,8 +40,8 @@ class Files:
         """
         at = checked_path(path)
         with _told(at):
-            layers = self._layers()
-            if not layers.lived:
+            layers = await self._layers()
+            if layers.ours:
                 with contextlib.suppress(NeedsProcess):
                     return layers.read(at, FILE_LIMIT)
             answer = await (await self._started()).ask("read", path=at, limit=FILE_LIMIT)
@@ -66,8 +67,8 @@ class Files:
             await self._make_folder(at, bool(content))
             return
         with _told(at, absent=()):
-            layers, micros = self._layers(), self._clock.micros
-            if not layers.lived:
+            layers, micros = await self._layers(), self._clock.micros
+            if layers.ours:
                 with contextlib.suppress(NeedsProcess):
                     layers.write(at, bytes(content), micros, mode)
                     return
@@ -86,7 +87,7 @@ class Files:
         """Write a file without waiting, where that can be done; it is then nothing that `write` would refuse."""
         if path.endswith("/") or len(content) > FILE_LIMIT:
             return False
-        return self._layers().write_now(checked_path(path), content, self._clock.micros, mode)
+        return self._opened().write_now(checked_path(path), content, self._clock.micros, mode)
 
     async def names(self, path: str) -> list[str]:
         """The names in a folder, sorted, folders with a trailing slash.
@@ -96,8 +97,8 @@ class Files:
         """
         at = checked_path(path)
         with _told(at):
-            layers = self._layers()
-            if not layers.lived:
+            layers = await self._layers()
+            if layers.ours:
                 with contextlib.suppress(NeedsProcess):
                     return layers.names_in(at)
             found = (await (await self._started()).ask("list", path=at)).all_content()
@@ -112,19 +113,25 @@ class Files:
         """
         at = checked_path(path)
         with _told(at):
-            layers = self._layers()
-            if not layers.lived:
+            layers = await self._layers()
+            if layers.ours:
                 with contextlib.suppress(NeedsProcess):
                     layers.remove(at, self._clock.micros)
                     return
             await (await self._started()).ask("remove", path=at, time=self._clock.micros)
 
+    async def _layers(self) -> Layers:
+        layers = self._opened()
+        if layers.ours and layers.packed:
+            await aside(layers.unpack)
+        return layers
+
     async def _make_folder(self, at: str, filled: bool) -> None:
         if filled:
             raise Refused(f"{at}: is a folder", code="EISDIR")
         with _told(at, absent=()):
-            layers = self._layers()
-            if not layers.lived:
+            layers = await self._layers()
+            if layers.ours:
                 with contextlib.suppress(NeedsProcess):
                     layers.make_folder(at, self._clock.micros)
                     return

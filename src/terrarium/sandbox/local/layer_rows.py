@@ -125,9 +125,12 @@ class LayerRows:
             file = os.open(found.name, flags, dir_fd=found.folder)
         except OSError:
             return {"size": known.st_size}  # nobody but its owner, another id, may read it
+        if known.st_size <= _CONTENT:  # nearly all are: without a file object, which takes as long as all the rest
+            try:
+                return content_of(os.read(file, _CONTENT))
+            finally:
+                os.close(file)
         with os.fdopen(file, "rb") as source:
-            if known.st_size <= _CONTENT:
-                return content_of(source.read())
             total = hashlib.file_digest(source, "sha256").hexdigest()
         self._sums[key] = total
         return {"size": known.st_size, "sha256": total}

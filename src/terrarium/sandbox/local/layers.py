@@ -14,14 +14,18 @@ import functools
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from terrarium.core.aside import aside
 from terrarium.core.errors import SandboxFault
 from terrarium.sandbox.inside import files, ground, ids, saved
 from terrarium.sandbox.local.draft import LARGEST, Draft, File
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FEW = 200
+T = TypeVar("T")
 
 
 class NeedsProcess(Exception):
@@ -44,7 +48,9 @@ class Layers:
         self.packed = (folder / saved.LIST).exists()
         """A saved state lies here that has not been opened yet."""
         self.lived = self._head().get("lived", False) if self.packed else (self._tree / "lived").exists()
-        """A process has lived here, so that files are worked on from inside only."""
+        """A process has lived here."""
+        self.ours = not self.lived
+        """The engine works on the files itself: no process has lived here, and none is about to."""
         self.draft: Draft | None = None if self.packed or self._tree.exists() else Draft()
         """What has been written so far, while nothing is on disk."""
         self._settling = threading.RLock()
@@ -58,6 +64,10 @@ class Layers:
         """The layers there are on disk, the oldest first, the upper one last."""
         found = [name for name in _names(self._tree) if name.isdigit()]
         return [*sorted(found, key=int), *(["upper"] if (self._tree / "upper").is_dir() else [])]
+
+    async def wholly(self, work: Callable[[], T]) -> T:
+        """Do work on all of the files: on a thread, but for a small draft, with which it takes no time."""
+        return work() if self.draft is not None and self.draft.made <= _FEW else await aside(work)
 
     def close(self) -> None:
         """Let go; idempotent."""
@@ -172,7 +182,7 @@ class Layers:
     def write_now(self, path: str, content: bytes, micros: int, mode: int | None) -> bool:
         """Write a file into the draft, from any thread; False where that cannot be done."""
         with self._settling:
-            if self.draft is None:
+            if self.draft is None or not self.ours:
                 return False
             try:
                 self.write(path, content, micros, mode)
@@ -244,8 +254,6 @@ class Layers:
 
     def _top(self, *, make: bool = False) -> int:
         if self._upper < 0:
-            if self.packed:
-                self.unpack()
             upper = self._tree / "upper"
             if not upper.is_dir():
                 if not make:
@@ -271,11 +279,17 @@ class Layers:
                 self._give(str(place))
 
     def unpack(self) -> None:
-        """Open a saved state in which no process has lived.
+        """Open a saved state, where there is one and it has not been opened yet; from any thread.
 
         Raises:
             SandboxFault: It cannot be read.
         """
+        with self._settling:
+            if self.packed:
+                self._unpack()
+                self.packed = False
+
+    def _unpack(self) -> None:
         self._tree.mkdir(mode=0o700, exist_ok=True)
         self._give(str(self._tree))
         folder, tree = os.open(self.folder, _OPEN), os.open(self._tree, _OPEN)
@@ -286,7 +300,6 @@ class Layers:
         finally:
             os.close(folder)
             os.close(tree)
-        self.packed = False
 
     def seal(self) -> list[str]:
         """Make ready for a start: what has been written becomes a layer of its own.

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from terrarium.core.aside import aside
 from terrarium.core.errors import EngineFault, SandboxFault
 from terrarium.core.sandbox import Ground
 from terrarium.sandbox.inside import house, ids
@@ -59,11 +60,10 @@ class Life:
         told: list[Life] = []
         link = Link(lambda words: told[0]._hear(words) if told else None)
         try:
-            if layers.packed:
-                await _unpack(folder, layers)
+            lowers = await _sealed(folder, layers)
             request = {
                 "folder": str(layers.tree),
-                "lowers": layers.seal(),
+                "lowers": lowers,
                 "rootfs": rootfs,
                 "hostname": ground.name.replace(":", "-")[:60] or "world",
                 "shm": (ground.caps.memory or 2 << 30) // 2,
@@ -224,13 +224,25 @@ def _bears(rootfs: str | None) -> bool:
     return rootfs is None or all(any((folder / name).exists() for folder in folders) for name in _NEEDED)
 
 
-async def _unpack(folder: Path, layers: Layers) -> None:
-    if ids.real_root() or not layers.lived:
-        layers.unpack()
-        return
-    layers.tree.mkdir(mode=0o700, exist_ok=True)
-    await zygote().job("unpack", folder=str(folder))
-    layers.packed = False
+async def _sealed(folder: Path, layers: Layers) -> list[str]:
+    """The layers below the upper one, the newest first; from now on the engine leaves the files alone.
+
+    Raises:
+        OSError: They cannot be written; the engine still works on them.
+        SandboxFault: A saved state cannot be read.
+    """
+    layers.ours = False
+    try:
+        if layers.packed and layers.lived and not ids.real_root():
+            layers.tree.mkdir(mode=0o700, exist_ok=True)
+            await zygote().job("unpack", folder=str(folder))
+            layers.packed = False
+        elif layers.packed:
+            await aside(layers.unpack)
+        return await layers.wholly(layers.seal)
+    except BaseException:
+        layers.ours = not layers.lived
+        raise
 
 
 def _hint() -> str:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from terrarium.core.aside import aside
 from terrarium.core.errors import ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.rows import Row
@@ -290,11 +291,9 @@ class LocalSandbox:
         layers, to = self._opened(), to.absolute()
         try:
             if layers.packed:
-                to.mkdir(parents=True, exist_ok=True)
-                shutil.copytree(self._place() / saved.CONTENTS, to / saved.CONTENTS)
-                shutil.copyfile(self._place() / saved.LIST, to / saved.LIST)
+                await aside(lambda: _copy(self._place(), to))
             elif not layers.lived:
-                layers.save(to)
+                await layers.wholly(lambda: layers.save(to))
             else:
                 to.mkdir(parents=True, exist_ok=True)
                 work = {"folder": str(layers.tree), "layers": layers.names(), "to": str(to), "head": layers.head()}
@@ -311,7 +310,7 @@ class LocalSandbox:
         await self._bury()
         if layers is not None:
             if self._ground.keep:
-                layers.settle()
+                await layers.wholly(layers.settle)
             layers.close()
             if layers.lived and not layers.packed and not ids.real_root():
                 with contextlib.suppress(EngineFault):
@@ -374,3 +373,9 @@ class LocalSandbox:
     def _place(self) -> Path:
         assert self._folder is not None
         return self._folder
+
+
+def _copy(saved_state: Path, to: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(saved_state / saved.CONTENTS, to / saved.CONTENTS)
+    shutil.copyfile(saved_state / saved.LIST, to / saved.LIST)
