@@ -202,3 +202,22 @@ def test_a_fork_bomb_whose_command_ended_in_time_is_ended(tmp_path):
         assert await out(box, "ls") == "kept\n"
 
     use(tmp_path / "box", work, capped(processes=64))
+
+
+def test_what_was_ended_between_two_commands_is_told_with_the_next_one(tmp_path):
+    async def work(box):
+        await box.write("/root/bomb.py", FORK.encode())
+        assert (await box.shell("word=kept; python3 bomb.py")).stderr == ""
+
+        async def empty() -> bool:
+            return len([name for name in await box.list("/proc") if name.rstrip("/").isdigit()]) <= 1
+
+        assert await eventually(empty, 30)
+        result = await box.shell("echo $word")
+        assert (result.exit_code, result.stdout) == (0, "\n"), result
+        assert "before this the sandbox passed its cap on processes" in result.stderr
+        assert "also a lasting shell" in result.stderr
+        assert (await box.shell("echo fine")).stderr == "", "it is told once"
+        assert (await box.exec("kill -9 -1")).stderr == "[the command was killed]\n", "it is no reason for later things"
+
+    use(tmp_path / "box", work, capped(processes=64))

@@ -169,6 +169,13 @@ class Life:
             return "[the command was killed]\n"
         return f"[the sandbox passed its cap on {cap}: everything in it was killed]\n"
 
+    def news(self) -> str:
+        """What came upon the sandbox between two commands, as a line; nothing where nothing did, or it was told."""
+        cap, self._cap = self._cap, None
+        if cap is None:
+            return ""
+        return f"[before this the sandbox passed its cap on {cap}: everything in it was killed, also a lasting shell]\n"
+
     async def ended(self) -> int:
         """How its first process ended.
 

@@ -8,11 +8,12 @@ import os
 import shutil
 import socket
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from terrarium.core.aside import aside
-from terrarium.core.errors import ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
+from terrarium.core.errors import CommandTimeout, ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.rows import Row
 from terrarium.core.sandbox import ExecResult, Feature, Ground
@@ -76,6 +77,7 @@ class LocalSandbox:
         self._typing: asyncio.Lock | None = None
         self._joining = self._joined = False
         self._count = 0
+        self._news = ""  # of an earlier life, for the next command
         self._files = Files(self._opened, self._line, ground.clock)
 
     @property
@@ -156,16 +158,21 @@ class LocalSandbox:
 
     async def _outcome(self, life: Life, work: Awaitable[ExecResult], timeout: float) -> ExecResult:
         """What a command comes to, also where it brought down its keeper or the whole sandbox."""
+        news, self._news = self._news + life.news(), ""
         try:
-            return await work
+            result = await work
+            news += life.news()  # of a moment ago: what it is about came before the answer to the command
+            return replace(result, stderr=result.stderr + news) if news else result
+        except CommandTimeout as error:
+            raise CommandTimeout(f"{error}\n{news}") if news else error from None
         except Escaped as escaped:
             await life.end_all()
             self._end_shell()
             if life.link.open:
-                if escaped.late:
-                    raise too_late(timeout, escaped.shown) from None
                 (out, more), (err, much) = escaped.shown
-                return ExecResult(_KILLED, out, err + life.last_words(), more or much)
+                if escaped.late:
+                    raise too_late(timeout, ((out, more), (err + news, much))) from None
+                return ExecResult(_KILLED, out, err + news + life.last_words(), more or much)
         except SandboxFault:
             if life.link.open:
                 raise
@@ -333,6 +340,8 @@ class LocalSandbox:
         async with self._starting:
             layers = self._opened()
             if self._life is None or not self._life.link.open:
+                if self._life is not None:
+                    self._news = "[before this everything in the sandbox was killed, also a lasting shell]\n"
                 await self._bury()
                 life = await Life.begin(self._ground, self._place(), layers, self._rootfs, self._world_time)
                 self._life, self._joining = life, True
