@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -107,6 +108,27 @@ def test_it_sees_nobody_and_nothing_of_the_machine(tmp_path):
         )
 
     use(tmp_path / "box", work)
+
+
+def test_how_the_machine_was_started_and_what_disks_it_has_is_not_told(tmp_path):
+    async def work(box):
+        for name in ("cmdline", "diskstats", "partitions", "swaps"):
+            assert await out(box, f"cat /proc/{name}") == "", name
+            assert (await box.exec(f"echo x > /proc/{name}; umount /proc/{name}")).exit_code != 0
+            assert await out(box, f"cat /proc/{name}") == "", name
+        groups = (await out(box, "cat /proc/self/cgroup")).splitlines()
+        assert [line for line in groups if line.split(":", 2)[2] != "/" and "name=" not in line] == []
+
+    use(tmp_path / "box", work)
+
+
+@pytest.mark.parametrize("command", ["free", "df", "ps aux", "top -bn1", "uptime", "vmstat", "nproc", "mount", "lsblk"])
+def test_programs_that_look_at_the_machine_still_work(tmp_path, command):
+    if shutil.which(command.split()[0]) is None:
+        pytest.skip("it is not installed")
+    assert use(tmp_path / "box", lambda box: box.exec(command)).exit_code in (
+        (0, 1, 32) if command == "lsblk" else (0,)
+    )
 
 
 def test_no_descriptor_comes_along(tmp_path):

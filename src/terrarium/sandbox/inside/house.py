@@ -14,7 +14,10 @@ _DEV_LINKS = {
     "ptmx": "pts/ptmx", "core": "/dev/null",
 }  # fmt: skip
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
-_COVERED = ("kcore", "keys", "timer_list", "sched_debug", "kallsyms", "kpagecount", "kpageflags", "vmallocinfo")
+_COVERED = (
+    "kcore", "keys", "timer_list", "sched_debug", "kallsyms", "kpagecount", "kpageflags", "vmallocinfo",
+    "cmdline", "diskstats", "partitions", "swaps",
+)  # fmt: skip
 FAKETIME = "/dev/faketime.so.1"
 TIME_FILE = "/dev/world/time"
 
