@@ -122,13 +122,14 @@ def test_how_the_machine_was_started_and_what_disks_it_has_is_not_told(tmp_path)
     use(tmp_path / "box", work)
 
 
-@pytest.mark.parametrize("command", ["free", "df", "ps aux", "top -bn1", "uptime", "vmstat", "nproc", "mount", "lsblk"])
-def test_programs_that_look_at_the_machine_still_work(tmp_path, command):
-    if shutil.which(command.split()[0]) is None:
-        pytest.skip("it is not installed")
-    assert use(tmp_path / "box", lambda box: box.exec(command)).exit_code in (
-        (0, 1, 32) if command == "lsblk" else (0,)
-    )
+def test_programs_that_look_at_the_machine_still_work(tmp_path):
+    async def work(box):
+        for command in ("free", "df", "ps aux", "top -bn1", "uptime", "vmstat", "nproc", "mount"):
+            if shutil.which(command.split()[0]):
+                assert await out(box, command) != "", command
+        assert await out(box, ["python3", "-c", "import os; print(len(os.getloadavg()))"]) == "3\n"
+
+    use(tmp_path / "box", work)
 
 
 def test_no_descriptor_comes_along(tmp_path):
