@@ -77,6 +77,31 @@ def test_the_header_names_the_sandboxes(play):
     assert played.events("header")[0].data["sandboxes"] == {"workspace": "memory"}
 
 
+def test_the_header_says_what_a_workspace_asked_for_and_did_not_get(play):
+    asked = {
+        "sandbox": "memory",
+        "image": "ubuntu:24.04",
+        "command": "sleep 1",
+        "resources": {"cpus": 2, "memory": "1g"},
+    }
+    played = play(ONE.format(config={"workspace": asked}))
+    assert played.events("header")[0].data["deviations"] == {
+        "workspace": [
+            "command is not used: it is for containers",
+            "image is not used: it is for containers",
+            "resources: cpus is not enforced by the sandbox memory on this machine",
+            "resources: memory is not enforced by the sandbox memory on this machine",
+        ]
+    }
+    assert play(ONE.format(config={"workspace": {"sandbox": "memory"}})).events("header")[0].data["deviations"] == {}
+
+
+def test_a_cap_on_cores_that_no_control_group_enforces_is_told(play):
+    played = play(ONE.format(config={"workspace": {"sandbox": "landlock", "resources": {"cpus": 2, "memory": "1g"}}}))
+    told = "resources: cpus is not enforced by the sandbox landlock on this machine"
+    assert played.events("header")[0].data["deviations"] == {"workspace": [told]}
+
+
 def test_the_job_says_which_sandbox_where_the_task_does_not(play, tmp_path):
     played = play(ONE.format(config={}), run=False)
     config = TrialConfig(

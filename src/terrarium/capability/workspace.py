@@ -34,7 +34,7 @@ class Workspace:
         network (text): `sandbox`: its commands need the world's network; refused where there is none.
         resources (table, default {}): Caps of everything in it together: `cpus`, `cpu_seconds`, `memory` (`"512m"`),
             `storage`, `processes`, `files`.
-        image (anything): For sandboxes that have use for it.
+        image (anything): Not used: configurations written for containers have it.
         command (anything): The same.
     """
 

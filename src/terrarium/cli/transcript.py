@@ -109,6 +109,8 @@ class Transcript:
             parts.append("deterministic" if data["deterministic"] else "not deterministic")
         parts += [f"{key} {value}" for key, value in data.get("versions", {}).items()]
         yield Text(one_line("  ".join(parts), 300), "dim")
+        for spec, sentences in sorted(data.get("deviations", {}).items()):
+            yield from (Text(one_line(f"but {spec}: {sentence}", 300), "yellow") for sentence in sentences)
         if data.get("params"):
             yield Text(f"params {self._arguments(data['params'])}", "dim")
 

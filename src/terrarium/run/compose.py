@@ -26,6 +26,15 @@ from terrarium.task.module import package_of
 from terrarium.task.source import beside
 
 WORKSPACE = "workspace"
+_RESOURCES = {
+    "cpu_seconds": ("cpu_seconds", "cpu_cap"),
+    "cpus": ("cpus", "cpu_cap"),
+    "files": ("files", "disk_cap"),
+    "memory": ("memory", "memory_cap"),
+    "processes": ("processes", "process_cap"),
+    "storage": ("disk", "disk_cap"),
+}
+"""What each key of `resources` caps, and the feature of a sandbox that can."""
 
 
 def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, Value]]]:
@@ -107,6 +116,34 @@ def places(task: Task, provider: SandboxConfig) -> dict[str, str]:
             kind, own = find("sandbox", name), {key: value for key, value in settings.items() if key != "unsafe"}
             found[spec] = f"{name} on {kind(Ground(settings=own)).base}" if hasattr(kind, "base") else name
     return found
+
+
+def deviations(task: Task, provider: SandboxConfig) -> dict[str, list[str]]:
+    """What the workspaces of a task ask for and do not get here, as sentences, by the name of the capability."""
+    found: dict[str, list[str]] = {}
+    for spec, config in specs(task, provider):
+        if spec.partition(":")[0] == WORKSPACE:
+            name, settings = _place(config, provider)
+            told = [f"{key} is not used: it is for containers" for key in ("command", "image") if config.get(key)]
+            resources = config.get("resources")
+            for key in _unenforced(name, settings) if resources else ():
+                if isinstance(resources, Mapping) and key in resources:
+                    told.append(f"resources: {key} is not enforced by the sandbox {name} on this machine")
+            if told:
+                found[spec] = told
+    return found
+
+
+def _unenforced(name: str, settings: Mapping[str, Any]) -> list[str]:
+    """The keys of `resources` that a sandbox does nothing about on this machine."""
+    from terrarium.sandbox.tier import UNENFORCED
+
+    kind = find("sandbox", name)
+    own = {key: value for key, value in settings.items() if key != "unsafe"}
+    by: Mapping[str, str] = kind(Ground(settings=own)).caps_by if hasattr(kind, "caps_by") else {}
+    return [
+        key for key, (cap, feature) in _RESOURCES.items() if feature not in kind.supports or by.get(cap) == UNENFORCED
+    ]
 
 
 def _place(config: Mapping[str, Value], provider: SandboxConfig) -> tuple[str, dict[str, Any]]:

@@ -191,6 +191,7 @@ class TrialRun:
                 traits=dict(vars(traits)),
                 deterministic=compose.deterministic(trial.agent, traits, task),
                 sandboxes=compose.places(task, trial.sandbox),
+                deviations=compose.deviations(task, trial.sandbox),
                 expects=dict(task.baselines),
             )
         aside = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}

@@ -23,6 +23,7 @@ from terrarium.sandbox.inside import confine, files, kernel, toll
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path
 from terrarium.sandbox.nest import Nest
 from terrarium.sandbox.streams import Input, Output, too_late
+from terrarium.sandbox.tier import FOLDER_CAPS
 
 T = TypeVar("T")
 
@@ -249,6 +250,11 @@ class LandlockSandbox:
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
+
+    @property
+    def caps_by(self) -> Mapping[str, str]:
+        """By what each cap is enforced."""
+        return FOLDER_CAPS
 
     # -- inside ---------------------------------------------------------------------------------------------------
 

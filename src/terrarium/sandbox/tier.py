@@ -19,8 +19,9 @@ from terrarium.sandbox.inside import confine, probe
 
 _SECONDS = 20.0
 _WATCHED = "looked at every 100 ms"
-_FOLDER_CAPS = {
-    "cpus": "not enforced",
+UNENFORCED = "not enforced"
+FOLDER_CAPS = {
+    "cpus": UNENFORCED,
     "cpu_seconds": f"rlimit for each process; all together {_WATCHED}",
     "memory": f"rlimit for each process; all together {_WATCHED}",
     "processes": _WATCHED,
@@ -77,7 +78,7 @@ def judge(found: Mapping[str, Any], mapping: tuple[str, str] | None) -> Tier:
         return Tier(1, reasons, advice, caps(found["cgroup"]))
     reason, line = _why_not(found)
     if found["landlock"] >= confine.WANTED and found["seccomp"]:
-        return Tier(2, (reason,), (line,), _FOLDER_CAPS)
+        return Tier(2, (reason,), (line,), FOLDER_CAPS)
     lacking = "seccomp is missing"
     if found["landlock"] < confine.WANTED:
         lacking = f"Landlock has version {found['landlock']}, not {confine.WANTED} (Linux 6.12, `lsm=` with landlock)"
@@ -88,7 +89,7 @@ def caps(groups: Mapping[str, str]) -> Mapping[str, str]:
     """By what the local sandbox enforces each cap, given what control groups do."""
     watched = "looked at every 200 ms"
     return {
-        "cpus": groups.get("cpus", "not enforced"),
+        "cpus": groups.get("cpus", UNENFORCED),
         "cpu_seconds": groups.get("cpu_seconds", watched),
         "memory": groups.get("memory", f"rlimit for each process; all together {watched}"),
         "processes": "rlimit of its own user namespace",
