@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import base64
 import errno
-import hashlib
 import itertools
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from terrarium.core.errors import SandboxFault
 from terrarium.core.rows import Row
 from terrarium.sandbox.inside import saved
 from terrarium.sandbox.inside.walk import Found, walk
+from terrarium.sandbox.local.content import SHOWN, content_of, digest_of_file
 from terrarium.sandbox.local.draft import File, Folder
 from terrarium.sandbox.local.layers import Layers
 
-_CONTENT = 64 * 1024  # bytes of text that a row shows as it is
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TRIES = 5
 
@@ -40,7 +40,7 @@ class LayerRows:
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
-        self._sums: dict[tuple[int, int, int, int], str] = {}
+        self._sums: dict[tuple[int, int, int, int], dict[str, str]] = {}
 
     def all(self) -> list[Row]:
         """Every file, folder and link that differs from the base, and what of the base is gone, in order.
@@ -102,10 +102,10 @@ class LayerRows:
                 if kind in "fh":
                     known = numbers[layer, text] = extra if kind == "f" else numbers[layer, extra]
                     if isinstance(known, str):
-                        content = base64.b64decode(known)
+                        shown = content_of(base64.b64decode(known))
                     else:
-                        content = (self._layers.folder / saved.CONTENTS / str(known)).read_bytes()
-                    yield _Entry(layer, True, Row("file", path, {"mode": mode, **content_of(content)}))
+                        shown = _saved(self._layers.folder / saved.CONTENTS / str(known))
+                    yield _Entry(layer, True, Row("file", path, {"mode": mode, **shown}))
                 elif kind == "d":
                     yield _Entry(layer, saved.OPAQUE in attributes, Row("dir", path, {"mode": mode}))
                 elif kind == "l":
@@ -118,32 +118,32 @@ class LayerRows:
     def _content(self, found: Found) -> dict[str, Any]:
         known = found.stat
         key = known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
-        if known.st_size > _CONTENT and key in self._sums:
-            return {"size": known.st_size, "sha256": self._sums[key]}
+        if known.st_size > SHOWN and key in self._sums:
+            return {"size": known.st_size, **self._sums[key]}
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             file = os.open(found.name, flags, dir_fd=found.folder)
         except OSError:
             return {"size": known.st_size}  # nobody but its owner, another id, may read it
-        if known.st_size <= _CONTENT:  # nearly all are: without a file object, which takes as long as all the rest
+        if known.st_size <= SHOWN:  # nearly all are: without a file object, which takes as long as all the rest
             try:
-                return content_of(os.read(file, _CONTENT))
+                return content_of(os.read(file, SHOWN))
             finally:
                 os.close(file)
-        with os.fdopen(file, "rb") as source:
-            total = hashlib.file_digest(source, "sha256").hexdigest()
-        self._sums[key] = total
-        return {"size": known.st_size, "sha256": total}
-
-
-def content_of(content: bytes) -> dict[str, Any]:
-    """What a row shows of a file's content: text up to 64 KiB as it is, else its digest."""
-    if len(content) <= _CONTENT:
         try:
-            return {"size": len(content), "content": content.decode()}
-        except UnicodeDecodeError:
-            pass
-    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            self._sums[key] = digest_of_file(file, known.st_size)
+        finally:
+            os.close(file)
+        return {"size": known.st_size, **self._sums[key]}
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    """What a row shows of a content that lies beside a saved state."""
+    with path.open("rb") as source:
+        size = os.fstat(source.fileno()).st_size
+        if size <= SHOWN:
+            return content_of(source.read())
+        return {"size": size, **digest_of_file(source.fileno(), size)}
 
 
 def _drafted(entry: tuple[str, File | Folder]) -> Row:
