@@ -12,6 +12,7 @@ import pytest
 from local_box import alive, eventually, needs_namespaces, needs_root, out, root_filesystem, use
 
 from terrarium.core.errors import SandboxFault
+from terrarium.core.removal import remove_tree
 from terrarium.core.rows import Row, digest_rows
 from terrarium.core.sandbox import Ground
 from terrarium.sandbox.inside import ids
@@ -190,6 +191,31 @@ def test_what_is_written_while_a_start_is_under_way_is_not_lost(tmp_path):
         await starting
 
     use(tmp_path / "box", work)
+
+
+DEEP = """
+import os
+for number in range(3000):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+"""
+
+
+def test_a_tree_deeper_than_paths_are_long_is_saved_as_far_as_paths_go(tmp_path):
+    async def work(box):
+        await out(box, ["python3", "-c", DEEP])
+        rows = list(box.rows())
+        assert max(len(row.key) for row in rows) < 4096
+        await box.save(tmp_path / "saved")
+        copy = LocalSandbox(Ground())
+        await copy.open(tmp_path / "saved")
+        assert list(copy.rows()) == rows
+        assert await out(copy, "echo fine") == "fine\n"
+        assert list(copy.rows()) == rows
+        await copy.close()
+
+    use(tmp_path / "box", work)
+    remove_tree(tmp_path / "box")  # it is too deep for pytest
 
 
 def test_rows_say_what_differs_from_the_base(tmp_path):

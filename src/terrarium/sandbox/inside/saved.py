@@ -28,6 +28,8 @@ LIST, CONTENTS = "tree.jsonl", "files"
 OPAQUE = "user.overlay.opaque"
 _FICLONE = 0x40049409
 _FORMAT = 2
+DEEPEST = 3800
+"""Bytes of the path of a folder that is entered: what is deeper, no path names, and it is not part of a state."""
 _SMALL = 4096  # bytes of a content that is written into the list
 
 
@@ -101,7 +103,7 @@ def save(tree: int, layers: Sequence[str], to: int, owner: int, head: dict[str, 
             names: dict[tuple[int, int], str] = {}
             top = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=tree)
             try:
-                for found in walk(top):
+                for found in walk(top, DEEPEST):
                     line = _line(layer, found, owner)
                     if line is None:
                         continue

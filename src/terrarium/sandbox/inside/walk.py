@@ -13,7 +13,7 @@ class Found:
 
     Attributes:
         folder: The open folder it is in, good until the next entry is asked for.
-        path: From the top, without a slash at the beginning.
+        path: From the top, without a slash at the beginning; empty where nobody asked for paths.
         name: The last part of the path.
         stat: Of itself; links are not followed.
     """
@@ -27,10 +27,15 @@ class Found:
         self.stat = known
 
 
-def walk(top: int) -> Iterator[Found]:
+def walk(top: int, longest: int | None = None) -> Iterator[Found]:
     """Every file, folder and link below an open folder; folders come before what is in them.
 
     Folders that cannot be entered are given and not entered.
+
+    Args:
+        top: Where to begin.
+        longest: Tell paths, and enter no folder whose path has more bytes: together the paths of a deep tree would be
+            as long as the square of its depth. None: go everywhere, and tell no paths.
 
     Raises:
         OSError: ESTALE where a folder was moved meanwhile.
@@ -48,8 +53,9 @@ def walk(top: int) -> Iterator[Found]:
                     found = os.stat(name, dir_fd=here, follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                yield Found(here, path + name, name, found)
-                if stat.S_ISDIR(found.st_mode):
+                inner = path + name if longest is not None else b""
+                yield Found(here, inner, name, found)
+                if stat.S_ISDIR(found.st_mode) and (longest is None or len(inner) <= longest):
                     folders.append(name)
             above.append((_key(here), folders[::-1], path))
             entered = False
@@ -60,7 +66,7 @@ def walk(top: int) -> Iterator[Found]:
                         return
                     here = _swap(here, "..", above[-1][0])
                 name = above[-1][1].pop()
-                path = above[-1][2] + name + b"/"
+                path = above[-1][2] + name + b"/" if longest is not None else b""
                 try:
                     here = _swap(here, name, None)
                     entered = True

@@ -78,7 +78,7 @@ class LayerRows:
         for layer in self._layers.names():
             top = os.open(self._layers.tree / layer, _OPEN)
             try:
-                for found in walk(top):
+                for found in walk(top, saved.DEEPEST):
                     kind, mode = stat.S_IFMT(found.stat.st_mode), stat.S_IMODE(found.stat.st_mode)
                     path = "/" + found.path.decode("utf-8", "replace")
                     if kind == stat.S_IFREG:
