@@ -193,6 +193,27 @@ def test_what_is_written_while_a_start_is_under_way_is_not_lost(tmp_path):
     use(tmp_path / "box", work)
 
 
+NAMES = r"""
+for name in (b"\xff", b"\xfe", b"\\xff", b"\xef\xbf\xbd", b"a\nb"):
+    open(b"/root/" + name, "wb").write(name)
+"""
+
+
+def test_names_that_are_not_text_have_rows_of_their_own(tmp_path):
+    async def work(box):
+        await out(box, ["python3", "-c", NAMES])
+        rows = [row for row in box.rows() if row.table == "file"]
+        await box.save(tmp_path / "saved")
+        copy = LocalSandbox(Ground())
+        await copy.open(tmp_path / "saved")
+        assert [row for row in copy.rows() if row.table == "file"] == rows
+        digest_rows(rows)
+        return [row.key for row in rows]
+
+    keys = use(tmp_path / "box", work)
+    assert sorted(keys) == sorted(["/root/\\xfe/", "/root/\\xff", "/root/\\xff/", "/root/a\nb", "/root/\ufffd"])
+
+
 DEEP = """
 import os
 for number in range(3000):

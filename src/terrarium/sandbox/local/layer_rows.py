@@ -72,7 +72,7 @@ class LayerRows:
                 merged = {path: row for path, row in merged.items() if hiding.isdisjoint(_above(path))}
             merged |= here
         kept = [row for row in merged.values() if row.table != "gone" or self._layers.in_base(row.key)]
-        return sorted(kept, key=lambda row: (row.table, row.key))
+        return sorted(map(_named, kept), key=lambda row: (row.table, row.key))
 
     def _live(self) -> Iterator[_Entry]:
         for layer in self._layers.names():
@@ -80,7 +80,7 @@ class LayerRows:
             try:
                 for found in walk(top, saved.DEEPEST):
                     kind, mode = stat.S_IFMT(found.stat.st_mode), stat.S_IMODE(found.stat.st_mode)
-                    path = "/" + found.path.decode("utf-8", "replace")
+                    path = "/" + os.fsdecode(found.path)
                     if kind == stat.S_IFREG:
                         yield _Entry(layer, True, Row("file", path, {"mode": mode, **self._content(found)}))
                     elif kind == stat.S_IFDIR:
@@ -98,7 +98,7 @@ class LayerRows:
             lines, numbers = saved.entries(folder), dict[tuple[str, str], int | str]()
             next(lines)
             for layer, text, kind, mode, _, _, _, extra, attributes in lines:
-                path = "/" + os.fsencode(text).decode("utf-8", "replace")
+                path = f"/{text}"
                 if kind in "fh":
                     known = numbers[layer, text] = extra if kind == "f" else numbers[layer, extra]
                     if isinstance(known, str):
@@ -151,6 +151,19 @@ def _drafted(entry: tuple[str, File | Folder]) -> Row:
     if isinstance(found, Folder):
         return Row("dir", path, {"mode": found.mode})
     return Row("file", path, {"mode": found.mode, **content_of(found.content)})
+
+
+def _named(row: Row) -> Row:
+    """A row with a key that is text: a path that is not has its bytes written out, and a slash at its end.
+
+    No path ends so, and two never become one: nothing can be hidden behind another name.
+    """
+    try:
+        row.key.encode()
+        return row
+    except UnicodeEncodeError:
+        told = os.fsencode(row.key.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+        return Row(row.table, f"{told}/", row.fields)
 
 
 def _above(path: str) -> Iterator[str]:
