@@ -185,7 +185,7 @@ def test_a_very_deep_and_a_closed_folder_can_be_removed(tmp_path):
         deep = "import os\nfor n in range(3000):\n    os.mkdir('d'); os.chdir('d')\nopen('file', 'w')"
         await out(box, ["python3", "-c", deep])
         await out(box, "mkdir -p c/c; touch c/c/c; chmod 0 c/c c")
-        assert len(list(box.rows())) > 3000
+        assert 1800 < len(list(box.rows())) < 2000, "as far as paths go"
         await box.remove("/root/d")
         await box.remove("/root/c")
         assert await box.list("/root") == []
