@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from terrarium.core.copying import copy_file
 from terrarium.core.errors import EngineFault
 from terrarium.core.files import make_folder, write_whole
 from terrarium.core.removal import try_remove_tree
@@ -88,7 +89,8 @@ class Snapshots:
         try:
             for part in sorted(self.path(name).iterdir()):
                 if part.is_dir():
-                    shutil.copytree(part, to / part.name, symlinks=True)  # a link of an agent is never followed
+                    # A link of an agent is never followed.
+                    shutil.copytree(part, to / part.name, symlinks=True, copy_function=copy_file)
         except OSError as error:
             raise EngineFault(f"cannot copy snapshot {self.folder / name}: {error.strerror or error}") from error
         return self.state(name)

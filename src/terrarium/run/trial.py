@@ -194,8 +194,8 @@ class TrialRun:
                 deviations=compose.deviations(task, trial.sandbox),
                 expects=dict(task.baselines),
             )
-        aside = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
-        journal.append(EventKind.HEADER, "world", data, wall=aside)
+        wall = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
+        journal.append(EventKind.HEADER, "world", data, wall=wall)
 
     def _world(self, task: Task, journal: Journal, clock: Clock, folder: Path, resumed: Point | None) -> World:
         cursor = None
@@ -268,9 +268,9 @@ class TrialRun:
     ) -> None:
         try:
             if failure is not None:
-                aside = {"traceback": failure["traceback"]}
+                wall = {"traceback": failure["traceback"]}
                 told = {key: failure[key] for key in ("type", "message", "boundary", "code")}
-                journal.append(EventKind.ERROR, "world", told, wall=aside)
+                journal.append(EventKind.ERROR, "world", told, wall=wall)
             timing = {"timing": "measured"} if measured else {}
             journal.append(EventKind.STOP, "world", {"reason": stop, **timing})
             journal.append(EventKind.VERDICT, "world", {"verdict": verdict})

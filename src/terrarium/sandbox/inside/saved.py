@@ -9,13 +9,12 @@ number of it under `files/`), `h` another name of a file (extra: the first path)
 from __future__ import annotations
 
 import binascii
-import errno
-import fcntl
 import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
 
+from terrarium.core.copying import copy_content
 from terrarium.core.removal import remove_at
 from terrarium.sandbox.inside import kernel
 from terrarium.sandbox.inside.walk import Found, walk
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 LIST, CONTENTS = "tree.jsonl", "files"
 OPAQUE = "user.overlay.opaque"
-_FICLONE = 0x40049409
 _FORMAT = 2
 DEEPEST = 3800
 """Bytes of the path of a folder that is entered: what is deeper, no path names, and it is not part of a state."""
@@ -171,36 +169,11 @@ def _content(found: Found, contents: int, name: str, link: bool) -> None:
     try:
         target = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=contents)
         try:
-            _copy(source, target)
+            copy_content(source, target)
         finally:
             os.close(target)
     finally:
         os.close(source)
-
-
-def _copy(source: int, target: int) -> None:
-    """Copy a file: by reference where the file system can, otherwise what is not a hole."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-        return
-    except OSError:
-        pass
-    size, at = os.fstat(source).st_size, 0
-    os.ftruncate(target, size)
-    while at < size:
-        try:
-            start = os.lseek(source, at, os.SEEK_DATA)
-            at = os.lseek(source, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but a hole
-            start, at = at, size
-        os.lseek(target, start, os.SEEK_SET)
-        while start < at:
-            moved = os.sendfile(target, source, start, min(at - start, 1 << 30))
-            if moved == 0:
-                return
-            start += moved
 
 
 def entries(folder: int) -> Iterator[list[Any]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from terrarium.core.aside import aside
+from terrarium.core.copying import copy_file
 from terrarium.core.errors import CommandTimeout, ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.rows import Row
@@ -386,5 +387,5 @@ class LocalSandbox:
 
 def _copy(saved_state: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(saved_state / saved.CONTENTS, to / saved.CONTENTS)
+    shutil.copytree(saved_state / saved.CONTENTS, to / saved.CONTENTS, copy_function=copy_file)
     shutil.copyfile(saved_state / saved.LIST, to / saved.LIST)
