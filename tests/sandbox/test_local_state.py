@@ -12,7 +12,6 @@ import pytest
 from local_box import alive, eventually, needs_namespaces, needs_root, out, root_filesystem, use
 
 from terrarium.core.errors import SandboxFault
-from terrarium.core.removal import remove_tree
 from terrarium.core.rows import Row, digest_rows
 from terrarium.core.sandbox import Ground
 from terrarium.sandbox.inside import ids
@@ -236,7 +235,6 @@ def test_a_tree_deeper_than_paths_are_long_is_saved_as_far_as_paths_go(tmp_path)
         await copy.close()
 
     use(tmp_path / "box", work)
-    remove_tree(tmp_path / "box")  # it is too deep for pytest
 
 
 def test_rows_say_what_differs_from_the_base(tmp_path):

@@ -1,6 +1,8 @@
 """Copies of files as large as what is in them: where a file has a hole, its copy has one.
 
-An agent's file may claim to be a terabyte and take no room. Written out, its zeros would fill the disk. Standard library only.
+An agent's file may claim to be a terabyte and take no room. Written out, its zeros would fill the disk.
+
+Standard library only.
 """
 
 from __future__ import annotations
