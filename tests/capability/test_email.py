@@ -242,6 +242,19 @@ def test_flags_and_folders(email: Email) -> None:
             wrong()
 
 
+def test_a_mail_is_lost_when_its_owner_has_no_copy_of_it(here: MailSite, email: Email) -> None:
+    ids = [email.send(BOSS, [ME, CAROL], subject, "")["message_id"] for subject in ("one", "two", "three")]
+    here.use("move", id="INBOX/1", folder="Archive")
+    here.use("delete", id="INBOX/2")
+    assert email.lost(ME) == email.lost("Nobody@x.example") == []
+    here.use("delete", id="Trash/1")
+    email.delete_message(ME, 0)
+    assert email.lost(ME.upper()) == ids[1:]
+    assert email.lost(CAROL) == email.lost(BOSS) == []
+    with pytest.raises(Refused):
+        email.lost("no address")
+
+
 def test_mailboxes_can_be_made_and_named(email: Email) -> None:
     assert email.create_mailbox("Ann Lee <Ann@X.example>") == "ann@x.example"
     email.create_mailbox("ann@x.example")

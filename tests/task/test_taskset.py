@@ -120,6 +120,7 @@ def test_bad_variants_are_named(tmp_path: Path, variants: str, told: str):
         ("metadata = 5\n", "must be a table"),
         ("limits = 5\n", "must be a table"),
         ("[metadata]\ntags = 5\n", "tags must be a list"),
+        ("[metadata]\npermits = ['email mark', 5]\n", "permits must be a list"),
         ("[metadata\n", "is not TOML"),
     ],
 )

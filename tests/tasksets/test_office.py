@@ -93,7 +93,7 @@ WRONG = [
     ("composable", "names_a_unit_on_loan", "the sheet names the unit"),
     ("composable", "invites_the_whole_team", "the right colleagues come"),
     ("composable", "invites_the_whole_team", "wrote to somebody else"),
-    ("composable", "makes_room_for_the_visit", "moved another meeting"),
+    ("composable", "makes_room_for_the_visit", "changed another meeting"),
     ("deadline", "dawdles", "a bid came in time"),
     ("deadline", "dawdles", "bid after the closing"),
     ("deadline", "waits_for_an_answer_before_correcting", "the last bid in time has the right total"),

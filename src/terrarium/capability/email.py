@@ -14,7 +14,7 @@ from terrarium.capability.mail_account import accounts_of
 from terrarium.capability.mail_arrival import Arrivals
 from terrarium.capability.mail_host import MailHost
 from terrarium.capability.mail_tools import MailTools
-from terrarium.capability.mailbox import Copy
+from terrarium.capability.mailbox import Copy, flags_listed
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
@@ -249,6 +249,15 @@ class Email:
         return self._views(copy for copy in copies if self._office.was_sent(copy))
 
     @reads
+    def lost(self, address: str) -> list[str]:
+        """The message ids of the mails that came to `address` and are in none of its folders any more, oldest first.
+
+        Raises:
+            Refused: `address` is not one.
+        """
+        return self._office.lost(_key(address))
+
+    @reads
     def search(
         self,
         address: str,
@@ -332,7 +341,7 @@ class Email:
             Refused: `address` or `message_id` is not one, or a flag cannot be one.
         """
         copy = self._office.find(_key(address), message_id, folder)
-        return list(self._mailboxes.flag(copy, _listed(add), _listed(remove)).flags)
+        return list(self._mailboxes.flag(copy, flags_listed(add), flags_listed(remove)).flags)
 
     @writes(silent=True)
     def create_folder(self, address: str, folder: str) -> str:
@@ -381,8 +390,7 @@ class Email:
     def _at(self, address: str, index: int) -> Copy:
         if type(index) is not int:
             raise Refused(f"the index must be a whole number, not {index!r}")
-        count = self.count_inbox(address)
-        if not 0 <= index < count:
+        if not (count := self.count_inbox(address)) > index >= 0:
             raise NotFound(f"the INBOX of {address} has {count} mails; there is none at {index}")
         return next(islice(self._mailboxes.copies(_key(address), "INBOX"), index, None))
 
@@ -392,9 +400,3 @@ class Email:
 
 def _key(address: object) -> str:
     return parse_address(address).key
-
-
-def _listed(flags: object) -> list[str]:
-    if not isinstance(flags, (list, tuple, type(None))):
-        raise Refused("flags must be a list, such as ['\\\\Seen']")
-    return list(flags or ())

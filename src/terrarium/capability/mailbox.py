@@ -343,6 +343,19 @@ def flag_named(flag: object) -> str:
     raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords such as $Work")
 
 
+def flags_listed(flags: object) -> list[str]:
+    """Flags as somebody gave them; None is none.
+
+    Raises:
+        Refused: They are not in a list.
+    """
+    if flags is None:
+        return []
+    if not isinstance(flags, (list, tuple)):
+        raise Refused("flags must be a list, such as ['\\\\Seen']")
+    return list(flags)
+
+
 def folder_key(address: str, folder: str) -> str:
     """What the keys of all rows of table `copy` begin with, up to the last slash, for one folder."""
     return f"{address}/{_quote(folder)}"

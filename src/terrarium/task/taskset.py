@@ -18,7 +18,7 @@ from terrarium.core.task import Entry, Task
 from terrarium.core.values import canonical
 from terrarium.task import module, source
 
-_METADATA = ("name", "author", "difficulty", "category", "tags", "description", "version", "split")
+_METADATA = ("name", "author", "difficulty", "category", "tags", "description", "version", "split", "permits")
 _SKIPPED = ("__pycache__", ".git", ".venv", "node_modules", "outputs")
 
 
@@ -165,6 +165,7 @@ def _tasks(loaded: ModuleType, file: Path, digest: str) -> Iterator[Task]:
 
 def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, digest: str) -> Iterator[Task]:
     metadata = dict(about.get("metadata", {}))
+    _words(metadata, "permits", str(file.parent / "task.toml"))
     task = Task(
         name=name,
         entry=entry,
@@ -174,7 +175,7 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
         limits=entry.limits.with_(about.get("limits", {}), f"{file.parent / 'task.toml'} [limits]"),
         version=str(metadata.get("version", "1")),
         split=str(metadata.get("split", "test")),
-        tags=_tags(metadata, str(file.parent / "task.toml")),
+        tags=_words(metadata, "tags", str(file.parent / "task.toml")),
         metadata=metadata,
         baselines={**entry.baselines, **about.get("check", {})},
         path=str(file),
@@ -206,7 +207,7 @@ def _expand(entry: Entry, name: str, about: Mapping[str, Any], file: Path, diges
             people=declared(people, entry.agents) if "people" in variant else task.people,
             limits=task.limits.with_(limits, f"{file}: limits of {variant['name']}"),
             metadata={**metadata, **extra},
-            tags=_tags(extra, where) if "tags" in extra else task.tags,
+            tags=_words(extra, "tags", where) if "tags" in extra else task.tags,
         )
         more = {"params": params, "config": settings, "capabilities": list(capabilities), "limits": limits}
         yield _digested(one, digest, {**more, "people": people} if "people" in variant else more)
@@ -311,10 +312,10 @@ def _table(raw: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _tags(metadata: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    found = metadata.get("tags", ())
-    if not isinstance(found, (list, tuple)) or not all(isinstance(tag, str) for tag in found):
-        raise ConfigError(f"{where}: tags must be a list of words, not {found!r}")
+def _words(metadata: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    found = metadata.get(key, ())
+    if not isinstance(found, (list, tuple)) or not all(isinstance(word, str) for word in found):
+        raise ConfigError(f"{where}: {key} must be a list of words, not {found!r}")
     return tuple(found)
 
 
