@@ -5,27 +5,40 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import extra_writes
+import mutants
+import spellings
 from office_alterations import any_task
 
 from terrarium.agent.scripted import ScriptedAgent
 from terrarium.task.taskset import find
 
-WRITES = (
-    *("email_send", "email_reply", "email_forward", "email_mark", "email_move", "email_delete", "workspace_write"),
-    *("calendar_create", "calendar_update", "calendar_delete", "calendar_respond"),
-)
+Alter = Callable[["AlteredSeat", str, dict[str, Any]], Any]
+Say = Callable[["AlteredSeat", str], str]
 
 
 class AlteredSeat:
-    """A seat whose calls pass through an alteration."""
+    """A seat whose calls pass through an alteration.
 
-    def __init__(self, seat: Any, alter: Callable[[AlteredSeat, str, dict[str, Any]], Any]) -> None:
+    Attributes:
+        reading: Names of the tools that change nothing.
+        astray: The world is not the solution's any more: what it raises from now on is its end.
+        made: (tool, result) of every call of the solution.
+        written: Paths of the files that it wrote.
+    """
+
+    def __init__(self, seat: Any, alter: Alter) -> None:
         self._seat = seat
         self._alter = alter
+        self.reading = sorted(Altered.reading.intersection(seat.tools))
         self.notes: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
+        self.made: list[tuple[str, Any]] = []
+        self.written: list[str] = []
+        self.astray = False
 
     @property
     def instruction(self) -> str:
@@ -37,46 +50,97 @@ class AlteredSeat:
     def do(self, tool: str, /, **args: Any) -> Any:
         return self._seat.call(tool, **args)
 
+    def result(self, tool: str, /, **args: Any) -> Any:
+        return self._seat.result(tool, **args)
+
     def call(self, tool: str, /, **args: Any) -> Any:
         self.counts[tool] = self.counts.get(tool, 0) + 1
-        return self._alter(self, tool, args)
+        if tool.endswith("_write"):
+            self.written.append(args["path"])
+        made = self._alter(self, tool, args)
+        self.made.append((tool, made))
+        return made
 
 
 class Altered(ScriptedAgent):
-    """The solution of the task at `task`, altered by a function of `office_alterations` or without its write `drop`."""
+    """The solution of a task, altered in one way.
 
-    def __init__(self, task: str, alter: str = "", drop: int = -1) -> None:
-        solve = find(Path(task)).tasks[0].entry.solutions["agent"]
-        own_ones = importlib.import_module(f"office_alterations.{Path(task).name}")
-        ones = own_ones if hasattr(own_ones, alter) else any_task
-        altered = getattr(ones, alter) if alter else _without(drop)
-        reply = getattr(ones, f"{alter}_reply", lambda seat, text: text)
+    Args:
+        task: The path of the task.
+        name: Its name, where there are several at that path.
+        alter: A function of `office_alterations`.
+        extra: [capability, kind] of `extra_writes`, done at the end of the first turn where there is something to do.
+        mutant: [number of the action, operator] of `mutants`.
+        spelling: A function of `spellings`, over everything that it writes and says.
+
+    Attributes:
+        reading: Names of the tools that change nothing, of every seat so far.
+    """
+
+    reading: ClassVar[set[str]] = set()
+
+    def __init__(
+        self, task: str, name: str = "", alter: str = "", extra: Any = None, mutant: Any = None, spelling: str = ""
+    ) -> None:
+        found = next(one for one in find(Path(task)).tasks if name in ("", one.name))
+        change, say = _ways(found.name, alter, extra, mutant)
+        spell: Callable[[Any], Any] = getattr(spellings, spelling) if spelling else lambda value: value
+
+        def spelled(seat: AlteredSeat, tool: str, args: dict[str, Any]) -> Any:
+            return change(seat, tool, spellings.arguments(args, spell))
 
         def script(seat: Any) -> Generator[str, str, str]:
-            own = AlteredSeat(seat, altered)
+            own = AlteredSeat(seat, spelled)
             try:
-                made = solve(own)
+                made = found.entry.solutions[seat.name](own, **found.params)
                 if not isinstance(made, Generator):
-                    return str(reply(own, made))
+                    return spell(say(own, str(made or "")))
                 said = next(made)
                 while True:
-                    said = made.send((yield reply(own, said)))
+                    said = made.send((yield spell(say(own, said))))
             except StopIteration as end:
-                return str(reply(own, end.value))
+                return spell(say(own, str(end.value or "")))
             except any_task.Enough:
                 return "I stop here."
+            except Exception:
+                if own.astray:
+                    return "I stop here."
+                raise
 
         super().__init__(script)
 
+    async def open(self, seat: Any) -> None:
+        self.reading.update(tool.name for tool in seat.tools if not tool.writes)
+        await super().open(seat)
 
-def _without(drop: int) -> Callable[..., Any]:
-    def alter(seat, tool, args):
-        if tool in WRITES:
-            seat.notes["writes"] = seat.notes.get("writes", -1) + 1
-            if seat.notes["writes"] == drop:
-                if tool == "calendar_create":
-                    raise any_task.Enough  # what follows needs its uid
-                return None
-        return seat.do(tool, **args)
 
-    return alter
+def _ways(task: str, alter: str, extra: Any, mutant: Any) -> tuple[Alter, Say]:
+    """What becomes of its calls, and of what it says at the end of a turn."""
+    if extra:
+        return _as_it_is, _besides(*extra)
+    if mutant:
+        return mutants.altering(*mutant), mutants.saying(*mutant)
+    ones = any_task if hasattr(any_task, alter) else _alterations(task)
+    return getattr(ones, alter, _as_it_is), getattr(ones, f"{alter}_reply", lambda seat, text: text)
+
+
+def _alterations(task: str) -> Any:
+    try:
+        return importlib.import_module(f"office_alterations.{task}")
+    except ModuleNotFoundError:
+        return SimpleNamespace()
+
+
+def _as_it_is(seat: AlteredSeat, tool: str, args: dict[str, Any]) -> Any:
+    return seat.do(tool, **args)
+
+
+def _besides(spec: str, kind: str) -> Say:
+    write: Callable[[AlteredSeat, str], Any] = extra_writes.WRITES[spec.partition(":")[0]][kind]
+
+    def say(seat: AlteredSeat, text: str) -> str:
+        if not seat.astray:
+            seat.astray = bool(write(seat, spec.replace(":", "_")))
+        return text
+
+    return say

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from terrarium.run.waiting_tool import WAIT
+
+# What a reading tool is asked, by the end of its name; the longest end that fits counts.
+ASKED: dict[str, dict[str, Any]] = {
+    "_list": {},
+    "_search": {"query": "the"},
+    "_folders": {},
+    "_attachment": {"id": "INBOX/1", "filename": "scan.pdf"},
+    "workspace_list": {"path": "/root"},
+    "workspace_read": {"path": "/etc/hostname"},
+    "_calendars": {},
+    "_events": {"start": "2030-01-01", "end": "2030-06-01"},
+    "_free_busy": {"people": [], "start": "2030-01-08", "end": "2030-01-09"},
+    "_get": {"calendar": "default", "uid": "1"},
+    "_reminders": {},
+}
+
 
 class Enough(Exception):
     """Raised by an alteration: the agent stops here for good."""
 
 
 def looks_around(seat, tool, args):
-    seat.do("email_list", folder="Sent")
-    seat.do("email_folders")
-    seat.do("workspace_list", path="/root")
+    """Uses every tool that only reads before every fifth call; a refusal is an answer, too."""
+    if sum(seat.counts.values()) % 5 != 1:
+        return seat.do(tool, **args)
+    for name in seat.reading:
+        if name != WAIT:
+            fitting = max((end for end in ASKED if name.endswith(end)), key=len)
+            seat.result(name, **ASKED[fitting])
     seat.do("workspace_exec", command="ls -la /root")
     for mail in seat.do("email_list", limit=3)["mails"]:
         if not mail["unread"]:

@@ -1,0 +1,161 @@
+"""Proof that the checks of every shipped task tell right from wrong: T-G1 to T-G5 of the manual's page on testing."""
+
+from __future__ import annotations
+
+import pytest
+from altered_solution import Altered
+from extra_writes import WRITES
+from mutants import OPERATORS, is_action
+from shipped import NAMES, SHIPPED, TASKS, altered, failed, verdict
+from spellings import NAMES as SPELLINGS
+
+from terrarium.core.journal import EventKind
+from terrarium.core.trajectory import load
+from terrarium.run.config import AgentConfig
+from terrarium.sandbox.tier import tier
+
+SEEDS = (0, 1, 2)
+SANDBOXES = [
+    "memory",
+    pytest.param("local", marks=pytest.mark.skipif(tier().number > 1, reason="; ".join(tier().reasons) or "there")),
+]
+# Actions of a solution whose mutants pass, as (number, operator), and why.
+SUPERSEDED = "the same file is written again later, as it should be"
+SURVIVORS = {
+    "q3_report": {(0, operator): SUPERSEDED for operator in OPERATORS},
+    "study_guide": {(number, operator): SUPERSEDED for number in (0, 1) for operator in OPERATORS},
+}
+IDLE = {
+    "no-op": AgentConfig(name="null"),
+    "done": AgentConfig(name="scripted", kwargs={"script": ["done"] * 100}),
+    "dump": AgentConfig(name="dump", import_path="dumping:Dumping"),
+    "dump to everybody": AgentConfig(name="dump", import_path="dumping:Dumping", kwargs={"loud": True}),
+    **{f"random {seed}": AgentConfig(name="random", kwargs={"seed": seed, "calls": 20}) for seed in SEEDS},
+}
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory):
+    """For each task, the folder in which its solution was played as it is."""
+    home = tmp_path_factory.mktemp("right")
+    for task in NAMES:
+        assert verdict(home / task, task, altered(task), sandbox="memory").passed
+    return {task: home / task for task in NAMES}
+
+
+def test_everything_that_is_shipped_is_proven():
+    assert SHIPPED.broken == ()
+    assert len(TASKS) == len(SHIPPED.tasks)
+    assert all(set(task.agents) == set(task.entry.solutions) for task in TASKS.values())
+    kinds = {spec.partition(":")[0] for task in TASKS.values() for spec in (*task.capabilities, "workspace")}
+    assert kinds <= set(WRITES), "say in extra_writes.py what may be written there besides the right thing"
+    for task in TASKS.values():
+        known = {f"{spec} {kind}" for spec in task.capabilities for kind in WRITES[spec.partition(":")[0]]}
+        assert set(task.metadata.get("permits", ())) <= known, f"{task.name} permits what nobody can do"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("task", NAMES)
+def test_the_solution_passes(tmp_path, task, sandbox, seed):
+    """T-G1."""
+    judged = verdict(tmp_path, task, AgentConfig(name="oracle"), seed, sandbox=sandbox)
+    assert failed(judged) == []
+    assert judged.reward == 1.0
+
+
+@pytest.mark.parametrize("agent", IDLE)
+@pytest.mark.parametrize("task", NAMES)
+def test_doing_little_or_anything_is_worth_nothing(tmp_path, task, agent):
+    """T-G2; a task may declare that its null and its random agent pass, and then every agent here may."""
+    declared = "random" if agent.startswith("random") else "null"
+    for seed in SEEDS if agent == "no-op" else SEEDS[:1]:
+        judged = verdict(tmp_path / str(seed), task, IDLE[agent], seed, sandbox="memory")
+        assert TASKS[task].expects(declared) != "fail" or (not judged.passed and judged.reward == 0.0), judged
+
+
+@pytest.mark.parametrize("task", NAMES)
+def test_a_write_that_nobody_asked_for_is_noticed(tmp_path, right, task):
+    """T-G3; a task says in `permits` which of them it does not mind, and only those pass."""
+    changes = len(_events(right[task], EventKind.CHANGE))
+    spared = set()
+    for spec in TASKS[task].capabilities:
+        for kind in WRITES[spec.partition(":")[0]]:
+            folder = tmp_path / spec / kind
+            judged = verdict(folder, task, altered(task, extra=[spec, kind]), sandbox="memory")
+            was_done = len(_events(folder, EventKind.CHANGE)) > changes
+            if judged.passed and was_done:  # an empty mailbox cannot be emptied
+                spared.add(f"{spec} {kind}")
+    assert spared == set(TASKS[task].metadata.get("permits", ()))
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("task", NAMES)
+def test_looking_is_free(tmp_path, task, seed):
+    """T-G3: a solution that reads all it can besides passes as before."""
+    judged = verdict(tmp_path, task, altered(task, alter="looks_around"), seed, sandbox="memory")
+    assert failed(judged) == []
+
+
+@pytest.fixture(scope="module")
+def mutants(tmp_path_factory, right):
+    """For each task, whether each mutant of its solution passes; and which ones cannot but pass."""
+    found = {}
+    for task in NAMES:
+        home = tmp_path_factory.mktemp(task)
+        for number, act in enumerate(_acts(right[task])):
+            for operator in OPERATORS:
+                folder = home / f"{number} {operator}"
+                passed = verdict(folder, task, altered(task, mutant=[number, operator]), sandbox="memory").passed
+                later = _acts(folder)[number + (operator != "drop") :]
+                found[task, number, operator] = passed, act is not None and act in later
+    return found
+
+
+@pytest.mark.parametrize("task", NAMES)
+def test_a_mutant_of_the_solution_fails(mutants, task):
+    """T-G4."""
+    survivors = {key[1:] for key, (passed, _) in mutants.items() if key[0] == task and passed}
+    assert survivors == set(SURVIVORS.get(task, ()))
+    superseded = {key for key in survivors if mutants[task, *key][1]}
+    assert superseded == {key for key in survivors if SURVIVORS[task][key] is SUPERSEDED}
+
+
+def test_nearly_all_mutants_fail(mutants):
+    """T-G4: at least 95 of 100 that make a difference in the end."""
+    counted = [passed for passed, superseded in mutants.values() if not (passed and superseded)]
+    assert len(counted) > 100
+    assert sum(counted) <= 0.05 * len(counted)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_equal_things_spelled_otherwise_are_judged_alike(tmp_path, right, spelling):
+    """T-G5: a right solution stays right, and the same with its last figures wrong stays wrong."""
+    affected = []
+    for task in NAMES:
+        assert failed(verdict(tmp_path / task, task, altered(task, spelling=spelling), sandbox="memory")) == [], task
+        if _told(tmp_path / task) != _told(right[task]):
+            affected.append(task)
+            last = len(_acts(right[task])) - 1
+            wrong = altered(task, spelling=spelling, mutant=[last, "garble"])
+            assert not verdict(tmp_path / "wrong" / task, task, wrong, sandbox="memory").passed, task
+    assert affected, "nobody writes anything that could be spelled so"
+
+
+def _acts(folder):
+    """The actions of a solution: of one that writes a file, its path, else None. Where it has none, its turns."""
+    calls = [event.data for event in _events(folder, EventKind.TOOL_CALL)]
+    acts = [call["arguments"].get("path") for call in calls if is_action(call["tool"], Altered.reading)]
+    return acts or [None for event in _events(folder, EventKind.TURN) if event.data["state"] == "end"]
+
+
+def _told(folder):
+    """All that the agent has sent to tools and said."""
+    calls = [event.data["arguments"] for event in _events(folder, EventKind.TOOL_CALL)]
+    return calls, [event.data.get("text") for event in _events(folder, EventKind.TURN)]
+
+
+def _events(folder, kind):
+    """The agent's events of a kind in the one trial of a folder."""
+    [journal] = folder.glob("trials/*/try-1/journal.jsonl")
+    return [event for event in load(journal).of(kind) if event.actor not in ("task", "world")]
