@@ -231,28 +231,6 @@ def test_conditions_fire_once_and_see_each_others_writes(play):
     assert played.said == ["two"]
 
 
-def test_conditions_are_not_evaluated_when_nothing_changed(play):
-    played = play(
-        """
-        @entry(["notes"], NOTES)
-        def fn(env, agent):
-            looked = []
-            env.when(lambda: looked.append(1), print)
-            env.clock.advance(1)
-            first = len(looked)
-            env.clock.advance("1h")
-            env.after(5, lambda: None)
-            env.clock.advance(10)
-            quiet = len(looked)
-            env.notes.add("x")
-            env.clock.advance(1)
-            env.reward(f"{first} {quiet} {len(looked)}", 0)
-            return run_checkers({})
-        """
-    )
-    assert played.said == ["1 1 2"]
-
-
 def test_a_condition_that_writes_or_waits_is_an_error_at_the_wait(play):
     played = play(
         """

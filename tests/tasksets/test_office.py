@@ -158,6 +158,7 @@ def test_a_wrong_agent_fails_for_the_right_reason(tmp_path, task, alter, check):
 
 @pytest.mark.parametrize(("model_cost", "right"), [(1, True), (2, True), (10, True), (60, False)])
 def test_the_deadline_is_missed_by_whoever_thinks_for_a_minute(tmp_path, model_cost, right):
+    """T-W8: thinking for 1 s and for 60 s, and in between."""
     judged = verdict(tmp_path, "deadline", AgentConfig(name="oracle"), limits={"model_cost": model_cost})
     assert judged.passed is right
     assert ("a bid came in time" in failed(judged)) is not right
