@@ -210,7 +210,7 @@ class EventFace:
         """
         self._diary.delete(self._item(calendar_id, uid), occurrence, scope)
 
-    @writes(silent=True)
+    @writes(notifies="calendar_id")
     def import_ics(self, calendar_id: str, text: str) -> str:
         """Store an iCalendar object as it is, in place of one of its UID; gives the UID. Attendees are invited.
 

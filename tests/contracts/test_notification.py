@@ -1,0 +1,173 @@
+"""T-W6: what changes the state of a registered capability tells the agents it concerns, or declares that it is silent.
+
+What there is comes from the registry: every admin method marked `@writes` and every tool that can change the world. A
+table says how each is exercised; one that is missing there is a failure.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from terrarium.core.capability import Site, admin_methods
+from terrarium.core.clock import Clock
+from terrarium.core.registry import find, names
+from terrarium.core.sandbox import Ground
+from terrarium.core.seeds import Rng
+from terrarium.testing.clause import engine
+
+AGENTS = ("agent", "other")
+DAY = datetime(2030, 1, 8, 9)
+ICS = """BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{method}BEGIN:VEVENT\r\nUID:brought\r\nDTSTAMP:20300107T090000Z\r
+DTSTART:20300109T090000Z\r\nSUMMARY:Brought\r\nORGANIZER:mailto:agent@world.example\r
+ATTENDEE:mailto:other@world.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"""
+
+
+class Stand:
+    """A capability, open and filled, and what its agents are told."""
+
+    def __init__(self, kind: str, folder: Path, wait: Callable[[Any], Any]) -> None:
+        self.wait, self.actor, clock = wait, "task", Clock()
+        self.told: list[str] = []
+        self.changes: list[Any] = []
+        self.capability = find("capability", kind)()
+        site = Site(
+            name=kind,
+            folder=folder,
+            config={},
+            clock=clock,
+            rng=Rng(7),
+            agents=AGENTS,
+            changed=self.changes.append,
+            actor=lambda: self.actor,
+            wait=wait,
+            block=wait,
+            sandbox=lambda: find("sandbox", "memory")(Ground(clock, changed=self.changes.append)),
+            notify=lambda agent, text: self.told.append(agent),
+        )
+        wait(self.capability.open(site))
+        self.known: Any = FILL[kind](self.capability)
+        self.told.clear()
+        self.changes.clear()
+
+    def use(self, tool: str, **arguments: Any) -> Any:
+        """A tool, by the agent called `agent`."""
+        [found] = [t for t in self.capability.tools("agent") if t.name.endswith(tool)]
+        self.actor = "agent"
+        made = found.function(**found.bind(arguments))
+        return self.wait(made) if inspect.isawaitable(made) else made
+
+
+@contextmanager
+def standing(kind: str, folder: Path) -> Iterator[Stand]:
+    with engine() as wait:
+        stand = Stand(kind, folder, wait)
+        yield stand
+        wait(stand.capability.close())
+
+
+def fill_mail(mail: Any) -> str:
+    mail.send("ann@corp.example", "agent@world.example", "One", "")
+    mail.create_folder("agent@world.example", "Work")
+    return str(mail.send("other@world.example", "agent@world.example", "Two", "")["message_id"])
+
+
+def fill_calendar(calendar: Any) -> tuple[str, str]:
+    """Two events: the agent has invited the other one, and the other way round."""
+    calendar.create_calendar("Work", "work", owner="agent")
+    calendar.create_calendar("Other", "theirs", owner="other")
+    ours = calendar.add_event("agent/work", "Ours", DAY, attendees=["other"])
+    return ours, calendar.add_event("other/theirs", "Theirs", DAY, attendees=["agent"])
+
+
+def fill_workspace(workspace: Any) -> None:
+    workspace.fs.write_file("/root/a.txt", "one")
+
+
+FILL = {"calendar": fill_calendar, "email": fill_mail, "workspace": fill_workspace}
+
+ME, OTHER = "agent@world.example", "other@world.example"
+NEW = {"summary": "New", "start": "2030-01-10T09:00", "attendees": ["other"]}
+OURS = {"calendar": "agent/work"}
+
+# How each is exercised, such that somebody would be told if it told anybody; and who is.
+WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
+    "calendar": {
+        "add_event": (lambda it: it.capability.add_event("agent/work", "New", DAY, attendees=["other"]), ("other",)),
+        "update_event": (lambda it: it.capability.update_event("agent/work", it.known[0], location="B"), ("other",)),
+        "delete_event": (lambda it: it.capability.delete_event("agent/work", it.known[0]), ("other",)),
+        "respond": (lambda it: it.capability.respond("other", it.known[0], "ACCEPTED"), ("agent",)),
+        "deliver": (
+            lambda it: it.capability.deliver("other", ICS.format(method="METHOD:REQUEST\r\n"), ME),
+            ("other",),
+        ),
+        "import_ics": (lambda it: it.capability.import_ics("agent/work", ICS.format(method="")), ("other",)),
+        "create_calendar": (lambda it: it.capability.create_calendar("Third", owner="other"), ()),
+        "delete_calendar": (lambda it: it.capability.delete_calendar("agent/work"), ()),
+        "share": (lambda it: it.capability.share("agent/work", "other"), ()),
+        "calendar_create": (lambda it: it.use("_create", **NEW), ("other",)),
+        "calendar_create_calendar": (lambda it: it.use("_create_calendar", name="Third"), ()),
+        "calendar_update": (lambda it: it.use("_update", **OURS, uid=it.known[0], location="B"), ("other",)),
+        "calendar_delete": (lambda it: it.use("_delete", **OURS, uid=it.known[0]), ("other",)),
+        "calendar_respond": (
+            lambda it: it.use("_respond", calendar="work", uid=it.known[1], answer="ACCEPTED"),
+            ("other",),
+        ),
+    },
+    "email": {
+        "send": (lambda it: it.capability.send("ann@corp.example", [ME, OTHER], "New", ""), AGENTS),
+        "create_mailbox": (lambda it: it.capability.create_mailbox("new@world.example"), ()),
+        "set_flags": (lambda it: it.capability.set_flags(ME, it.known, add=["\\Flagged"]), ()),
+        "create_folder": (lambda it: it.capability.create_folder(ME, "New"), ()),
+        "move": (lambda it: it.capability.move(ME, it.known, "Work"), ()),
+        "delete_message": (lambda it: it.capability.delete_message(ME, 0), ()),
+        "email_send": (lambda it: it.use("_send", to=[OTHER], subject="New", body=""), ("other",)),
+        "email_reply": (lambda it: it.use("_reply", id="INBOX/2", body="Yes"), ("other",)),
+        "email_forward": (lambda it: it.use("_forward", id="INBOX/1", to=[OTHER]), ("other",)),
+        "email_read": (lambda it: it.use("_read", id="INBOX/2"), ()),
+        "email_mark": (lambda it: it.use("_mark", id="INBOX/2", flagged=True), ()),
+        "email_move": (lambda it: it.use("_move", id="INBOX/2", folder="Work"), ()),
+        "email_delete": (lambda it: it.use("_delete", id="INBOX/2"), ()),
+    },
+    "workspace": {
+        "fs.write_file": (lambda it: it.capability.fs.write_file("/root/b.txt", "two"), ()),
+        "fs.remove": (lambda it: it.capability.fs.remove("/root/a.txt"), ()),
+        "fs.make_dir": (lambda it: it.capability.fs.make_dir("/root/new"), ()),
+        "fs.upload": (lambda it: it.capability.fs.upload(__file__, "/root/c.txt"), ()),
+        "shell.exec": (lambda it: it.capability.shell.exec("echo two > /root/b.txt"), ()),
+        "workspace_write": (lambda it: it.use("_write", path="b.txt", content="two"), ()),
+        "workspace_edit": (lambda it: it.use("_edit", path="a.txt", old="one", new="two"), ()),
+        "workspace_exec": (lambda it: it.use("_exec", command="echo two > b.txt"), ()),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", names("capability"))
+def test_the_table_is_total(tmp_path, kind):
+    with standing(kind, tmp_path / "world") as stand:
+        admin = {path for path, access in admin_methods(stand.capability).items() if access.mode == "write"}
+        tools = {tool.name for tool in stand.capability.tools("agent") if tool.writes}
+    assert set(WAYS.get(kind, ())) == admin | tools
+
+
+@pytest.mark.parametrize(("kind", "way"), [(kind, way) for kind in sorted(WAYS) for way in WAYS[kind]])
+def test_whom_it_tells(tmp_path, kind, way):
+    with standing(kind, tmp_path / "world") as stand:
+        access = admin_methods(stand.capability).get(way)
+        call, concerned = WAYS[kind][way]
+        made = call(stand)
+        assert stand.changes, "it was exercised such that nothing changed"
+        assert sorted(set(stand.told)) == sorted(concerned)
+        if access is not None:
+            assert (access.notifies is not None) == bool(concerned), "its @writes says something else"
+            thing: Any = stand.capability
+            for part in way.split("."):
+                thing = getattr(thing, part)
+            given = [*inspect.signature(thing).parameters, *(made if isinstance(made, dict) else ())]
+            assert access.notifies in (None, *given), "what it notifies by is neither an argument nor a result"
