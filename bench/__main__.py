@@ -17,7 +17,18 @@ from types import ModuleType
 from bench import machine, report
 from bench.report import Measured
 
-NAMES = ("trials", "schedule", "journal", "replay", "mail", "calendar", "determinism", "imports", "sandbox")
+NAMES = (
+    "trials",
+    "schedule",
+    "heartbeat",
+    "journal",
+    "replay",
+    "mail",
+    "calendar",
+    "determinism",
+    "imports",
+    "sandbox",
+)
 LOADS = ("quiet", "loaded")
 RESULTS = Path(__file__).parent / "results.md"
 
