@@ -128,3 +128,22 @@ def test_a_resumed_heartbeat_measures_the_same(play):
     played.run()
     assert played.said == said
     assert played.parts() == parts
+
+
+def test_a_storm_of_alarms_ends_with_the_turns_and_the_trial_is_scored(play):
+    played = play(
+        """
+        @entry(limits={"turns": 20})
+        def fn(env, agent):
+            for number in range(3000):
+                env.after("1m", lambda number=number: agent.post(f"alarm {number}"))
+            env.clock.advance("1h")
+            env.reward(f"{len(agent.replies)} {env.clock.now:%H:%M}", 0)
+            return run_checkers({"nobody acts": lambda: False})
+        """
+    )
+    assert played.reward == 0.0
+    assert played.said == ["20 10:00"]
+    assert played.result.stop == "turn_limit"
+    begun = [event.data["instruction"] for event in played.events("turn") if event.data["state"] == "begin"]
+    assert begun == [f"alarm {number}" for number in range(20)]

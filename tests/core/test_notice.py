@@ -119,3 +119,28 @@ def test_a_resumed_trial_tells_the_same(play):
     turn_end = next(event for event in whole.events("turn") if event.data["state"] == "end")
     whole.crash_behind(turn_end, more=4)
     assert whole.run().parts() == parts
+
+
+def test_of_a_storm_of_notices_the_last_thousand_are_kept_and_long_ones_are_cut(play):
+    played = play(
+        """
+        @entry(["notes"], NOTES, notices=["notes"])
+        def fn(env, agent):
+            def storm():
+                for number in range(1500):
+                    env.notes.leave("agent", f"{number} " + "x" * 1000)
+            env.after("1s", storm)
+            agent.act("go")
+            return run_checkers({"all are there": lambda: env.notes.count() == 1500})
+
+        @fn.solution
+        def solve(seat):
+            seat.call("notes_list")
+            told = [text.removeprefix("a note for you: ") for text in seat.notices()]
+            return f"{len(told)}, {told[0].split()[0]} to {told[-1].split()[0]}, {max(map(len, told))} long"
+        """,
+        "oracle",
+    )
+    assert played.reward == 1.0
+    [end] = [event for event in played.events("turn") if event.data["state"] == "end"]
+    assert end.data["text"] == "1000, 500 to 1499, 484 long"

@@ -208,7 +208,8 @@ class Episode:
     async def _run_queued(self, number: int) -> None:
         while self._queue and self.world.callbacks.failure is None:
             name, instruction = self._queue.pop(0)
-            await self._turn(number, name, instruction)
+            if not self._over():  # what was queued comes to an end by itself, and tries nobody's patience
+                await self._turn(number, name, instruction)
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
@@ -257,14 +258,18 @@ class Episode:
         Raises:
             BudgetSpent: The program does not notice.
         """
-        if self.totals.over is None and self.totals.turns >= self.limits.turns:
-            self.totals.over = StopReason.TURN_LIMIT.value
-        if self.totals.over is None:
+        if not self._over():
             return None
         self._refused += 1
         if self._refused > _PATIENCE:
             raise BudgetSpent(f"the trial is over ({self.totals.over}), but its program acts on and on")
-        return Reply.say("", StopReason(self.totals.over))
+        return Reply.say("", StopReason(str(self.totals.over)))
+
+    def _over(self) -> bool:
+        """Whether a limit of the whole trial is reached."""
+        if self.totals.over is None and self.totals.turns >= self.limits.turns:
+            self.totals.over = StopReason.TURN_LIMIT.value
+        return self.totals.over is not None
 
     def _note(self, name: str, number: int, state: str, **more: Value) -> None:
         data = {"state": state, "number": number, **more}
