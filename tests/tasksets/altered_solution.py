@@ -25,6 +25,8 @@ class AlteredSeat:
 
     Attributes:
         reading: Names of the tools that change nothing.
+        turns: How many turns it has ended.
+        last: The solution has come to its end.
         astray: The world is not the solution's any more: what it raises from now on is its end.
         made: (tool, result) of every call of the solution.
         written: Paths of the files that it wrote.
@@ -38,6 +40,8 @@ class AlteredSeat:
         self.counts: dict[str, int] = {}
         self.made: list[tuple[str, Any]] = []
         self.written: list[str] = []
+        self.turns = 0
+        self.last = False
         self.astray = False
 
     @property
@@ -69,7 +73,8 @@ class Altered(ScriptedAgent):
         task: The path of the task.
         name: Its name, where there are several at that path.
         alter: A function of `office_alterations`.
-        extra: [capability, kind] of `extra_writes`, done at the end of the first turn where there is something to do.
+        extra: [capability, kind] of `extra_writes`, done when the first or, where there are several, the second turn
+            ends; later, where there is nothing to do it to yet.
         mutant: [number of the action, operator] of `mutants`.
         spelling: A function of `spellings`, over everything that it writes and says.
 
@@ -94,11 +99,13 @@ class Altered(ScriptedAgent):
             try:
                 made = found.entry.solutions[seat.name](own, **found.params)
                 if not isinstance(made, Generator):
+                    own.last = True
                     return spell(say(own, str(made or "")))
                 said = next(made)
                 while True:
                     said = made.send((yield spell(say(own, said))))
             except StopIteration as end:
+                own.last = True
                 return spell(say(own, str(end.value or "")))
             except any_task.Enough:
                 return "I stop here."
@@ -139,7 +146,8 @@ def _besides(spec: str, kind: str) -> Say:
     write: Callable[[AlteredSeat, str], Any] = extra_writes.WRITES[spec.partition(":")[0]][kind]
 
     def say(seat: AlteredSeat, text: str) -> str:
-        if not seat.astray:
+        seat.turns += 1
+        if not seat.astray and (seat.turns > 1 or seat.last):
             seat.astray = bool(write(seat, spec.replace(":", "_")))
         return text
 

@@ -86,15 +86,17 @@ def test_doing_anything_is_worth_nothing(tmp_path, task, seed):
 def test_a_write_that_nobody_asked_for_is_noticed(tmp_path, right, task):
     """T-G3; a task says in `permits` which of them it does not mind, and only those pass."""
     changes = len(_events(right[task], EventKind.CHANGE))
-    spared = set()
+    done, spared = set(), set()
     for spec in TASKS[task].capabilities:
         for kind in WRITES[spec.partition(":")[0]]:
             folder = tmp_path / spec / kind
             judged = verdict(folder, task, altered(task, extra=[spec, kind]), sandbox="memory")
-            was_done = len(_events(folder, EventKind.CHANGE)) > changes
-            if judged.passed and was_done:  # an empty mailbox cannot be emptied
+            if len(_events(folder, EventKind.CHANGE)) > changes:  # an empty mailbox cannot be emptied
+                done.add(f"{spec} {kind}")
+            if judged.passed:
                 spared.add(f"{spec} {kind}")
-    assert spared == set(TASKS[task].metadata.get("permits", ()))
+    assert {f"{spec} create and delete" for spec in TASKS[task].capabilities if "email" not in spec} <= done
+    assert spared & done == set(TASKS[task].metadata.get("permits", ()))
 
 
 @pytest.mark.parametrize("seed", [0, 3])
