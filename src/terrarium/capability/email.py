@@ -235,8 +235,7 @@ class Email:
         Raises:
             Refused: `address` is not one.
         """
-        key = _key(address)
-        return self._mailboxes.folders(key) if self._mailboxes.exists(key) else []
+        return self._mailboxes.folders(key) if self._mailboxes.exists(key := _key(address)) else []
 
     @reads
     def sent(self, address: str) -> list[dict[str, Value]]:
@@ -245,8 +244,7 @@ class Email:
         Raises:
             Refused: `address` is not one.
         """
-        copies = self._mailboxes.copies(_key(address), "Sent")
-        return self._views(copy for copy in copies if self._office.was_sent(copy))
+        return self._views(filter(self._office.was_sent, self._mailboxes.copies(_key(address), "Sent")))
 
     @reads
     def lost(self, address: str) -> list[str]:
@@ -255,7 +253,7 @@ class Email:
         Raises:
             Refused: `address` is not one.
         """
-        return self._office.lost(_key(address))
+        return self._mailboxes.lost(_key(address))
 
     @reads
     def search(

@@ -231,6 +231,12 @@ class Mailboxes:
                 flags = tuple(fields["flags"])
                 yield Copy(address, name, int(row.key[-10:]), fields["message"], flags, fields["received"])
 
+    def lost(self, address: str) -> list[str]:
+        """The ids of the letters that came to `address` and of which it has no copy any more, in order of posting."""
+        kept = {copy.message for copy in self.copies(address)}
+        letters = sorted(self._store.table("message"), key=lambda row: row.fields["number"])
+        return [id_of(row.key) for row in letters if address in row.fields["recipients"] and row.key not in kept]
+
     def count(self, address: str, folder: str) -> int:
         """How many copies a folder holds."""
         return sum(1 for _ in self._store.table("copy", f"{address}/{_quote(folder)}/"))

@@ -235,12 +235,6 @@ class PostOffice:
                 return copy
         raise NotFound(f"{address} has no mail {wanted}" + (f" in {within}" if within else ""))
 
-    def lost(self, address: str) -> list[str]:
-        """The ids of the letters that came to `address` and of which it has no copy any more, in order of posting."""
-        kept = {copy.message for copy in self.mailboxes.copies(address)}
-        letters = sorted(self.store.table("message"), key=lambda row: row.fields["number"])
-        return [id_of(row.key) for row in letters if address in row.fields["recipients"] and row.key not in kept]
-
     def search(self, address: str, wanted: Wanted, folder: str | None = None) -> Iterator[Copy]:
         """The copies that fit, in one folder or in all of them.
 
