@@ -95,9 +95,9 @@ async def _lying(box: Sandbox) -> int:
 
 
 async def _room(box: Sandbox) -> None:
-    """Soon after files were removed there is room again."""
+    """After files were removed there is room again, as soon as they were counted anew."""
     found = None
-    for _ in range(100):
+    for _ in range(300):
         found = await typed(box.write("/root/again/small", bytes(MIB)), "write after files were removed")
         if not isinstance(found, TerrariumError):
             return
