@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terrarium.capability.imap.address_list import Mailbox, read_addresses
-from terrarium.capability.imap.scanner import Scanner
-from terrarium.capability.imap.section import Section, scan_items
+from terrarium.capability.imap.scanner import BadCommand, Scanner
+from terrarium.capability.imap.section import ITEMS_LIMIT, Section, scan_items, select
 from terrarium.capability.imap.structure import envelope, structure
 from terrarium.capability.mime_part import part_of
 
@@ -129,6 +129,9 @@ def test_an_envelope_shows_groups_names_and_what_is_missing():
         (b"nonsense", [Mailbox(None, b"nonsense", b"")]),
         (b"undisclosed-recipients:;", [Mailbox(None, b"undisclosed-recipients", None), Mailbox(None, None, None)]),
         (b'"x, y" <a@x>', [Mailbox(b"x, y", b"a", b"x")]),
+        (b"<@r , @s:u@v>, < @r:b@y>", [Mailbox(None, b"u", b"v"), Mailbox(None, b"b", b"y")]),
+        (b'a@x, "open <b@y>', [Mailbox(None, b"a", b"x"), Mailbox(None, b"open <b@y>", b"")]),
+        (b"a@[1.2.3.4], b@[5", [Mailbox(None, b"a", b"[1.2.3.4]"), Mailbox(None, b"b", b"[5")]),
     ],
 )
 def test_addresses(text, found):
@@ -159,3 +162,42 @@ def test_any_bytes_have_an_envelope_and_a_structure(raw):
             assert b"\n" not in head
             rest = rest[int(head[head.rindex(b"{") + 1 : -1]) :]
     assert Section((1,)).of(message) is not None
+
+
+@pytest.mark.parametrize("unit", [b'"\\', b"[", b",@a", b"(", b"<", b"a:", b"\\", b"a,"])
+def test_reading_takes_linear_time_whatever_stands_there(unit):
+    """With time by the square of the length, each of these would take minutes."""
+    line = (b"<@a" if unit == b",@a" else b"") + unit * (250_000 // len(unit))
+    for name in (b"From", b"Content-Type", b"Content-Type: text/plain; a"):
+        message = part_of(name + b": " + line + b"\r\n\r\nx")
+        assert envelope(message).startswith(b"(")
+        assert structure(message, extended=True).startswith(b"(")
+
+
+def test_a_long_line_that_is_no_header_is_passed_over_at_once():
+    header = b"Subject: x\r\n" + b"a" * 250_000 + b"\r\nTo: y\r\n\tz\r\n\r\n"
+    assert select(header, frozenset({"to"})) == b"To: y\r\n\tz\r\n\r\n"
+    assert select(header, frozenset({"to"}), without=True) == b"Subject: x\r\n\r\n"
+
+
+def test_a_message_of_very_many_parts_is_taken_apart_only_so_far():
+    within = b"Content-Type: multipart/mixed; boundary=B\n\n" + b"--B\n\n" * 1000
+    told = structure(
+        part_of(b"Content-Type: multipart/mixed; boundary=A\n\n" + (b"--A\n" + within) * 1000), extended=True
+    )
+    assert 1000 < told.count(b'"text"') < 5000
+    assert told.endswith(b'"mixed" ("boundary" "A") NIL NIL NIL)')
+
+
+def test_messages_in_a_message_have_their_addresses_read_only_so_far():
+    inner = b"Content-Type: message/rfc822\n\nTo: " + b"a@x," * 25_000 + b"\n\nhello\n"
+    told = structure(
+        part_of(b"Content-Type: multipart/mixed; boundary=A\n\n" + (b"--A\n" + inner) * 100), extended=True
+    )
+    assert 25_000 < told.count(b'(NIL NIL "a" "x")') < 50_000
+
+
+def test_what_one_fetch_asks_for_is_limited():
+    asked = " ".join(f"BODY[{number}]" for number in range(1, ITEMS_LIMIT + 2))
+    with pytest.raises(BadCommand, match="at most"):
+        scan_items(Scanner([f"({asked})".encode()]))

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Each alternative takes what it began with, closed or not, so that reading takes linear time whatever there is.
 _TOKEN = re.compile(
-    rb"""(?P<space>\s+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<mark>[<>,:;@])|(?P<open>\()"""
-    rb"""|(?P<bracket>\[[^\]]*\])|(?P<word>[^\s"<>,:;@(\[]+)|(?P<other>.)""",
+    rb"""(?P<space>\s+)|(?P<quoted>"(?:[^"\\]|\\.)*"?)|(?P<mark>[<>,:;@])|(?P<open>\()"""
+    rb"""|(?P<bracket>\[[^\]]*\]?)|(?P<word>[^\s"<>,:;@(\[]+)|(?P<other>.)""",
     re.DOTALL,
 )
 
@@ -27,27 +28,30 @@ def read_addresses(value: bytes) -> list[Mailbox]:
     found: list[Mailbox] = []
     words: list[tuple[str, bytes]] = []
     comment, grouped, angle = b"", False, False
+    route = False  # inside of one such as `<@a,@b:c@d>`
+    last = ("", b"")
     for kind, text in [*_tokens(value), ("mark", b",")]:
         if kind == "comment":
             comment = comment or text
         elif kind != "mark" or (text in b"@:" and angle) or text == b"@":
+            route = route or (angle and (last, kind, text) == (("mark", b"<"), "mark", b"@"))
             words.append((kind, text))
         elif text in b"<>":
-            angle = text == b"<"
+            angle, route = text == b"<", False
             words.append((kind, text))
         elif text == b":":
             found.append(Mailbox(None, _phrase(words) or b"group", None))
             words, comment, grouped = [], b"", True
-        else:
-            if text == b"," and angle and any(word == b">" for _, word in words) is False and _route(words):
-                continue
+        elif text == b";" or not route:
             one = _one(words, comment)
             if one is not None:
                 found.append(one)
-            words, comment, angle = [], b"", False
+            words, comment, angle, route = [], b"", False, False
             if text == b";" and grouped:
                 found.append(Mailbox(None, None, None))
                 grouped = False
+        if kind != "space":
+            last = (kind, text)
     if grouped:
         found.append(Mailbox(None, None, None))
     return found
@@ -68,15 +72,9 @@ def _tokens(value: bytes) -> Iterator[tuple[str, bytes]]:
                 at += 2 if value[at] == 92 else 1
             yield "comment", value[start : at - 1 if depth == 0 else at]
         elif kind == "quoted":
-            yield "quoted", re.sub(rb"\\(.)", rb"\1", token[0][1:-1], flags=re.DOTALL)
+            yield "quoted", re.sub(rb"\\(.)", rb"\1", token[0][1:].removesuffix(b'"'), flags=re.DOTALL)
         else:
             yield kind, token[0]
-
-
-def _route(words: list[tuple[str, bytes]]) -> bool:
-    """Whether a route such as `<@a,@b:c@d>` is being read."""
-    texts = [text for kind, text in words if kind != "space"]
-    return b"<" in texts and texts.index(b"<") + 1 < len(texts) and texts[texts.index(b"<") + 1] == b"@"
 
 
 def _one(words: list[tuple[str, bytes]], comment: bytes) -> Mailbox | None:

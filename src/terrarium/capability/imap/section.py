@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from terrarium.capability.imap.scanner import ASTRING, BadCommand, Scanner
-from terrarium.capability.mime_part import Part
+from terrarium.capability.mime_part import FIELDS_LIMIT, HEADER_LIMIT, Part
 
 What = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
 
 PATH_LIMIT = 100
+ITEMS_LIMIT = 100  # of one FETCH
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.0123456789")
 _MACROS = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
+_FIELD = re.compile(rb"^([!-9;-~]{1,200})[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", re.MULTILINE)
 _PLAIN = frozenset({"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "BODY"})
 
 
@@ -94,10 +96,13 @@ def scan_items(scanner: Scanner) -> Items:
     """The items that come next: one, a macro, or a list.
 
     Raises:
-        BadCommand: None do.
+        BadCommand: None do, or too many.
     """
     if scanner.next_is(b"("):
-        return Items(tuple(dict.fromkeys(scanner.listed(lambda: _item(scanner)))))
+        items = tuple(dict.fromkeys(scanner.listed(lambda: _item(scanner))))
+        if len(items) > ITEMS_LIMIT:
+            raise BadCommand(f"a FETCH asks for at most {ITEMS_LIMIT} things")
+        return Items(items)
     word = _letters(scanner)
     if word in _MACROS:
         return Items(tuple(map(Item, _MACROS[word])))
@@ -129,8 +134,11 @@ def part_at(message: Part, path: Sequence[int]) -> Part | None:
 
 
 def select(header: bytes, names: frozenset[str], *, without: bool = False) -> bytes:
-    """The fields of a header that are called so in lower case, or those called otherwise, and an empty line."""
-    found = _FIELD.finditer(header)
+    """The fields of a header that are called so in lower case, or those called otherwise, and an empty line.
+
+    Only the first `HEADER_LIMIT` bytes and `FIELDS_LIMIT` fields are looked at.
+    """
+    found = islice(_FIELD.finditer(header[:HEADER_LIMIT]), FIELDS_LIMIT)
     chosen = [field[0] for field in found if (field[1].decode("ascii").lower() in names) != without]
     return b"".join([*chosen, b"\r\n"])
 

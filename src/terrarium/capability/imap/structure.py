@@ -15,7 +15,9 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))', re.DOTALL)
 QUOTED_LIMIT = 1000
 HEADER_LIMIT = 16 * 1024  # bytes of one header that are shown
-ADDRESSES_LIMIT = 128 * 1024  # bytes of one header with addresses
+ADDRESSES_LIMIT = 128 * 1024  # bytes of headers with addresses that are read of one message
+BYTES_LIMIT = 1024 * 1024  # bytes of headers after which a message, with all within it, is no longer taken apart
+_PART_BYTES = 500  # what a part counts beside its header
 
 
 def string(value: bytes) -> bytes:
@@ -35,31 +37,50 @@ def listed(items: Iterable[bytes]) -> bytes:
     return b"(" + b" ".join(items) + b")"
 
 
+class _Left:
+    """What is still read of one message: the world waits for it, so it is the same however parts are nested."""
+
+    def __init__(self) -> None:
+        self.addresses = ADDRESSES_LIMIT
+        self.bytes = BYTES_LIMIT
+
+
 def envelope(message: Part) -> bytes:
     """The envelope of a message."""
-    sender = _addresses(message, "from")
+    return _envelope(message, _Left())
+
+
+def structure(part: Part, *, extended: bool) -> bytes:
+    """The BODYSTRUCTURE of a part, or where not `extended` its BODY."""
+    return _structure(part, extended, _Left())
+
+
+def _envelope(message: Part, left: _Left) -> bytes:
+    sender = _addresses(message, "from", left)
     return listed(
         [
             nstring(_first(message, "date")),
             nstring(_first(message, "subject")),
             _shown(sender),
-            _shown(_addresses(message, "sender") or sender),
-            _shown(_addresses(message, "reply-to") or sender),
-            _shown(_addresses(message, "to")),
-            _shown(_addresses(message, "cc")),
-            _shown(_addresses(message, "bcc")),
+            _shown(_addresses(message, "sender", left) or sender),
+            _shown(_addresses(message, "reply-to", left) or sender),
+            _shown(_addresses(message, "to", left)),
+            _shown(_addresses(message, "cc", left)),
+            _shown(_addresses(message, "bcc", left)),
             nstring(_first(message, "in-reply-to")),
             nstring(_first(message, "message-id")),
         ]
     )
 
 
-def structure(part: Part, *, extended: bool) -> bytes:
-    """The BODYSTRUCTURE of a part, or where not `extended` its BODY."""
+def _structure(part: Part, extended: bool, left: _Left) -> bytes:
+    if left.bytes <= 0:
+        part = Part(part.raw, part.body_start, part.body_start, part.end)  # as if it had no header
+    left.bytes -= part.body_start - part.start + _PART_BYTES
     kind, _, subtype = part.content_type.partition("/")
     within, message = children(part), embedded(part)
     if within:
-        told = [b"".join(structure(child, extended=extended) for child in within), string(subtype.encode())]
+        told = [b"".join(_structure(child, extended, left) for child in within), string(subtype.encode())]
         if extended:
             told += [_parameters(_first(part, "content-type")), *_extension(part)]
         return listed(told)
@@ -79,7 +100,7 @@ def structure(part: Part, *, extended: bool) -> bytes:
     ]
     lines = b"%d" % part.raw.count(b"\n", part.body_start, part.end)
     if message is not None:
-        told += [envelope(message), structure(message, extended=extended), lines]
+        told += [_envelope(message, left), _structure(message, extended, left), lines]
     elif kind == "text":
         told.append(lines)
     if extended:
@@ -112,9 +133,10 @@ def _first(part: Part, name: str) -> bytes | None:
     return None if value is None else _FORBIDDEN.sub(b" ", _FOLD.sub(b"", value[:HEADER_LIMIT])).strip()
 
 
-def _addresses(message: Part, name: str) -> list[Mailbox]:
-    value = message.first(name)
-    return [] if value is None else read_addresses(_FORBIDDEN.sub(b" ", _FOLD.sub(b"", value[:ADDRESSES_LIMIT])))
+def _addresses(message: Part, name: str, left: _Left) -> list[Mailbox]:
+    value = (message.first(name) or b"")[: left.addresses]
+    left.addresses -= len(value)
+    return read_addresses(_FORBIDDEN.sub(b" ", _FOLD.sub(b"", value)))
 
 
 def _shown(addresses: list[Mailbox]) -> bytes:
