@@ -203,6 +203,24 @@ def test_a_hundred_clients_at_once_leave_nothing_behind(live):
 # -- waiting --------------------------------------------------------------------------------------------
 
 
+def test_others_connect_while_a_long_search_goes_on(live):
+    word = b"=?utf-8?q?a?=\r\n "
+    heavy = b"".join(b"X-%d: " % number + word * 15_000 + b"\r\n" for number in range(4)) + b"\r\nx"
+    with Talk(live.connect(143)) as talk:
+        talk.login()
+        for _ in range(6):
+            talk.ok("APPEND INBOX", heavy)
+        talk.ok("NOOP")
+        talk.send(b"s SEARCH TEXT nowhere\r\n")
+        with Talk(live.connect(143)) as other:
+            assert other.greeting.startswith(b"* OK")
+            talk.socket.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                talk.socket.recv(1)  # nothing is answered yet
+            talk.socket.setblocking(True)
+        assert talk.answer("s") == [b"* SEARCH", b"OK done"]
+
+
 def test_idle_tells_what_others_do_at_once(live):
     with Talk(live.connect(143)) as talk, Talk(live.connect(143)) as other:
         talk.login()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from terrarium.capability.imap import folders, messages
 from terrarium.capability.imap.request import Command, Login
 from terrarium.capability.imap.scanner import BadCommand
 from terrarium.capability.imap.session import Answer, Session
+from terrarium.core.aside import aside
 from terrarium.core.errors import NotFound, Refused
 
 _ANYBODY = frozenset({"CAPABILITY", "NOOP", "LOGOUT", "ID"})
@@ -13,6 +16,9 @@ _STRANGER = frozenset({"STARTTLS", "AUTHENTICATE", "LOGIN"})
 _SELECTED = frozenset(
     {"CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE", "SORT", "THREAD"}
 )
+_LONG = frozenset(
+    {"SEARCH", "SORT", "THREAD"}
+)  # they only read, but all of a mailbox: the event loop goes on meanwhile
 _NUMBERED = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
 
 
@@ -69,4 +75,6 @@ async def _do(session: Session, command: Command) -> Answer:
             return await messages.fetch(session, command)
     handler = messages.HANDLERS.get(command.name) or folders.HANDLERS[command.name]
     async with session.request():
+        if command.name in _LONG:
+            return await aside(partial(handler, session, command))
         return handler(session, command)
