@@ -255,3 +255,12 @@ def test_what_is_closed_stays_closed(tmp_path):
                 await use_it
 
     asyncio.run(go())
+
+
+def test_a_new_shell_has_nothing_behind_it(tmp_path):
+    async def work(box):
+        assert (await box.shell("echo $?")).stdout == "0\n"
+        assert (await box.shell("exit 3")).exit_code == 3
+        assert (await box.shell("echo $?")).stdout == "0\n"
+
+    use(tmp_path, work)

@@ -20,7 +20,7 @@ from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.streams import too_late
 
 BEGINNING = "if [ -x /bin/bash ]; then exec /bin/bash --norc --noprofile /dev/fd/3; else exec /bin/sh /dev/fd/3; fi"
-_FIRST = 'exec 3<&-; [ -z "$BASH_VERSION" ] && builtin() { "$@"; }\n'
+_FIRST = 'exec 3<&-; if [ -z "$BASH_VERSION" ]; then builtin() { "$@"; }; fi\n'
 
 
 class Shell:
