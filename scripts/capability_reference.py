@@ -235,7 +235,7 @@ def _raised(doc: Doc) -> Iterator[str]:
 def _tool(tool: Tool, *, everywhere: bool) -> Iterator[str]:
     yield f"### `{tool.name}`\n\n{tool.description}\n"
     yield f"```json\n{_json(tool.parameters)}\n```\n"
-    gives = Doc.of(tool.function).returns
+    gives = Doc.of(tool.signature or tool.function).returns
     if gives:
         yield f"Gives: {gives}\n"
     acts = "Runs a command, and costs the time of one" if tool.command else "May write" if tool.writes else "Only looks"

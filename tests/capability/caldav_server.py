@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
+import inspect
 import os
 import re
 import shutil
@@ -126,6 +127,12 @@ class Ours:
 
     def run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def use(self, tool: str, agent: str = "agent", **arguments: Any) -> Any:
+        """What a seat does: find the tool, check the arguments, call it as that agent."""
+        found = {each.name: each for each in self.calendar.tools(agent)}[f"calendar_{tool}"]
+        made = found.function(**found.bind(arguments))
+        return self.run(made) if inspect.isawaitable(made) else made
 
     async def _listen(self) -> int:
         listener = socket.create_server(("127.0.0.1", 0))

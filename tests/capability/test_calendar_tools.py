@@ -19,11 +19,6 @@ def here() -> Iterator[Ours]:
     stand.close()
 
 
-def use(here: Ours, tool: str, agent: str = "agent", **arguments: Any) -> Any:
-    found = {entry.name: entry for entry in here.calendar.tools(agent)}[f"calendar_{tool}"]
-    return found.function(**found.bind(arguments))
-
-
 def test_the_tools_there_are(here: Ours) -> None:
     tools = here.calendar.tools("agent")
     looking = {tool.name for tool in tools if not tool.writes}
@@ -37,9 +32,9 @@ def test_the_tools_there_are(here: Ours) -> None:
 
 
 def test_an_agent_plans_its_day(here: Ours) -> None:
-    made = use(here, "create", summary="Review", start="2030-01-08T10:00", timezone="Europe/Berlin", reminders=["15m"])
+    made = here.use("create", summary="Review", start="2030-01-08T10:00", timezone="Europe/Berlin", reminders=["15m"])
     assert made["calendar"] == "default"
-    [found] = use(here, "events")["events"]
+    [found] = here.use("events")["events"]
     assert found == {
         "calendar": "default",
         "uid": made["uid"],
@@ -48,19 +43,18 @@ def test_an_agent_plans_its_day(here: Ours) -> None:
         "dtend": "2030-01-08T11:00+01:00",
         "timezone": "Europe/Berlin",
     }
-    assert [entry["time"] for entry in use(here, "reminders")] == ["2030-01-08T08:45+00:00"]
-    use(here, "update", calendar="default", uid=made["uid"], start="2030-01-08T14:00", location="Room 5")
-    assert use(here, "search", query="room review")["events"][0]["dtstart"] == "2030-01-08T14:00+01:00"
-    assert use(here, "get", calendar="default", uid=made["uid"])["location"] == "Room 5"
-    use(here, "delete", calendar="default", uid=made["uid"])
-    assert use(here, "events")["events"] == []
+    assert [entry["time"] for entry in here.use("reminders")] == ["2030-01-08T08:45+00:00"]
+    here.use("update", calendar="default", uid=made["uid"], start="2030-01-08T14:00", location="Room 5")
+    assert here.use("search", query="room review")["events"][0]["dtstart"] == "2030-01-08T14:00+01:00"
+    assert here.use("get", calendar="default", uid=made["uid"])["location"] == "Room 5"
+    here.use("delete", calendar="default", uid=made["uid"])
+    assert here.use("events")["events"] == []
 
 
 def test_a_repeating_event_by_its_occurrences(here: Ours) -> None:
-    made = use(here, "create", summary="Daily", start="2030-01-08T10:00", rrule="FREQ=DAILY;COUNT=4")
-    second = use(here, "events")["events"][1]["recurrence_id"]
-    use(
-        here,
+    made = here.use("create", summary="Daily", start="2030-01-08T10:00", rrule="FREQ=DAILY;COUNT=4")
+    second = here.use("events")["events"][1]["recurrence_id"]
+    here.use(
         "update",
         calendar="default",
         uid=made["uid"],
@@ -69,9 +63,9 @@ def test_a_repeating_event_by_its_occurrences(here: Ours) -> None:
         occurrence=second,
         scope="one",
     )
-    third = use(here, "events")["events"][2]["recurrence_id"]
-    use(here, "delete", calendar="default", uid=made["uid"], occurrence=third, scope="future")
-    found = [(entry["summary"], entry["dtstart"]) for entry in use(here, "events")["events"]]
+    third = here.use("events")["events"][2]["recurrence_id"]
+    here.use("delete", calendar="default", uid=made["uid"], occurrence=third, scope="future")
+    found = [(entry["summary"], entry["dtstart"]) for entry in here.use("events")["events"]]
     assert found == [("Daily", "2030-01-08T10:00+00:00"), ("Late", "2030-01-09T15:00+00:00")]
 
 
@@ -79,43 +73,43 @@ def test_only_ones_own_and_what_is_shared(here: Ours) -> None:
     here.calendar.create_calendar("Secret", "secret", owner="eve")
     uid = here.calendar.add_event("eve/secret", "Merger", datetime(2030, 1, 8))
     for call in (
-        lambda: use(here, "get", calendar="eve/secret", uid=uid),
-        lambda: use(here, "events", calendar="secret"),
-        lambda: use(here, "delete", calendar="eve/secret", uid=uid),
-        lambda: use(here, "create", calendar="eve/secret", summary="x", start="2030-01-08"),
+        lambda: here.use("get", calendar="eve/secret", uid=uid),
+        lambda: here.use("events", calendar="secret"),
+        lambda: here.use("delete", calendar="eve/secret", uid=uid),
+        lambda: here.use("create", calendar="eve/secret", summary="x", start="2030-01-08"),
     ):
         with pytest.raises(NotFound, match="there is no calendar"):
             call()
-    assert use(here, "search", query="Merger")["events"] == []
+    assert here.use("search", query="Merger")["events"] == []
     here.calendar.share("eve/secret", "ann@corp.example", "read")
-    assert use(here, "get", calendar="eve/secret", uid=uid)["summary"] == "Merger"
+    assert here.use("get", calendar="eve/secret", uid=uid)["summary"] == "Merger"
     for call in (
-        lambda: use(here, "delete", calendar="eve/secret", uid=uid),
-        lambda: use(here, "update", calendar="eve/secret", uid=uid, summary="x"),
-        lambda: use(here, "create", calendar="eve/secret", summary="x", start="2030-01-08"),
+        lambda: here.use("delete", calendar="eve/secret", uid=uid),
+        lambda: here.use("update", calendar="eve/secret", uid=uid, summary="x"),
+        lambda: here.use("create", calendar="eve/secret", summary="x", start="2030-01-08"),
     ):
         with pytest.raises(Refused, match="reading only"):
             call()
-    assert {entry["access"] for entry in use(here, "calendars")["calendars"]} == {"read"}
-    assert use(here, "calendars", agent="other")["calendars"] == []
+    assert {entry["access"] for entry in here.use("calendars")["calendars"]} == {"read"}
+    assert here.use("calendars", agent="other")["calendars"] == []
 
 
 def test_two_agents_find_a_time_and_meet(here: Ours) -> None:
-    use(here, "create", agent="other", summary="private", start="2030-01-08T09:00", end="2030-01-08T12:00")
-    times = use(here, "free_busy", people=["bob", "ann@corp.example"], start="2030-01-08T08:00", end="2030-01-08T18:00")
+    here.use("create", agent="other", summary="private", start="2030-01-08T09:00", end="2030-01-08T12:00")
+    times = here.use("free_busy", people=["bob", "ann@corp.example"], start="2030-01-08T08:00", end="2030-01-08T18:00")
     assert times["busy"]["bob"] == [
         {"start": "2030-01-08T09:00+00:00", "end": "2030-01-08T12:00+00:00", "kind": "BUSY"}
     ]
     assert times["free"][1] == {"start": "2030-01-08T12:00+00:00", "end": "2030-01-08T18:00+00:00"}
-    made = use(here, "create", summary="Meet", start="2030-01-08T12:00", attendees=["bob"])
-    invited = use(here, "search", agent="other", query="Meet")["events"][0]
+    made = here.use("create", summary="Meet", start="2030-01-08T12:00", attendees=["bob"])
+    invited = here.use("search", agent="other", query="Meet")["events"][0]
     assert invited["your_answer"] == "NEEDS-ACTION"
-    use(here, "respond", agent="other", calendar=invited["calendar"], uid=made["uid"], answer="decline")
-    [guest] = use(here, "get", calendar="default", uid=made["uid"])["attendees"]
+    here.use("respond", agent="other", calendar=invited["calendar"], uid=made["uid"], answer="decline")
+    [guest] = here.use("get", calendar="default", uid=made["uid"])["attendees"]
     assert guest["status"] == "DECLINED"
     assert here.calendar.busy("bob", datetime(2030, 1, 8, 12), datetime(2030, 1, 8, 13)) == []
-    use(here, "update", calendar="default", uid=made["uid"], start="2030-01-08T13:00")
-    assert use(here, "search", agent="other", query="Meet")["events"][0]["your_answer"] == "NEEDS-ACTION"
+    here.use("update", calendar="default", uid=made["uid"], start="2030-01-08T13:00")
+    assert here.use("search", agent="other", query="Meet")["events"][0]["your_answer"] == "NEEDS-ACTION"
     assert [letter["subject"] for letter in here.letters] == [
         "Invitation: Meet",
         "Declined: Meet",
@@ -124,9 +118,9 @@ def test_two_agents_find_a_time_and_meet(here: Ours) -> None:
 
 
 def test_a_reminder_alone_tells_nobody(here: Ours) -> None:
-    made = use(here, "create", summary="Meet", start="2030-01-08T12:00", attendees=["bob"])
+    made = here.use("create", summary="Meet", start="2030-01-08T12:00", attendees=["bob"])
     here.letters.clear()
-    use(here, "update", calendar="default", uid=made["uid"], reminders=["5m"])
+    here.use("update", calendar="default", uid=made["uid"], reminders=["5m"])
     assert here.letters == []
 
 
@@ -172,7 +166,7 @@ def test_invitations_go_as_mail_and_conditions_see_the_answer(play: Any) -> None
 
 
 def test_days(here: Ours) -> None:
-    use(here, "create", summary="Trip", start="2030-01-08", end="2030-01-10")
-    [found] = use(here, "events")["events"]
+    here.use("create", summary="Trip", start="2030-01-08", end="2030-01-10")
+    [found] = here.use("events")["events"]
     assert (found["dtstart"], found["dtend"]) == ("2030-01-08", "2030-01-10")
     assert here.calendar.list_events("default", date(2030, 1, 9), date(2030, 1, 10))[0]["summary"] == "Trip"

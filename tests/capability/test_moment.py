@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -24,11 +23,6 @@ def berlin() -> Iterator[Ours]:
     stand.calendar.create_calendar("Work", "work")
     yield stand
     stand.close()
-
-
-def use(here: Ours, tool: str, **arguments: Any) -> Any:
-    found = {t.name: t for t in here.calendar.tools("agent")}[f"calendar_{tool}"]
-    return found.function(**found.bind(arguments))
 
 
 def start(calendar: Calendar, uid: str, id: str = "work") -> str:
@@ -57,7 +51,7 @@ def test_a_world_without_a_zone() -> None:
     ],
 )
 def test_what_agents_and_programs_mean(berlin: Ours, clock: str, moment: str) -> None:
-    made = use(berlin, "create", summary="by tool", start=clock)
+    made = berlin.use("create", summary="by tool", start=clock)
     assert start(berlin.calendar, made["uid"], made["calendar"]) == moment
     assert start(berlin.calendar, berlin.calendar.add_event("work", "by program", clock)) == moment
     told = datetime.fromisoformat(clock).replace(fold=1)
@@ -78,22 +72,22 @@ def test_ranges_days_and_reminders(berlin: Ours) -> None:
         "07 23:15",
         "07 23:20",
     ]
-    busy = use(berlin, "free_busy", people=["admin"], start="2030-01-08", end="2030-01-09")["busy"]["admin"]
+    busy = berlin.use("free_busy", people=["admin"], start="2030-01-08", end="2030-01-09")["busy"]["admin"]
     assert (busy[0]["start"], busy[-1]["end"]) == ("2030-01-07T23:00+00:00", "2030-01-08T23:00+00:00")
 
 
 def test_a_series_follows_the_clocks_of_the_world(berlin: Ours) -> None:
-    made = use(berlin, "create", summary="Standup", start="2030-03-25T09:00", rrule="FREQ=WEEKLY;COUNT=2")
-    found = use(berlin, "events", start="2030-03-20", end="2030-04-10")["events"]
+    made = berlin.use("create", summary="Standup", start="2030-03-25T09:00", rrule="FREQ=WEEKLY;COUNT=2")
+    found = berlin.use("events", start="2030-03-20", end="2030-04-10")["events"]
     assert [entry["dtstart"] for entry in found] == ["2030-03-25T09:00+01:00", "2030-04-01T09:00+02:00"]
-    use(berlin, "update", **made, start="2030-03-25T10:00")
-    assert use(berlin, "get", **made)["dtstart"] == "2030-03-25T10:00+01:00"
+    berlin.use("update", **made, start="2030-03-25T10:00")
+    assert berlin.use("get", **made)["dtstart"] == "2030-03-25T10:00+01:00"
 
 
 def test_a_day_becomes_a_time(berlin: Ours) -> None:
-    made = use(berlin, "create", summary="Trip", start="2030-01-08")
-    use(berlin, "update", **made, start="2030-01-08T09:00", end="2030-01-08T10:00")
-    assert use(berlin, "get", **made)["dtstart"] == "2030-01-08T09:00+01:00"
+    made = berlin.use("create", summary="Trip", start="2030-01-08")
+    berlin.use("update", **made, start="2030-01-08T09:00", end="2030-01-08T10:00")
+    assert berlin.use("get", **made)["dtstart"] == "2030-01-08T09:00+01:00"
 
 
 def test_a_calendar_in_another_zone_keeps_its_own(berlin: Ours) -> None:

@@ -116,20 +116,16 @@ def test_a_storm_of_alarms(calendar: Calendar) -> None:
 
 
 def test_a_storm_of_reminders_in_few_events(here: Ours) -> None:
-    def use(tool: str, **arguments: Any) -> Any:
-        found = {t.name: t for t in here.calendar.tools("agent")}[f"calendar_{tool}"]
-        return found.function(**found.bind(arguments))
-
     many = [f"{number}m" for number in range(21)]
-    made = use("create", summary="a", start="2030-01-08T09:00", rrule="FREQ=DAILY", reminders=many[1:])
+    made = here.use("create", summary="a", start="2030-01-08T09:00", rrule="FREQ=DAILY", reminders=many[1:])
     for call in (
-        lambda: use("create", summary="b", start="2030-01-08T09:00", reminders=many),
-        lambda: use("update", **made, reminders=many),
-        lambda: use("reminders", start="2030-01-01", end="2032-01-01"),
+        lambda: here.use("create", summary="b", start="2030-01-08T09:00", reminders=many),
+        lambda: here.use("update", **made, reminders=many),
+        lambda: here.use("reminders", start="2030-01-01", end="2032-01-01"),
     ):
         with pytest.raises(Refused, match="reminders"):
             call()
-    assert len(use("reminders", start="2030-01-08", end="2030-01-12")) == 80
+    assert len(here.use("reminders", start="2030-01-08", end="2030-01-12")) == 80
 
 
 def test_alarms_of_every_kind(calendar: Calendar) -> None:

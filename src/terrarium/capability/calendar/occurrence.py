@@ -5,21 +5,21 @@ Ranges are half-open and overlap as RFC 4791, section 9.9, says.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
-from typing import Any
 
 from terrarium.capability.calendar.moment import Moment, is_day, micros
-from terrarium.capability.calendar.parsing import Component, Parsed, end_of, parse, start_of
+from terrarium.capability.calendar.parsing import Component, end_of, parse, start_of
 from terrarium.capability.calendar.rule import TooMany
+from terrarium.capability.calendar.series import counted_from
 from terrarium.core.rows import Fields
 from terrarium.core.values import from_micros
 
 DAY = 86_400_000_000
 SERIES = 2_000
 """How many occurrences of one event are counted out at once; each costs 0.1 ms."""
+_WINDOW, _MANY = 30 * DAY, 200  # what is looked at first, and from how many on no longer one is
 LATEST = micros(datetime(9000, 1, 1, tzinfo=UTC))
 EARLIEST = micros(datetime(1600, 1, 1, tzinfo=UTC))
 
@@ -103,18 +103,10 @@ def _near(fields: Fields, within: Range) -> bool:
     return fields["first"] - slack < within.end and (last is None or last + slack >= within.start)
 
 
-@functools.lru_cache(maxsize=1024)
-def _query(text: str) -> Any:
-    from recurring_ical_events import of  # type: ignore[import-untyped]
-
-    parsed: Parsed = parse(text)
-    return of(parsed.calendar, components=[parsed.main.name])
-
-
 def _counted(text: str, within: Range) -> Iterator[Component]:
     """The library's occurrences from the range on, in order, without end where the rule has none."""
-    query = _query(text)
-    begin, length = max(within.start - DAY, EARLIEST), 400 * DAY
+    begin, length = max(within.start - DAY, EARLIEST), _WINDOW
+    query = counted_from(text, begin)
     first = True
     last = min(within.end + DAY, LATEST)
     while begin < last:
@@ -125,7 +117,8 @@ def _counted(text: str, within: Range) -> Iterator[Component]:
             if first or starts >= begin:  # what reaches into the next window was in this one already
                 found.append((starts, part))
         yield from (part for _, part in sorted(found, key=lambda entry: entry[0]))
-        begin, length, first = stop, 2 * length, False
+        begin, first = stop, False
+        length = 2 * length if len(found) < _MANY else length
 
 
 def _todo(part: Component, within: Range) -> bool:

@@ -27,6 +27,8 @@ SIZE = 1024 * 1024
 COMPONENTS = ("VEVENT", "VTODO", "VJOURNAL")
 _KINDS = (*COMPONENTS, "VFREEBUSY")
 _NESTING = 5
+LONGEST = 400 * 86_400_000_000
+"""Microseconds that one occurrence of a series may last; each look at a series begins so long before."""
 _ZONED = re.compile(
     r"(DTSTART|DTEND|DUE|RECURRENCE-ID|EXDATE|RDATE|TRIGGER)((?:;[^:]*)?;TZID=)(\"[^\"]*\"|[^;:]*)", re.I
 )
@@ -188,6 +190,14 @@ def rules_of(part: Component) -> list[str]:
     return [value.to_ical().decode() for value in _listed(part.get("RRULE"))]
 
 
+def reach_of(part: Component) -> int:
+    """How many microseconds after its place in the rule what recurs by this part may still go on."""
+    told, start, end = part.get("RECURRENCE-ID"), start_of(part), end_of(part)
+    if start is None or end is None or ("RRULE" not in part and (told is None or "RANGE" not in told.params)):
+        return 0
+    return max(0, micros(end) - micros(start if told is None else told.dt))
+
+
 def moments(part: Component, name: str) -> Iterator[Moment]:
     """The moments of EXDATE or RDATE; of a period, its beginning."""
     for value in _listed(part.get(name)):
@@ -295,6 +305,8 @@ def _check_part(part: Component) -> None:
             raise Refused("an event cannot end before it starts")
     if "DTEND" in part and "DURATION" in part:
         raise Refused("an event has DTEND or DURATION, not both")
+    if reach_of(part) > LONGEST or len(rules_of(part)) > 1:
+        raise Refused("what recurs has one rule, and is over after 400 days at most each time")
     for rule in rules_of(part):
         if start is None:
             raise Refused("what recurs needs a DTSTART")

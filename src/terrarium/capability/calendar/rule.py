@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from terrarium.capability.calendar.moment import Moment, read
 from terrarium.core.errors import Refused
@@ -16,10 +17,13 @@ INSTANCES = 10_000
 _STEPS = 2_000
 """The same for what comes more often than daily; each step of those costs 0.3 ms, whether it matches or not."""
 _SLOW = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_DAYS = {"DAILY": 1, "WEEKLY": 7}
+_MONTHS = {"MONTHLY": 1, "YEARLY": 12}
 _SECONDS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 _BY_DAY = ("BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY")
 _SAMPLE = datetime(9970, 1, 1)  # from where the last years that datetimes have hold every kind of year
 _SAMPLE_YEARS, _YEARS = 30, 100
+_LATE = datetime(9590, 1, 1)  # from where every kind of day in 400 years is left, after which they are the same again
 _PART = re.compile(r"([A-Za-z-]+)=([A-Za-z0-9,+:-]+)")
 
 
@@ -52,6 +56,11 @@ def rule_parts(rule: str) -> dict[str, str]:
 def joined(parts: Mapping[str, str]) -> str:
     """Parts as a rule."""
     return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def comes_often(parts: Mapping[str, str]) -> bool:
+    """Whether a rule comes more often than daily."""
+    return parts["FREQ"] in _SECONDS
 
 
 def until_of(parts: Mapping[str, str]) -> Moment | None:
@@ -117,12 +126,46 @@ def _check_it_comes(parts: Mapping[str, str], start: datetime, count: int, times
             if count > max(1, found * times * _YEARS // _SAMPLE_YEARS):
                 raise TooMany(f"the recurrence rule {told!r} does not reach its COUNT in {_YEARS} years")
         bounded = {name: value for name, value in parts.items() if name not in ("COUNT", "UNTIL")}
-        if next(iter(rrulestr(joined(bounded), dtstart=start)), None) is None:
+        if next(iter(rrulestr(joined(bounded), dtstart=_late(parts, start))), None) is None:
             raise Refused(f"the recurrence rule {told!r} never comes")
     except Refused:  # which is a ValueError, too
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise Refused(f"a recurrence rule that cannot be counted: {error}") from None
+
+
+def begun_before(parts: Mapping[str, str], first: date, latest: date, apart: int = 0) -> date:
+    """The last day, up to `latest`, on which a rule that began on `first` could have begun to come as it does.
+
+    Args:
+        parts: Of a rule that does not say how many times it comes, and comes daily or more rarely.
+        first: Where it begins.
+        latest: Where it may begin at the latest.
+        apart: Such days lie at least so many days apart, so that there are few of them; `first` is one.
+    """
+    freq, interval = parts["FREQ"], int(parts.get("INTERVAL", 1))
+    if latest <= first:
+        return first
+    if freq in _DAYS:
+        step = interval * _DAYS[freq]
+        step *= max(1, -(-apart // step))
+        return first + timedelta(days=(latest - first).days // step * step)
+    step = interval * _MONTHS[freq]
+    step *= max(1, -(-apart // (28 * step)))
+    months = (latest.year - first.year) * 12 + latest.month - first.month - (latest.day < first.day)
+    for number in range(months // step, 0, -1):
+        year, month = divmod(first.year * 12 + first.month - 1 + number * step, 12)
+        if first.day <= monthrange(year, month + 1)[1]:
+            return date(year, month + 1, first.day)
+    return first
+
+
+def _late(parts: Mapping[str, str], start: datetime) -> datetime:
+    """A start that gives the same rule, from which all years there are have soon been searched."""
+    step = _SECONDS.get(parts["FREQ"], 0) * int(parts.get("INTERVAL", 1))
+    if step:
+        return start + timedelta(seconds=max(0, int((_LATE - start).total_seconds())) // step * step)
+    return datetime.combine(begun_before(parts, start.date(), _LATE.date()), start.timetz())
 
 
 def _clock(moment: Moment) -> datetime:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 
 from terrarium.capability.calendar.alarm import rings
 from terrarium.capability.calendar.busy import busy_periods
@@ -14,6 +16,7 @@ from terrarium.capability.calendar.occurrence import Occurrence, Range
 from terrarium.capability.calendar.person import person_id
 from terrarium.capability.calendar.rule import INSTANCES
 from terrarium.capability.calendar.shelf import DEFAULT, Shelved
+from terrarium.core.aside import aside
 from terrarium.core.capability import instance_tool
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.tool import Tool
@@ -52,7 +55,9 @@ class CalendarTools:
             "respond": self.respond,
             "update": self.update,
         }
-        made = [Tool.of(method, instance_tool(site_name, verb), writes=False) for verb, method in looking.items()]
+        made = [
+            _beside(Tool.of(method, instance_tool(site_name, verb), writes=False)) for verb, method in looking.items()
+        ]
         made += [Tool.of(method, instance_tool(site_name, verb)) for verb, method in acting.items()]
         return sorted((tool.in_zone(self._diary.site.clock.chosen_zone) for tool in made), key=lambda tool: tool.name)
 
@@ -131,7 +136,7 @@ class CalendarTools:
         begin, stop = moment_range(start, end, self._diary.site.clock)
         found: dict[str, Value] = {}
         taken: list[tuple[int, int]] = []
-        for id in people[:100]:
+        for id in dict.fromkeys(people[:100]):
             person = self._desk.people.at(id) if "@" in id else self._desk.people.person(person_id(id))
             if person is None:
                 raise NotFound(f"nobody here has the address {id[:80]!r}")
@@ -329,6 +334,16 @@ class CalendarTools:
         own = self._person.address.lower()
         answer = next((entry["status"] for entry in shown["attendees"] if entry["address"] == own), None)
         return {"calendar": self._desk.id(item.calendar)} | told | ({"your_answer": answer} if answer else {})
+
+
+def _beside(tool: Tool) -> Tool:
+    """A tool that looks, and may take long where there is much to see: the engine's loop goes on meanwhile."""
+    look = tool.function
+
+    async def beside(**arguments: Value) -> Value:
+        return await aside(partial(look, **arguments))
+
+    return replace(tool, function=beside, signature=look)
 
 
 def _shown(value: Value) -> Value:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from terrarium.capability.calendar.caldav import write
@@ -18,6 +18,7 @@ from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.rule import TooMany
 from terrarium.capability.http.server import http_date
+from terrarium.core.aside import aside
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
 from terrarium.core.person import Person
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _METHODS = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCALENDAR, MKCOL, COPY, MOVE, POST"
+_LOOKING = ("GET", "HEAD", "PROPFIND", "REPORT")  # the methods that change nothing
 _DAV = "1, 3, access-control, calendar-access, calendar-auto-schedule, extended-mkcol"
 _WELL_KNOWN = "/.well-known/caldav"
 
@@ -62,8 +64,8 @@ class CalDav:
         path = scope["raw_path"].decode("latin-1")
         asked = (scope["method"], path, headers, bytes(body), caller)
         async with self._diary.site.request(caller):
-            if scope["method"] == "REPORT":  # only looks, and may take long: the engine's loop goes on meanwhile
-                answer = await asyncio.to_thread(self._answer, *asked)
+            if scope["method"] in _LOOKING:  # may take long: the engine's loop goes on meanwhile
+                answer = await aside(partial(self._answer, *asked))
             else:
                 answer = self._answer(*asked)
         told = {"dav": _DAV, **answer.headers}
