@@ -72,6 +72,7 @@ def test_a_hundred_a_day_since_1600(calendar: Calendar) -> None:
     [
         "RRULE:FREQ=DAILY\r\nRRULE:FREQ=WEEKLY",
         "RRULE:FREQ=DAILY\r\nDURATION:P401D",
+        "RRULE:FREQ=DAILY\r\nBEGIN:VALARM\r\nTRIGGER:P3000D\r\nACTION:DISPLAY\r\nEND:VALARM",
         "RRULE:FREQ=WEEKLY;BYDAY=MO;BYSETPOS=2",
         "RRULE:FREQ=DAILY;INTERVAL=7;BYDAY=TU",
         "RRULE:FREQ=SECONDLY;INTERVAL=604800;BYDAY=TU;COUNT=5",
@@ -102,3 +103,10 @@ def test_the_loop_goes_on_while_an_agent_looks() -> None:
 
     assert here.run(look())["total"] == len(find("work", date(2030, 1, 8), date(2030, 1, 10))) == 2
     here.close()
+
+
+def test_the_next_reminder_of_an_endless_series(calendar: Calendar) -> None:
+    calendar.add_event("work", "daily", datetime(1990, 1, 7, 10), rrule="FREQ=DAILY", alarms=["400d"])
+    assert calendar.next_alarm(datetime(2030, 1, 7, 10, 1)) == datetime(2030, 1, 8, 10, tzinfo=UTC)
+    with pytest.raises(Refused, match="400 days"):
+        calendar.add_event("work", "far", datetime(2030, 1, 7, 10), rrule="FREQ=DAILY", alarms=["401d"])

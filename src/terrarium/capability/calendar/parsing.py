@@ -28,7 +28,7 @@ COMPONENTS = ("VEVENT", "VTODO", "VJOURNAL")
 _KINDS = (*COMPONENTS, "VFREEBUSY")
 _NESTING = 5
 LONGEST = 400 * 86_400_000_000
-"""Microseconds that one occurrence of a series may last; each look at a series begins so long before."""
+"""Microseconds that an occurrence of a series may last, or a reminder be away: looks begin so long before."""
 _ZONED = re.compile(
     r"(DTSTART|DTEND|DUE|RECURRENCE-ID|EXDATE|RDATE|TRIGGER)((?:;[^:]*)?;TZID=)(\"[^\"]*\"|[^;:]*)", re.I
 )
@@ -292,6 +292,8 @@ def _check_part(part: Component) -> None:
     for alarm in part.subcomponents:
         if alarm.errors or (alarm.name == "VALARM" and "TRIGGER" not in alarm):
             raise Refused("a broken VALARM: it needs a TRIGGER and an ACTION")
+        if alarm.name == "VALARM" and abs(alarm_of(alarm)["offset"] or 0) * 10**6 > LONGEST:
+            raise Refused("a reminder rings at most 400 days before or after what it is of")
     start, end = start_of(part), end_of(part)
     if part.name == "VEVENT" and start is None:
         raise Refused("an event needs a DTSTART")
