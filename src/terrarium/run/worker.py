@@ -39,6 +39,7 @@ from terrarium.task.source import beside
 from terrarium.task.taskset import Taskset, find
 
 TICK = 1.0  # seconds between two signs of life
+_PROGRESS = 0.05  # seconds after which it is told how far a trial is: nobody can follow what is shorter
 _LINE_LIMIT = 64 * 1024 * 1024
 _YOUNG = 20_000  # objects made before the collector looks at them; a trial's own are freed without it
 _OWN_THREADS = ("MainThread", "terrarium ", "asyncio_")
@@ -59,6 +60,8 @@ class Worker:
         self._stacks = stacks
         self._busy: set[asyncio.Task[None]] = set()
         self._retiring = False
+        self._progress: dict[str, dict[str, Any]] = {}  # of each trial, what is to be told of it
+        self._telling = False
 
     def tell(self, what: str, **more: Any) -> None:
         """Write one status line."""
@@ -87,6 +90,22 @@ class Worker:
             faulthandler.dump_traceback_later(QUIET, file=self._stacks)  # unless this is called again before
             await asyncio.sleep(TICK)
             self.tell("tick")
+
+    def _over(self, how: str, trial: str, **more: Any) -> None:
+        self._progress.pop(trial, None)
+        self.tell(how, trial=trial, **more)
+
+    def _goes_on(self, trial: str, **where: Any) -> None:
+        self._progress[trial] = where
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_later(_PROGRESS, self._tell_progress)
+
+    def _tell_progress(self) -> None:
+        self._telling = False
+        for trial, where in self._progress.items():
+            self.tell("progress", trial=trial, **where)
+        self._progress.clear()
 
     async def _list(self, order: Mapping[str, Any]) -> None:
         answers = [await asyncio.to_thread(self._found, path, order["skip"]) for path in order["paths"]]
@@ -120,14 +139,14 @@ class Worker:
         trial = TrialRun(
             spec,
             self._run,
-            lambda phase, turn, agent: self.tell("progress", trial=spec.id, phase=phase, turn=turn, agent=agent),
+            lambda phase, turn, agent: self._goes_on(spec.id, phase=phase, turn=turn, agent=agent),
         )
         try:
             await trial.run()
         except Exception as error:
-            self.tell("failed", trial=spec.id, error=describe(error))
+            self._over("failed", trial=spec.id, error=describe(error))
         else:
-            self.tell("done", trial=spec.id)
+            self._over("done", trial=spec.id)
         if trial.stuck:
             self.tell("stuck")
         elif not self._retiring and (trial.poisoned or _foreign_threads()):
