@@ -38,6 +38,8 @@ class Email(MailFace):
         submission_port (port, default 587): Where people hand in their own.
         imap_port (port, default 143): Where IMAP is spoken.
         pop3_port (port, default 110): Where POP3 is spoken.
+        storage (size, default "512m"): What the mails that agents send and store may take together, in bytes, or as
+            text such as `512m` and `2g`. The task program has no such limit.
         image (anything, ignored): Configurations written for containers have it.
 
     Shapes:
@@ -54,8 +56,8 @@ class Email(MailFace):
         """Begin, or continue with what the site's folder holds.
 
         Raises:
-            ConfigError: An unknown key, an agent that is not there, an account that is not an address, or a host or
-                port that cannot be one.
+            ConfigError: An unknown key, an agent that is not there, an account that is not an address, or a host,
+                port or size that cannot be one.
             CapabilityFault: The state cannot be read.
         """
         accounts = accounts_of(site.config, site.agents, site.people)

@@ -18,6 +18,7 @@ SIZE_LIMIT = 25 * 1024 * 1024  # bytes of headers, texts and attachments togethe
 REFERENCES_LIMIT = 20  # of a long thread the first and the latest are kept
 
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
+_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
 OWN_HEADERS = frozenset(
     {"from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "in-reply-to", "references"}
@@ -105,6 +106,20 @@ def message_id(value: object) -> str:
     if not _MESSAGE_ID.fullmatch(text):
         raise Refused(f"{text[:80]!r} is not a message id; they look like '<1f3a…@corp.example>'")
     return text
+
+
+def id_domain(sender: Address | None) -> str:
+    """A sender's domain as it may stand in a Message-ID, which is ascii."""
+    if sender is None:
+        return "unknown.invalid"
+    domain = sender.key.rpartition("@")[2]
+    if domain.isascii():
+        return domain
+    try:
+        known = domain.encode("idna").decode("ascii")
+    except UnicodeError:  # a label that is empty, too long or no word of any language
+        known = ""
+    return known if _DOMAIN.fullmatch(known) else "unknown.invalid"
 
 
 def fields_of(letter: Letter, blobs: Blobs, *, number: int, by: str, now: datetime, references: list[str]) -> Fields:

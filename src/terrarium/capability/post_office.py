@@ -7,14 +7,14 @@ A letter that comes with the Message-ID of another one does not replace it: its 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
 from terrarium.capability.address import Address, plain_text
-from terrarium.capability.letter import Letter, answering, content, fields_of, message_id, text_of
+from terrarium.capability.letter import Letter, answering, content, fields_of, id_domain, message_id, text_of
+from terrarium.capability.mail_quota import MailQuota
 from terrarium.capability.mailbox import SEEN, Copy, Mailboxes, flag_named, id_of
 from terrarium.capability.mime import Message, completed, fields_of_message, parse, render
 from terrarium.core.capability import Site
@@ -46,7 +46,6 @@ class Wanted:
     has_attachment: bool | None = None
 
 
-_DOMAIN = re.compile(r"[A-Za-z0-9.-]+")
 RENDERED_LIMIT = 4 * 1024 * 1024  # bytes of rendered letters that are remembered
 
 
@@ -66,6 +65,7 @@ class PostOffice:
         self._arrived = arrived
         self.store = store
         self.mailboxes = Mailboxes(site, store)
+        self.quota = MailQuota(site, store)
         self._rendered = OrderedDict[tuple[str, bool], bytes]()
         self._sizes: dict[tuple[str, bool], int] = {}
         self._remembered = 0
@@ -73,7 +73,12 @@ class PostOffice:
     # -- letters that come ----------------------------------------------------------------------------------------
 
     def post(self, letter: Letter) -> Posted:
-        """Put a letter into the INBOX of every recipient, once each, and into the sender's Sent, as read."""
+        """Put a letter into the INBOX of every recipient, once each, and into the sender's Sent, as read.
+
+        Raises:
+            Refused: Agents have no room left for it.
+        """
+        self.quota.check(letter.size, 1 + len(letter.to) + len(letter.cc) + len(letter.bcc))
         id = self._fresh_id(letter.sender)
         references = letter.references
         if letter.in_reply_to is not None:
@@ -113,7 +118,11 @@ class PostOffice:
             raw: The message.
             submitted: Whether the sender sent it here; False for mail from outside.
             message: What `parse` makes of `raw`, where that is known already.
+
+        Raises:
+            Refused: Agents have no room left for it.
         """
+        self.quota.check(len(raw), len(recipients) + submitted)
         message = message or parse(raw)
         id = message.message_id or self._fresh_id(sender or message.author)
         raw = completed(raw, id, self.site.clock.now)
@@ -150,8 +159,9 @@ class PostOffice:
         `message` is what `parse` makes of `raw`, where that is known already.
 
         Raises:
-            Refused: A flag cannot be one.
+            Refused: A flag cannot be one, or agents have no room left for it.
         """
+        self.quota.check(len(raw), 1)
         message = message or parse(raw)
         named = [flag_named(flag) for flag in flags]
         id = message.message_id or self._fresh_id(message.author)
@@ -301,7 +311,7 @@ class PostOffice:
 
     def _fresh_id(self, sender: Address | None) -> str:
         while True:
-            id = f"<{self.site.rng.token(f'{self.site.name}/message-id', 16)}@{_domain(sender)}>"
+            id = f"<{self.site.rng.token(f'{self.site.name}/message-id', 16)}@{id_domain(sender)}>"
             if self.store.get("message", id) is None:
                 return id
 
@@ -381,17 +391,3 @@ def _moment(value: Value, zone: tzinfo) -> datetime | None:
     if value is not None:
         raise Refused(f"{value!r} is not a moment; write for example '2030-01-07' or '2030-01-07T09:30'"[:200])
     return None
-
-
-def _domain(sender: Address | None) -> str:
-    """The sender's domain as it may stand in a Message-ID, which is ascii."""
-    if sender is None:
-        return "unknown.invalid"
-    domain = sender.key.rpartition("@")[2]
-    if domain.isascii():
-        return domain
-    try:
-        known = domain.encode("idna").decode("ascii")
-    except UnicodeError:  # a label that is empty, too long or no word of any language
-        known = ""
-    return known if _DOMAIN.fullmatch(known) else "unknown.invalid"

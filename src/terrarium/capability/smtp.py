@@ -276,7 +276,8 @@ class SmtpSession:
                     message=read,
                 )
         except Refused as error:
-            return f"554 5.6.0 {' '.join(str(error).split())[:400]}"
+            status = "552 5.2.2" if error.code == "OVERQUOTA" else "554 5.6.0"
+            return f"{status} {' '.join(str(error).split())[:400]}"
         except Exception:
             await self._say("451 4.3.0 The mail could not be taken")
             raise

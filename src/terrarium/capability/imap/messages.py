@@ -116,6 +116,8 @@ def transfer(session: Session, command: Command) -> Answer:
     found = [copy for copy in copies if copy is not None]
     if len(found) < len(copies) and not command.uid:
         raise Refused(_GONE, code="EXPUNGEISSUED")
+    if not moves:
+        session.desk.office.quota.check(0, len(found))
     made = []
     for copy in found:
         made.append(mailboxes.put(session.address, folder, copy.message, copy.flags, copy.received))
