@@ -143,3 +143,16 @@ def test_a_selected_folder_that_is_deleted(live, talk):
     assert code(talk.say("UID STORE 1 +FLAGS (\\Deleted)")) == "NO NONEXISTENT"
     talk.ok("CLOSE")
     assert number(talk.ok("STATUS Work (MESSAGES)"), "MESSAGES") == 1
+
+
+def test_folders_have_a_limit(talk):
+    for n in range(500):
+        talk.ok(f"CREATE f{n}")
+    said = talk.say("CREATE more")
+    assert said == [
+        b"NO [LIMIT] a mailbox may have 500 folders of your own, their names 32768 bytes together; "
+        b"delete some, or give shorter names"
+    ]
+    assert code(talk.say("RENAME INBOX more")) == "NO LIMIT"
+    talk.ok("DELETE f0")
+    talk.ok("CREATE more")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mail_site import MailSite
 
-from terrarium.capability.mailbox import STANDARD, Copy, FolderState, Mailboxes, flag_named
+from terrarium.capability.mailbox import FLAGS_LIMIT, FOLDERS_LIMIT, STANDARD, Copy, FolderState, Mailboxes, flag_named
 from terrarium.core.errors import NotFound, Refused
 
 ANN = "ann@corp.example"
@@ -147,3 +147,58 @@ def test_subscriptions(mailboxes: Mailboxes) -> None:
     assert mailboxes.subscribed(ANN) == ["Archive", "Drafts", "INBOX", "Sent", "Trash", "a/b"]
     with pytest.raises(Refused):
         mailboxes.subscribe(ANN, "a//b")
+
+
+def test_an_agent_has_so_many_folders_and_the_task_program_any_number(tmp_path: Path) -> None:
+    here = MailSite(tmp_path)
+    mailboxes = Mailboxes(here.site, here.site.rows())
+    here.holder = "agent"
+    for n in range(FOLDERS_LIMIT):
+        mailboxes.create_folder(ANN, f"f{n}")
+    for refused in (
+        lambda: mailboxes.create_folder(ANN, "more"),
+        lambda: mailboxes.rename_folder(ANN, "INBOX", "more"),
+    ):
+        with pytest.raises(Refused, match=r"500 folders of your own, .*; delete some") as no:
+            refused()
+        assert no.value.code == "LIMIT"
+    mailboxes.rename_folder(ANN, "f0", "g0")
+    mailboxes.delete_folder(ANN, "g0")
+    mailboxes.create_folder(ANN, "more")
+    assert len(mailboxes.folders(ANN)) == FOLDERS_LIMIT + len(STANDARD)
+    here.holder = "task"
+    mailboxes.create_folder(ANN, "of the task")
+
+
+def test_the_names_of_folders_are_limited_too(tmp_path: Path) -> None:
+    here = MailSite(tmp_path)
+    mailboxes = Mailboxes(here.site, here.site.rows())
+    here.holder = "agent"
+    for n in range(32768 // (3 + 197 * 3)):
+        mailboxes.create_folder(ANN, f"{n:03}" + "✓" * 197)
+    with pytest.raises(Refused, match="32768 bytes together"):
+        mailboxes.create_folder(ANN, "end" + "✓" * 197)
+    mailboxes.create_folder(ANN, "x")
+    with pytest.raises(Refused, match="shorter names"):
+        mailboxes.rename_folder(ANN, "x", "✓" * 200)
+
+
+def test_names_of_folders_that_are_gone_do_not_pile_up(tmp_path: Path) -> None:
+    here = MailSite(tmp_path)
+    mailboxes = Mailboxes(here.site, here.site.rows())
+    here.holder = "agent"
+    for n in range(FOLDERS_LIMIT):
+        mailboxes.subscribe(ANN, f"f{n}")
+    with pytest.raises(Refused, match="500 folders"):
+        mailboxes.subscribe(ANN, "more")
+    mailboxes.subscribe(ANN, "f0", end=True)
+    mailboxes.subscribe(ANN, "more")
+
+
+def test_a_mail_has_so_many_flags(mailboxes: Mailboxes) -> None:
+    copy = mailboxes.put(ANN, "INBOX", "<1@x>", [f"k{n}" for n in range(FLAGS_LIMIT)])
+    with pytest.raises(Refused, match="may have 100 flags"):
+        mailboxes.flag(copy, add=["more"])
+    with pytest.raises(Refused, match="may have 100 flags"):
+        mailboxes.put(ANN, "INBOX", "<1@x>", [f"k{n}" for n in range(FLAGS_LIMIT + 1)])
+    assert mailboxes.flag(copy, add=["more"], remove=["k0"]).flags[-1] == "more"

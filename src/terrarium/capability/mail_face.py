@@ -7,7 +7,7 @@ from itertools import islice
 
 from terrarium.capability.address import parse_address
 from terrarium.capability.letter import attachment
-from terrarium.capability.mailbox import Copy, Mailboxes, flags_listed
+from terrarium.capability.mailbox import Copy, Mailboxes
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import reads, writes
 from terrarium.core.errors import NotFound, Refused
@@ -179,7 +179,7 @@ class MailFace:
             Refused: `address` or `message_id` is not one, or a flag cannot be one.
         """
         copy = self._office.find(_key(address), message_id, folder)
-        return list(self._mailboxes.flag(copy, flags_listed(add), flags_listed(remove)).flags)
+        return list(self._mailboxes.flag(copy, _flags(add), _flags(remove)).flags)
 
     @writes(silent=True)
     def create_folder(self, address: str, folder: str) -> str:
@@ -228,3 +228,16 @@ class MailFace:
 
 def _key(address: object) -> str:
     return parse_address(address).key
+
+
+def _flags(flags: object) -> list[str]:
+    """Flags as somebody gave them; None is none.
+
+    Raises:
+        Refused: They are not in a list.
+    """
+    if flags is None:
+        return []
+    if not isinstance(flags, (list, tuple)):
+        raise Refused("flags must be a list, such as ['\\\\Seen']")
+    return list(flags)

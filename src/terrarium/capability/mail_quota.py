@@ -1,8 +1,8 @@
 """What the mail of agents may take: a cap on the bytes that they, and not the task program, add to a mail system.
 
-What they have taken is counted from the rows, so it is the same after a resume. A mail counts with all that is stored of
-it (one that came as bytes: these, and its texts and files besides), and for good, as letters are never removed. Every
-copy counts, too. What comes in is checked by the bytes that come: the last mail may pass the cap by its parts.
+What they have taken is counted from the rows, so it is the same after a resume. A mail counts with all that is stored
+of it (one that came as bytes: these, and its texts and files besides), and for good, as letters are never removed.
+Every copy counts, too. What comes in is checked by the bytes that come: the last mail may pass the cap by its parts.
 """
 
 from __future__ import annotations

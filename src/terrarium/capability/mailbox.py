@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from terrarium.capability.address import header_text
+from terrarium.core.baton import PROGRAM
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.rows import Fields, Rows
@@ -26,6 +27,9 @@ from terrarium.core.values import Value
 
 STANDARD = ("INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash")
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = SYSTEM = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
+FOLDERS_LIMIT = 500  # of one mailbox, the standard ones not counted: each change of one writes them all
+NAMES_LIMIT = 32 * 1024  # bytes of their names together
+FLAGS_LIMIT = 100  # of one copy
 
 _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]{1,64}")  # the atoms of IMAP
 
@@ -125,7 +129,7 @@ class Mailboxes:
         """Make a folder, and the mailbox where there is none; `/` in the name stands for folders in folders.
 
         Raises:
-            Refused: The name is taken or cannot be one.
+            Refused: The name is taken or cannot be one, or an agent has as many as it may have (code LIMIT).
         """
         wanted = _checked(header_text("the name of a folder", name).strip())
         if wanted.lower() in map(str.lower, self.folders(address)):
@@ -133,7 +137,8 @@ class Mailboxes:
         row = self._store.get("mailbox", address) or self._fresh()
         created = row["created"] + 1
         state = FolderState(row["uidvalidity"] + created, 1)
-        self._write(address, row, created=created, folders=_with(row["folders"], wanted, state))
+        self._limited(folders := _with(row["folders"], wanted, state))
+        self._write(address, row, created=created, folders=folders)
         return wanted
 
     def delete_folder(self, address: str, name: str) -> None:
@@ -157,7 +162,8 @@ class Mailboxes:
 
         Raises:
             NotFound: There is no such folder, and none in one of that name.
-            Refused: It is another one that every mailbox has, or `to` is taken or cannot be a name.
+            Refused: It is another one that every mailbox has, or `to` is taken or cannot be a name,
+                or an agent has as many folders, or as long names, as it may have (code LIMIT).
         """
         if self._same(name, "INBOX"):
             target = self.create_folder(address, to)
@@ -183,6 +189,7 @@ class Mailboxes:
             created += 1  # a name never shows an older UIDVALIDITY than it had before
             del states[folder]
             renamed[target] = FolderState(row["uidvalidity"] + created, self._state(address, row, folder).uidnext)
+        self._limited([*states, *renamed])
         for copy in (copy for copies in mails.values() for copy in copies):
             self.remove(copy)
         for target, state in renamed.items():
@@ -201,12 +208,14 @@ class Mailboxes:
         """Add a name to those, or take it off; the mailbox is made where there is none.
 
         Raises:
-            Refused: It cannot be the name of a folder.
+            Refused: It cannot be the name of a folder, or an agent has as many as it may have (code LIMIT).
         """
         if not end:
             _checked(name)
         names = [known for known in self.subscribed(address) if not self._same(known, name)]
-        names = sorted([*names, *([] if end else [name])])
+        if not end:
+            self._limited(names := [*names, name])
+        names = sorted(names)
         if names != self.subscribed(address):
             self._write(address, self._store.get("mailbox", address), subscribed=names)
 
@@ -254,7 +263,7 @@ class Mailboxes:
         """Put a copy of a letter into a folder under its next UID; the mailbox is made where there is none."""
         self.ensure(address)
         state = self.state(address, folder)
-        copy = Copy(address, folder, state.uidnext, message, _ordered(flags), received or self._site.clock.now)
+        copy = Copy(address, folder, state.uidnext, message, ordered(flags), received or self._site.clock.now)
         self._insert(copy)
         return copy
 
@@ -265,7 +274,7 @@ class Mailboxes:
             NotFound: The copy is gone.
             Refused: A flag cannot be one.
         """
-        flags = _ordered(({*copy.flags} | {*map(flag_named, add)}) - {*map(flag_named, remove)})
+        flags = ordered(({*copy.flags} | {*map(flag_named, add)}) - {*map(flag_named, remove)})
         before = self._store.get("copy", copy.key)
         if before is None:
             raise NotFound(f"{copy.address} has no mail {copy.id} (any more)")
@@ -319,6 +328,12 @@ class Mailboxes:
     def _same(one: str, other: str) -> bool:
         return one.lower() == other.lower()
 
+    def _limited(self, names: Iterable[str]) -> None:
+        own = set(names).difference(STANDARD) if self._site.actor() != PROGRAM else ()
+        if len(own) > FOLDERS_LIMIT or sum(len(name.encode()) for name in own) > NAMES_LIMIT:
+            limits = f"{FOLDERS_LIMIT} folders of your own, their names {NAMES_LIMIT} bytes together"
+            raise Refused(f"a mailbox may have {limits}; delete some, or give shorter names", code="LIMIT")
+
     def _insert(self, copy: Copy) -> None:
         fields = {"message": copy.message, "flags": list(copy.flags), "received": copy.received}
         self._store.insert(self._site.actor(), "copy", copy.key, fields)
@@ -349,19 +364,6 @@ def flag_named(flag: object) -> str:
     raise Refused(f"{str(flag)[:80]!r} is not a flag; there are {', '.join(SYSTEM)} and keywords such as $Work")
 
 
-def flags_listed(flags: object) -> list[str]:
-    """Flags as somebody gave them; None is none.
-
-    Raises:
-        Refused: They are not in a list.
-    """
-    if flags is None:
-        return []
-    if not isinstance(flags, (list, tuple)):
-        raise Refused("flags must be a list, such as ['\\\\Seen']")
-    return list(flags)
-
-
 def folder_key(address: str, folder: str) -> str:
     """What the keys of all rows of table `copy` begin with, up to the last slash, for one folder."""
     return f"{address}/{_quote(folder)}"
@@ -386,8 +388,12 @@ def _with(folders: Fields, name: str, state: FolderState) -> dict[str, Value]:
     return {**folders, name: {"uidvalidity": state.uidvalidity, "uidnext": state.uidnext}}
 
 
-def _ordered(flags: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(flags)))
+def ordered(flags: Iterable[str]) -> tuple[str, ...]:
+    """Flags in the order in which they are kept, each once; `Refused` where they are over FLAGS_LIMIT."""
+    found = tuple(sorted(set(flags)))
+    if len(found) > FLAGS_LIMIT:
+        raise Refused(f"a mail may have {FLAGS_LIMIT} flags; take some off first", code="LIMIT")
+    return found
 
 
 def _quote(folder: str) -> str:

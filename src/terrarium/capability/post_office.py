@@ -15,7 +15,7 @@ from datetime import date, datetime, tzinfo
 from terrarium.capability.address import Address, plain_text
 from terrarium.capability.letter import Letter, answering, content, fields_of, id_domain, message_id, text_of
 from terrarium.capability.mail_quota import MailQuota
-from terrarium.capability.mailbox import SEEN, Copy, Mailboxes, flag_named, id_of
+from terrarium.capability.mailbox import SEEN, Copy, Mailboxes, flag_named, id_of, ordered
 from terrarium.capability.mime import Message, completed, fields_of_message, parse, render
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
@@ -163,7 +163,7 @@ class PostOffice:
         """
         self.quota.check(len(raw), 1)
         message = message or parse(raw)
-        named = [flag_named(flag) for flag in flags]
+        named = ordered(map(flag_named, flags))
         id = message.message_id or self._fresh_id(message.author)
         author = message.author.key if message.author is not None else address
         known = self.store.get("message", id) is not None

@@ -172,6 +172,8 @@ def stored_flags(flags: Iterable[str]) -> list[str]:
 
 def _explained(session: Session, error: Refused, name: str) -> Refused:
     """Why a folder cannot be called so, with a code."""
+    if error.code is not None:
+        return error
     there = [folder.lower() for folder in session.desk.office.mailboxes.folders(session.address)]
     return Refused(str(error), code="ALREADYEXISTS" if name.lower() in there else "CANNOT")
 
