@@ -9,7 +9,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from terrarium.capability.imap.command import parse_command, tag_of
-from terrarium.capability.imap.criteria import All, BadCharset, Day, Either, Flagged, Header, Not, Numbers, Words
+from terrarium.capability.imap.criteria import (
+    All,
+    BadCharset,
+    Day,
+    Either,
+    Flagged,
+    Header,
+    Not,
+    Numbers,
+    TooManyTexts,
+    Words,
+)
 from terrarium.capability.imap.request import (
     Append,
     Command,
@@ -54,7 +65,7 @@ def test_a_command_raises_nothing_but_the_typed_errors(said):
     parts = (start + text, *(piece for pair in rest for piece in pair))
     try:
         command = parse_command(parts)
-    except (BadCommand, BadCharset):
+    except (BadCommand, BadCharset, TooManyTexts):
         return
     assert command.tag == tag_of(parts)
 
@@ -150,6 +161,19 @@ def test_charsets():
             parsed(broken)
     with pytest.raises(BadCharset):
         parsed(b"SEARCH CHARSET US-ASCII SUBJECT ", b"\xff", b"")
+
+
+def test_a_search_looks_for_so_many_texts():
+    hundred = b"SEARCH " + b"NOT TEXT a " * 50 + b"OR SUBJECT b HEADER X-C d " * 25
+    assert len(parsed(hundred[:-1]).request.criteria.of) == 75
+    for one_more in (b"BODY e", b"NOT (CC e)"):
+        with pytest.raises(TooManyTexts, match="may look for 100 texts; make several of it"):
+            parsed(hundred + one_more)
+
+
+def test_a_sort_key_that_comes_again_is_left_out():
+    found = parsed(b"SORT (DATE REVERSE DATE " + b"REVERSE SUBJECT " * 5000 + b"DATE) UTF-8 ALL").request
+    assert found.keys == (("DATE", False), ("SUBJECT", True))
 
 
 NUMBERS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30) | st.just(STAR)), min_size=1, max_size=5)

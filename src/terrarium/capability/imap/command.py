@@ -226,11 +226,13 @@ def _returns(scanner: Scanner) -> tuple[str, ...] | None:
 def _sort(scanner: Scanner) -> Request:
     scanner.space()
     returns = _returns(scanner)
-    keys = scanner.listed(lambda: _key(scanner))
+    keys: dict[str, bool] = {}
+    for word, reverse in scanner.listed(lambda: _key(scanner)):
+        keys.setdefault(word, reverse)  # where a key comes again, it decides nothing more
     scanner.space()
     charset = scanner.astring("a charset")
     scanner.space()
-    return Search(scan_criteria(scanner, charset), returns, tuple(keys))
+    return Search(scan_criteria(scanner, charset), returns, tuple(keys.items()))
 
 
 def _key(scanner: Scanner) -> tuple[str, bool]:

@@ -11,8 +11,16 @@ from terrarium.capability.imap.sequence import SequenceSet, scan_sequence
 from terrarium.core.errors import Refused
 
 CRITERIA_LIMIT = 5000  # of one search
+TEXTS_LIMIT = 100  # of those, texts to look for
 CHARSETS = {"US-ASCII": "ascii", "ASCII": "ascii", "UTF-8": "utf-8", "UTF8": "utf-8", "ISO-8859-1": "latin-1"}
 SHOWN_CHARSETS = ("US-ASCII", "UTF-8", "ISO-8859-1")
+
+
+class TooManyTexts(Refused):
+    """A search looks for more texts than one may."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a search may look for {TEXTS_LIMIT} texts; make several of it", code="LIMIT")
 
 
 class BadCharset(Refused):
@@ -118,6 +126,7 @@ def scan_criteria(scanner: Scanner, charset: bytes | None = None) -> All:
     Raises:
         BadCommand: They cannot be read.
         BadCharset: The charset is not known, or a text is not written in it.
+        TooManyTexts: They look for more than `TEXTS_LIMIT` texts.
     """
     reader = _Reader(scanner, charset)
     found = [reader.one()]
@@ -137,6 +146,7 @@ class _Reader:
         if charset is not None and self._charset is None:
             raise BadCharset
         self._count = 0
+        self._texts = 0
         self._depth = 0
 
     def one(self) -> Criterion:
@@ -211,6 +221,9 @@ class _Reader:
 
     def _text(self) -> str:
         raw = self._scanner.astring()
+        self._texts += 1
+        if self._texts > TEXTS_LIMIT:
+            raise TooManyTexts
         if self._charset is not None:
             try:
                 return raw.decode(self._charset).casefold()

@@ -183,14 +183,14 @@ def thread(session: Session, command: Command) -> Answer:
 
 def _fitting(session: Session, view: View, criteria: All) -> list[Entry]:
     """The messages that fit, of those that the client knows and that are still there."""
-    test = Search(session.desk.readings, view.uids, session.desk.office.site.clock.now).test(criteria)
+    search = Search(session.desk.readings, view.uids, session.desk.office.site.clock.now)
     numbers = {uid: number for number, uid in enumerate(view.uids, 1)}
     entries = (
         Entry(numbers[copy.uid], copy, copy.uid in view.recent)
         for copy in session.desk.office.mailboxes.copies(session.address, view.folder)
         if copy.uid in numbers
     )
-    return [entry for entry in entries if test(entry)]
+    return search.fitting(criteria, entries)
 
 
 def _chosen(view: View, numbers: SequenceSet, uid: bool) -> Sequence[int]:

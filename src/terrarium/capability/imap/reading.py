@@ -128,6 +128,15 @@ class Readings:
         part = self.part(copy)
         return [header_value(value).casefold() for known, value in part.fields if known.lower() == name]
 
+    def parsed(self, copy: Copy, name: str = "") -> int:
+        """Bytes of the message that are parsed to tell a header, or all of them; 0 where its row tells."""
+        letter = self.letter(copy)
+        if "raw" in letter:
+            told = name == "message-id" or (name in _ROW and name != "bcc")
+        else:
+            told = not name.startswith(("content-", "mime-"))
+        return 0 if told else int(letter["size"])
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _body_texts(self, letter: Fields) -> Iterator[str]:
