@@ -272,7 +272,7 @@ class Mailboxes:
 
         Raises:
             NotFound: The copy is gone.
-            Refused: A flag cannot be one.
+            Refused: A flag cannot be one, or there are too many (code LIMIT).
         """
         flags = ordered(({*copy.flags} | {*map(flag_named, add)}) - {*map(flag_named, remove)})
         before = self._store.get("copy", copy.key)

@@ -159,7 +159,7 @@ class PostOffice:
         `message` is what `parse` makes of `raw`, where that is known already.
 
         Raises:
-            Refused: A flag cannot be one, or agents have no room left for it.
+            Refused: A flag cannot be one, there are too many, or agents have no room left for it.
         """
         self.quota.check(len(raw), 1)
         message = message or parse(raw)
