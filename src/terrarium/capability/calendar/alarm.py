@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.moment import micros
 from terrarium.capability.calendar.occurrence import EARLIEST, LATEST, Occurrence, Range, occurrences
 from terrarium.capability.calendar.parsing import alarm_of
-from terrarium.capability.calendar.rule import TooMany
+from terrarium.capability.calendar.rule import INSTANCES, TooMany
 from terrarium.capability.calendar.shelf import Shelf, Shelved
 from terrarium.core.values import Value, from_micros
 
@@ -38,26 +39,26 @@ class Ring:
         }
 
 
-def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int, limit: int | None = None) -> list[Ring]:
+def rings(shelf: Shelf, keys: Iterable[str], start: int, end: int, allowance: Allowance) -> list[Ring]:
     """The alarms of calendars that ring at or after `start` and before `end` (microseconds), in order.
 
     Those that were acknowledged, and those of cancelled events, do not ring.
 
     Raises:
-        TooMany: There are more than `limit`, or a series has over 2,000 occurrences in that time.
+        TooMany: There are more than 10,000, or that is more than the allowance, and it is not to be cut off.
     """
     found: list[Ring] = []
     for key in keys:
         place = shelf.place(key)
         for item in shelf.objects(key):
-            for ring in rings_of(item, start, end, place):
+            for ring in rings_of(item, start, end, allowance, place):
                 found.append(ring)
-                if limit is not None and len(found) > limit:
-                    raise TooMany(f"there are more than {limit} reminders; choose a shorter range")
+                if not allowance.cuts and len(found) > INSTANCES:
+                    raise TooMany(f"there are more than {INSTANCES} reminders; choose a shorter range")
     return sorted(found, key=lambda ring: (ring.time, ring.item.key))
 
 
-def rings_of(item: Shelved, start: int, end: int, place: tzinfo = UTC) -> Iterator[Ring]:
+def rings_of(item: Shelved, start: int, end: int, allowance: Allowance, place: tzinfo = UTC) -> Iterator[Ring]:
     """The same of one object, in no order; days and floating times are those of `place`."""
     fields = item.fields
     if fields["start"] is None or fields["status"] == "CANCELLED":
@@ -74,7 +75,7 @@ def rings_of(item: Shelved, start: int, end: int, place: tzinfo = UTC) -> Iterat
     reach = [alarm["offset"] * 10**6 for alarm in fields["alarms"] if alarm["offset"] is not None]
     before, after = max([0, *(-offset for offset in reach)]), max([0, *reach])
     near = Range(max(start - after, EARLIEST), min(end + before, LATEST), place)
-    for occurrence in occurrences(fields, near):
+    for occurrence in occurrences(fields, near, allowance):
         assert occurrence.part is not None
         for alarm in map(alarm_of, occurrence.part.walk("VALARM")):
             time = _time(alarm, occurrence, place)

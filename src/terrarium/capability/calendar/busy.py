@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.content import PRODID, escape, fold, line
 from terrarium.capability.calendar.moment import micros, written
 from terrarium.capability.calendar.occurrence import Range, occurrences
@@ -27,19 +28,25 @@ class Period:
     kind: str = BUSY
 
 
-def busy_periods(shelf: Shelf, person: Person, within: Range) -> list[Period]:
-    """When a person is busy by all of their own calendars, joined where it overlaps, in order."""
+def busy_periods(shelf: Shelf, person: Person, within: Range, allowance: Allowance) -> list[Period]:
+    """When a person is busy by all of their own calendars, joined where it overlaps, in order.
+
+    Raises:
+        TooMany: That is more than the allowance, and it is not to be cut off.
+    """
     found: list[Period] = []
     for key, fields in shelf.calendars(person.id):
         if not fields["transparent"]:
-            found += calendar_periods(shelf, key, within, person)
+            found += calendar_periods(shelf, key, within, allowance, person)
     return joined(found)
 
 
-def calendar_periods(shelf: Shelf, key: str, within: Range, person: Person | None = None) -> list[Period]:
+def calendar_periods(
+    shelf: Shelf, key: str, within: Range, allowance: Allowance, person: Person | None = None
+) -> list[Period]:
     """The same by one calendar."""
     place = Range(within.start, within.end, shelf.place(key))
-    return joined(period for item in shelf.objects(key) for period in _periods(item, place, person))
+    return joined(period for item in shelf.objects(key) for period in _periods(item, place, allowance, person))
 
 
 def joined(periods: Iterable[Period]) -> list[Period]:
@@ -77,11 +84,11 @@ def busy_text(periods: Iterable[Period], within: Range, stamp: datetime, **told:
     return "\r\n".join(fold(entry) for entry in [*lines, "END:VFREEBUSY", "END:VCALENDAR", ""])
 
 
-def _periods(item: Shelved, within: Range, person: Person | None) -> Iterable[Period]:
+def _periods(item: Shelved, within: Range, allowance: Allowance, person: Person | None) -> Iterable[Period]:
     fields = item.fields
     if fields["component"] != "VEVENT" or (not fields["recurs"] and not _counts(fields, person)):
         return
-    for occurrence in occurrences(fields, within):
+    for occurrence in occurrences(fields, within, allowance):
         told = fields
         if occurrence.part is not None:
             part = occurrence.part

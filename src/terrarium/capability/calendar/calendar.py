@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.busy import busy_periods
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
@@ -223,11 +224,14 @@ class Calendar(EventFace):
     def busy(self, person: str, start: When = None, end: When = None) -> list[dict[str, Value]]:
         """When a person is busy, joined where it overlaps: `start`, `end`, `kind` (`BUSY` or `BUSY-TENTATIVE`).
 
+        Of a series, the occurrences that `list_events` would give count.
+
         Raises:
             Refused: A moment or the person cannot be one.
         """
         begin, stop = moment_range(start, end, self._site.clock)
-        found = busy_periods(self._shelf, self._people.person(person_id(person)), Range(begin, stop))
+        who = self._people.person(person_id(person))
+        found = busy_periods(self._shelf, who, Range(begin, stop), Allowance(cuts=True))
         return [{"start": from_micros(p.start), "end": from_micros(p.end), "kind": p.kind} for p in found]
 
     @writes(notifies="person")

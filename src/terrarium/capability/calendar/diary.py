@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from terrarium.capability.calendar import edit
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.content import clean, event_text
 from terrarium.capability.calendar.event import alarm_of, attendee_of, like, person_at, span_of, status_of
 from terrarium.capability.calendar.invitation import Invitations
@@ -175,11 +176,12 @@ class Diary:
 
     # -- looking --------------------------------------------------------------------------------------------------
 
-    def happening(self, keys: Iterable[str], start: int, end: int) -> list[Found]:
+    def happening(self, keys: Iterable[str], start: int, end: int, allowance: Allowance) -> list[Found]:
         """What happens in calendars in a range, in order of beginning.
 
         Raises:
-            TooMany: There are more than 10,000 occurrences.
+            TooMany: There are more than 10,000 occurrences, or that is more than the allowance, and it is not to be
+                cut off.
         """
         found: list[tuple[int, str, str, Found]] = []
         for key in keys:
@@ -187,10 +189,10 @@ class Diary:
             for item in self.shelf.objects(key):
                 if item.fields["start"] is None:
                     continue
-                for occurrence in occurrences(item.fields, within):
+                for occurrence in occurrences(item.fields, within, allowance):
                     moment = micros(occurrence.start, within.place)
                     found.append((moment, key, item.name, (item, occurrence)))
-                    if len(found) > INSTANCES:
+                    if not allowance.cuts and len(found) > INSTANCES:
                         raise TooMany(f"there are more than {INSTANCES} occurrences; choose a shorter range")
         return [entry[-1] for entry in sorted(found, key=lambda entry: entry[:3])]
 
@@ -278,7 +280,7 @@ class Diary:
         if at is not None:
             at = edit.occurrence_at(fields, at)
             near = Range(micros(at) - 400 * 86_400_000_000, micros(at) + 400 * 86_400_000_000)
-            found = next(entry for entry in occurrences(fields, near) if same_moment(entry.id, at))
+            found = next(entry for entry in occurrences(fields, near, Allowance()) if same_moment(entry.id, at))
             start, end = found.start, found.end
         length, zone = end - start, given.get("timezone")
         begin, stop = given.get("dtstart"), given.get("dtend")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.content import PRODID, alarm_lines
 from terrarium.capability.calendar.event import like
 from terrarium.capability.calendar.moment import Moment, is_day, known_zone, micros, written, zone_name
@@ -171,7 +172,7 @@ def occurrence_at(fields: Fields, occurrence: Moment) -> Moment:
         raise NotFound(f"{fields['summary'][:80]!r} does not recur")
     at = like(occurrence, start_of(parse(fields["text"]).main) or occurrence)
     near = Range(micros(at) - 400 * DAY, micros(at) + 400 * DAY)  # one that was moved is known by where it was
-    for found in occurrences(fields, near):
+    for found in occurrences(fields, near, Allowance()):
         if same_moment(found.id, at):
             return at
     raise NotFound(f"{fields['summary'][:80]!r} has no occurrence at {at}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from terrarium.capability.calendar.alarm import rings
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.content import clean
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.event import event_fields, moment_range, view
@@ -103,6 +104,8 @@ class EventFace:
     def list_events(self, calendar_id: str, start: When = None, end: When = None) -> list[dict[str, Value]]:
         """What happens in a calendar in a range, each an `event`, recurrences counted out, in order.
 
+        Of a series the first 2,000 occurrences in the range; once 50,000 were found, of each further one the first.
+
         Args:
             calendar_id: Where.
             start: Default: now.
@@ -110,10 +113,11 @@ class EventFace:
 
         Raises:
             NotFound: There is no such calendar.
-            Refused: A moment cannot be, or there are over 10,000, or 2,000 of one event.
+            Refused: A moment cannot be.
         """
         begin, stop = moment_range(start, end, self._site.clock)
-        return [self._view(*found) for found in self._diary.happening([self._key(calendar_id)], begin, stop)]
+        found = self._diary.happening([self._key(calendar_id)], begin, stop, Allowance(cuts=True))
+        return [self._view(*entry) for entry in found]
 
     @reads
     def get_event(self, calendar_id: str, uid: str) -> dict[str, Value]:
@@ -240,6 +244,8 @@ class EventFace:
     def alarms(self, start: When = None, end: When = None, person: str | None = None) -> list[dict[str, Value]]:
         """The alarms that ring in a range, in order.
 
+        Of a series, those of the occurrences that `list_events` would give.
+
         Args:
             start: Default: now.
             end: Not included; default: four weeks after the start.
@@ -250,10 +256,10 @@ class EventFace:
             of the occurrence.
 
         Raises:
-            Refused: A moment cannot be, or a series has over 2,000 occurrences in that time.
+            Refused: A moment cannot be.
         """
         begin, stop = moment_range(start, end, self._site.clock)
-        found = rings(self._shelf, [key for key, _ in self._shelf.calendars(person)], begin, stop)
+        found = rings(self._shelf, [key for key, _ in self._shelf.calendars(person)], begin, stop, Allowance(cuts=True))
         return [ring.view(self._id(ring.item.calendar)) for ring in found]
 
     @reads
@@ -267,7 +273,7 @@ class EventFace:
         keys = [key for key, _ in self._shelf.calendars(person)]
         day = 86_400_000_000
         for reach in (day, 31 * day, 400 * day, 3653 * day):
-            found = rings(self._shelf, keys, begin + 1, min(begin + reach, LATEST))
+            found = rings(self._shelf, keys, begin + 1, min(begin + reach, LATEST), Allowance(cuts=True))
             if found:
                 return from_micros(found[0].time)
         return None

@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.moment import Moment, is_day, micros
 from terrarium.capability.calendar.parsing import Component, end_of, parse, start_of
-from terrarium.capability.calendar.rule import TooMany
+from terrarium.capability.calendar.rule import rule_parts
 from terrarium.capability.calendar.series import counted_from
 from terrarium.core.rows import Fields
 from terrarium.core.values import from_micros
 
 DAY = 86_400_000_000
-SERIES = 2_000
-"""How many occurrences of one event are counted out at once; each costs 0.1 ms."""
 _WINDOW, _MANY = 30 * DAY, 200  # what is looked at first, and from how many on no longer one is
 LATEST = micros(datetime(9000, 1, 1, tzinfo=UTC))
 EARLIEST = micros(datetime(1600, 1, 1, tzinfo=UTC))
@@ -54,16 +53,16 @@ class Occurrence:
     part: Component | None = None
 
 
-def occurrences(fields: Fields, within: Range, limit: int = SERIES) -> Iterator[Occurrence]:
+def occurrences(fields: Fields, within: Range, allowance: Allowance) -> Iterator[Occurrence]:
     """The occurrences of an object in a range, in order of their starts.
 
     Args:
         fields: Of the object, as they are kept.
         within: The range.
-        limit: How many at most.
+        allowance: How much may be counted out; what does not recur costs nothing.
 
     Raises:
-        TooMany: There are more.
+        TooMany: There is more, and it is not to be cut off.
     """
     if fields["first"] is not None and not _near(fields, within):
         return
@@ -72,6 +71,7 @@ def occurrences(fields: Fields, within: Range, limit: int = SERIES) -> Iterator[
         if start is not None and within.overlaps(micros(start, within.place), micros(end or start, within.place)):
             yield Occurrence(start, end or start)
         return
+    allowance.begins(len(fields["text"]), _skipped(fields["rrule"]))
     number = 0
     for part in _counted(fields["text"], within):
         start, end = start_of(part), end_of(part)
@@ -83,24 +83,33 @@ def occurrences(fields: Fields, within: Range, limit: int = SERIES) -> Iterator[
         if not within.overlaps(begins, micros(end, within.place)):
             continue
         number += 1
-        if number > limit:
-            raise TooMany(f"an event has more than {limit} occurrences in that range; choose a shorter one")
+        if not allowance.takes(number):
+            return
         yield Occurrence(start, end, part["RECURRENCE-ID"].dt if "RECURRENCE-ID" in part else start, part)
 
 
-def happens(fields: Fields, within: Range) -> bool:
-    """Whether an object has a time in a range; without recurrence, to-dos follow the table of RFC 4791."""
+def happens(fields: Fields, within: Range, allowance: Allowance) -> bool:
+    """Whether an object has a time in a range; without recurrence, to-dos follow the table of RFC 4791.
+
+    Raises:
+        TooMany: That is too much to count.
+    """
     if fields["component"] == "VTODO" and not fields["recurs"]:
         return _todo(parse(fields["text"]).main, within)
     if fields["component"] == "VJOURNAL" and fields["start"] is None:
         return False
-    return next(occurrences(fields, within), None) is not None
+    return next(occurrences(fields, within, allowance), None) is not None
 
 
 def _near(fields: Fields, within: Range) -> bool:
     slack = DAY if fields["floating"] or fields["recurs"] else 0
     last = fields["last"]
     return fields["first"] - slack < within.end and (last is None or last + slack >= within.start)
+
+
+def _skipped(rule: str | None) -> int:
+    """How many occurrences are counted at most to get to a range: a series that says how many begins at its first."""
+    return int(rule_parts(rule).get("COUNT", 0)) if rule else 0
 
 
 def _counted(text: str, within: Range) -> Iterator[Component]:

@@ -13,7 +13,9 @@ from terrarium.core.errors import Refused
 ALARMS = 20
 """How many reminders one event may have: each is looked at with each occurrence."""
 INSTANCES = 10_000
-"""How many occurrences one event may have where it says so, and one answer may hold."""
+"""How many occurrences one answer may hold."""
+SERIES = 2_000
+"""How many occurrences of one event are counted out at once."""
 _STEPS = 2_000
 """The same for what comes more often than daily; each step of those costs 0.3 ms, whether it matches or not."""
 _SLOW = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")

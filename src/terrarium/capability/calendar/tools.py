@@ -8,13 +8,13 @@ from datetime import date, datetime
 from functools import partial
 
 from terrarium.capability.calendar.alarm import rings
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.busy import busy_periods
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.event import answer_of, event_fields, moment_range, view
 from terrarium.capability.calendar.occurrence import Occurrence, Range
 from terrarium.capability.calendar.person import person_id
-from terrarium.capability.calendar.rule import INSTANCES
 from terrarium.capability.calendar.shelf import DEFAULT, Shelved
 from terrarium.core.aside import aside
 from terrarium.core.capability import instance_tool
@@ -91,7 +91,7 @@ class CalendarTools:
             any `location`, `timezone`, `rrule`, `recurrence_id`, `your_answer`.
         """
         begin, stop = moment_range(start, end, self._diary.site.clock)
-        found = self._diary.happening(self._keys(calendar), begin, stop)
+        found = self._diary.happening(self._keys(calendar), begin, stop, Allowance())
         return {"total": len(found), "events": [self._view(*entry) for entry in found[: _checked(limit)]]}
 
     def search(self, query: str, calendar: str | None = None, limit: int = 50) -> dict[str, Value]:
@@ -136,11 +136,12 @@ class CalendarTools:
         begin, stop = moment_range(start, end, self._diary.site.clock)
         found: dict[str, Value] = {}
         taken: list[tuple[int, int]] = []
+        allowance = Allowance()
         for id in dict.fromkeys(people[:100]):
             person = self._desk.people.at(id) if "@" in id else self._desk.people.person(person_id(id))
             if person is None:
                 raise NotFound(f"nobody here has the address {id[:80]!r}")
-            periods = busy_periods(self._diary.shelf, person, Range(begin, stop))
+            periods = busy_periods(self._diary.shelf, person, Range(begin, stop), allowance)
             taken += [(period.start, period.end) for period in periods]
             found[id] = [
                 {"start": _iso(from_micros(p.start)), "end": _iso(from_micros(p.end)), "kind": p.kind} for p in periods
@@ -163,7 +164,7 @@ class CalendarTools:
             Of each `time`, `calendar_id`, `uid`, `summary`, `action`, `description`, `dtstart`, `recurrence_id`.
         """
         begin, stop = moment_range(start, end, self._diary.site.clock)
-        found = rings(self._diary.shelf, self._keys(None), begin, stop, INSTANCES)
+        found = rings(self._diary.shelf, self._keys(None), begin, stop, Allowance())
         return [_shown(ring.view(self._desk.id(ring.item.calendar))) for ring in found[:PAGE]]
 
     # -- writing --------------------------------------------------------------------------------------------------

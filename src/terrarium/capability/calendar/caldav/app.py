@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _METHODS = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCALENDAR, MKCOL, COPY, MOVE, POST"
-_LOOKING = ("GET", "HEAD", "PROPFIND", "REPORT")  # the methods that change nothing
+_LOOKING = ("GET", "HEAD", "POST", "PROPFIND", "REPORT")  # the methods that change nothing
 _DAV = "1, 3, access-control, calendar-access, calendar-auto-schedule, extended-mkcol"
 _WELL_KNOWN = "/.well-known/caldav"
 

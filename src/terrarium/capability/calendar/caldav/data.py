@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.caldav.answer import Failed
 from terrarium.capability.calendar.caldav.filter import range_of
 from terrarium.capability.calendar.caldav.xml import c
@@ -31,11 +32,13 @@ class Shape:
         expand: Occurrences in this range, each by itself and in UTC.
         limit: Overrides only in this range.
         parts: Of each component, which properties (None: all); None: every component.
+        allowance: How much the request may count out.
     """
 
     expand: Range | None = None
     limit: Range | None = None
     parts: dict[str, frozenset[str] | None] | None = None
+    allowance: Allowance = field(default_factory=Allowance)
     counted: list[int] = field(default_factory=lambda: [0])
     """How many occurrences this answer holds so far."""
 
@@ -49,7 +52,7 @@ class Shape:
         if self.expand is None and self.limit is None and self.parts is None:
             return stored
         if self.expand is not None and item.fields["component"] != "VFREEBUSY":
-            calendar = _expanded(item, self.expand)
+            calendar = _expanded(item, self.expand, self.allowance)
             self.counted[0] += len(calendar.subcomponents)
             if self.counted[0] > INSTANCES:
                 raise TooMany(f"there are more than {INSTANCES} occurrences in that range; choose a shorter one")
@@ -62,7 +65,7 @@ class Shape:
         return text_of(calendar) if self.parts is None else str(calendar.to_ical().decode())
 
 
-def shape_of(element: Element, place: tzinfo) -> Shape:
+def shape_of(element: Element, place: tzinfo, allowance: Allowance) -> Shape:
     """What a `CALDAV:calendar-data` asks for.
 
     Raises:
@@ -80,6 +83,7 @@ def shape_of(element: Element, place: tzinfo) -> Shape:
         None if expand is None else range_of(expand, place),
         None if limit is None else range_of(limit, place),
         None if top is None else _parts(top),
+        allowance,
     )
 
 
@@ -117,9 +121,9 @@ def _limit(calendar: Component, within: Range) -> None:
                 calendar.subcomponents.remove(part)
 
 
-def _expanded(item: Shelved, within: Range) -> Component:
+def _expanded(item: Shelved, within: Range, allowance: Allowance) -> Component:
     calendar = new_object()
-    for occurrence in occurrences(item.fields, within):
+    for occurrence in occurrences(item.fields, within, allowance):
         part = copy.deepcopy(occurrence.part if occurrence.part is not None else parse(item.fields["text"]).main)
         for name in _SERIES:
             part.pop(name, None)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from terrarium.capability.calendar.alarm import rings_of
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.caldav.answer import Failed
 from terrarium.capability.calendar.caldav.xml import c
 from terrarium.capability.calendar.moment import Moment, micros, read
@@ -33,12 +34,13 @@ _MATCHES: dict[str, Callable[[str, str], bool]] = {
 _KNOWN = ("VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VALARM", "VCALENDAR")
 
 
-def test_of(filter: Element | None, place: tzinfo) -> Test:
+def test_of(filter: Element | None, place: tzinfo, allowance: Allowance) -> Test:
     """What a `CALDAV:filter` asks of an object; everything fits where there is none.
 
     Args:
         filter: The element.
         place: Where floating times are meant.
+        allowance: How much the request may count out.
 
     Raises:
         Failed: 403 for a filter that is broken or not known here.
@@ -48,7 +50,7 @@ def test_of(filter: Element | None, place: tzinfo) -> Test:
     tops = list(filter)
     if len(tops) != 1 or tops[0].tag != c("comp-filter") or tops[0].get("name", "").upper() != "VCALENDAR":
         raise Failed(403, c("valid-filter"), "a filter holds one comp-filter of VCALENDAR")
-    tests = [_of_object(element, place) for element in tops[0] if element.tag != c("is-not-defined")]
+    tests = [_of_object(element, place, allowance) for element in tops[0] if element.tag != c("is-not-defined")]
     if tops[0].find(c("is-not-defined")) is not None:
         return lambda item: False
     return lambda item: all(test(item) for test in tests)
@@ -82,7 +84,7 @@ def _utc(text: str | None) -> int | None:
     return min(max(micros(moment), EARLIEST), LATEST)
 
 
-def _of_object(element: Element, place: tzinfo) -> Test:
+def _of_object(element: Element, place: tzinfo, allowance: Allowance) -> Test:
     """A filter directly inside that of VCALENDAR."""
     if element.tag == c("prop-filter"):
         inside = _of_property(element)
@@ -95,7 +97,7 @@ def _of_object(element: Element, place: tzinfo) -> Test:
         if inner.tag == c("time-range"):
             range_ = range_of(inner, place)
         elif inner.tag == c("comp-filter") and name in ("VEVENT", "VTODO"):
-            rest.append(_of_alarm(inner, place))
+            rest.append(_of_alarm(inner, place, allowance))
         elif inner.tag == c("prop-filter"):
             rest.append(_any_part(name, _of_property(inner)))
         else:
@@ -103,14 +105,14 @@ def _of_object(element: Element, place: tzinfo) -> Test:
     wanted = range_
 
     def fits(item: Shelved) -> bool:
-        if not _has(item, name) or (wanted is not None and not happens(item.fields, wanted)):
+        if not _has(item, name) or (wanted is not None and not happens(item.fields, wanted, allowance)):
             return False
         return all(test(item) for test in rest)
 
     return fits
 
 
-def _of_alarm(element: Element, place: tzinfo) -> Test:
+def _of_alarm(element: Element, place: tzinfo, allowance: Allowance) -> Test:
     name = _name(element, "comp-filter")
     if element.find(c("is-not-defined")) is not None:
         return lambda item: f"BEGIN:{name}" not in item.fields["text"].upper()
@@ -118,7 +120,12 @@ def _of_alarm(element: Element, place: tzinfo) -> Test:
     tests = [_of_property(inner) for inner in element if inner.tag == c("prop-filter")]
     if span is not None:
         within = range_of(span, place)
-        return lambda item: name == "VALARM" and next(rings_of(item, within.start, within.end, place), None) is not None
+
+        def rings(item: Shelved) -> bool:
+            found = rings_of(item, within.start, within.end, allowance, place)
+            return name == "VALARM" and next(found, None) is not None
+
+        return rings
     return lambda item: any(
         all(test(alarm) for test in tests) for part in parse(item.fields["text"]).parts for alarm in part.walk(name)
     )

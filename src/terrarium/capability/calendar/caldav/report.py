@@ -46,7 +46,7 @@ def report(resources: Resources, resource: Resource, depth: str, root: Element |
 
 def _query(resources: Resources, resource: Resource, depth: str, root: Element) -> Answer:
     place = _place(resources, resource, root)
-    test = test_of(root.find(c("filter")), place)
+    test = test_of(root.find(c("filter")), place, resources.allowance)
     show = _shown(resources, root, place)
     found = []
     for each in _objects(resources, resource, depth):
@@ -84,8 +84,9 @@ def _free_busy(resources: Resources, resource: Resource, depth: str, root: Eleme
     collections = [resource] if resource.kind == "calendar" else list(resources.inside(resource))
     keys = [each.key for each in collections if each.kind == "calendar"]
     owner = resources.desk.people.person(resource.key.partition("/")[0] or resource.owner)
-    periods = joined(period for key in keys for period in calendar_periods(resources.shelf, key, within, owner))
-    text = busy_text(periods, within, resources.shelf.site.clock.now)
+    shelf, allowance = resources.shelf, resources.allowance
+    periods = joined(period for key in keys for period in calendar_periods(shelf, key, within, allowance, owner))
+    text = busy_text(periods, within, shelf.site.clock.now)
     return Answer(200, text.encode(), {"content-type": "text/calendar; charset=utf-8"})
 
 
@@ -135,7 +136,7 @@ def _shown(resources: Resources, root: Element, place: tzinfo) -> Callable[[Reso
         wanted = ["DAV:getetag", "DAV:getcontenttype", "DAV:getcontentlength", "DAV:getlastmodified"]
         return partial(_show, resources, wanted, Shape())
     data = prop.find(_DATA)
-    shape = shape_of(data, place) if data is not None else Shape()
+    shape = shape_of(data, place, resources.allowance) if data is not None else Shape()
     return partial(_show, resources, list(dict.fromkeys(short(element.tag) for element in prop)), shape)
 
 

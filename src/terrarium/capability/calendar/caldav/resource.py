@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.caldav.answer import Failed
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.person import person_id
@@ -51,7 +52,7 @@ class Resource:
 
 
 class Resources:
-    """All paths, as one person sees them.
+    """All paths, as one person sees them in one request.
 
     Args:
         desk: What that person may see.
@@ -60,6 +61,7 @@ class Resources:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.shelf = desk.shelf
+        self.allowance = Allowance()
 
     def home(self, person: str | None = None) -> str:
         """The path of a person's home."""

@@ -200,7 +200,7 @@ def post(diary: Diary, resources: Resources, resource: Resource | None, body: by
             told += tag(c("request-status"), text="3.7;Invalid calendar user")
         else:
             text = busy_text(
-                busy_periods(diary.shelf, person, within),
+                busy_periods(diary.shelf, person, within, resources.allowance),
                 within,
                 diary.site.clock.now,
                 method="REPLY",
