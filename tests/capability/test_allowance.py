@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from caldav_server import Client, Ours, put
+from caldav_server import WORK, Client, Ours, put, refused
 from caldav_texts import event
 
+from terrarium.capability.calendar.allowance import Allowance
+from terrarium.capability.calendar.rule import TooMany
 from terrarium.core.errors import Refused
 
 TEN = ",".join(map(str, range(10)))
@@ -70,3 +72,69 @@ def test_a_program_reads_more_single_events_than_an_agent_may(ours: Ours) -> Non
     for tool in ("events", "reminders"):
         with pytest.raises(Refused, match="choose a shorter"):
             ours.use(tool, start="2030-01-07", end="2030-02-07")
+
+
+HOUR = """<C:calendar-query xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop><D:getetag/></D:prop>
+<C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">
+<C:time-range start="20990101T090000Z" end="20990101T100000Z"/>
+</C:comp-filter></C:comp-filter></C:filter></C:calendar-query>"""
+
+
+def flood(ours: Ours, many: int, rule: str, letters: int = 0) -> None:
+    ours.calendar.create_calendar("Work", "work", owner="ann")
+    for number in range(many):
+        told = {"uid": str(number), "description": "x" * letters}
+        ours.calendar.add_event("ann/work", "x", datetime(2030, 1, 1, 9), rrule=rule, **told)
+
+
+def test_more_endless_series_than_one_look_may_count(ours: Ours) -> None:
+    flood(ours, 120, "FREQ=DAILY", 30_000)
+    client = Client(ours.port)
+    refused(client.ask("REPORT", WORK, HOUR, Depth="1"), "{DAV:}number-of-matches-within-limits")
+    day = {"start": "2099-01-01T09:00", "end": "2099-01-01T10:00"}
+    for tool, more in (("events", {}), ("free_busy", {"people": ["ann"]})):
+        with pytest.raises(Refused, match="repeating events"):
+            ours.use(tool, **day, **more)
+    client.close()
+    at = datetime(2099, 1, 1, 9)
+    assert len(ours.calendar.list_events("work", at, at.replace(hour=10))) == 120
+    assert len(ours.calendar.busy("ann", at, at.replace(hour=10))) == 1
+
+
+@pytest.mark.parametrize("rule", ["FREQ=WEEKLY;COUNT=2000", "FREQ=MINUTELY;COUNT=3;BYMINUTE=1,2"])
+def test_series_that_are_over_cost_nothing(ours: Ours, rule: str) -> None:
+    flood(ours, 2500, rule)
+    client = Client(ours.port)
+    assert client.ask("REPORT", WORK, HOUR, Depth="1").responses() == {}
+    assert ours.use("events", start="2099-01-01", end="2099-01-02")["total"] == 0
+    client.close()
+
+
+def test_steps() -> None:
+    look = Allowance(100)
+    look.begins(60, 100)
+    assert look.left == 100 - 20 - 1 - 10
+    assert [look.takes(number) for number in range(1, 70)] == [True] * 69
+    with pytest.raises(TooMany):
+        [look.takes(number) for number in range(70, 72)]
+    part = Allowance(3, cuts=True)
+    part.begins(10**6, 2000)
+    assert [part.takes(number) for number in (1, 2, 3, 4, 1, 2)] == [True, True, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("start", "rule", "found"),
+    [
+        ("20291231T233000Z", "FREQ=WEEKLY;COUNT=3", 1),
+        ("20291231T233000Z", "FREQ=WEEKLY;COUNT=2", 0),
+        ("20140113T233000Z", "FREQ=MONTHLY;BYDAY=2MO;COUNT=193", 1),
+        ("20140113T233000Z", "FREQ=MONTHLY;BYDAY=2MO;COUNT=192", 0),
+        ("20300114T233000Z", "FREQ=MINUTELY;INTERVAL=10;COUNT=3;BYMINUTE=30,50", 2),
+    ],
+)
+def test_the_last_day_of_a_series_that_says_how_many(
+    ours: Ours, client: Client, start: str, rule: str, found: int
+) -> None:
+    assert put(client, "a.ics", event("a@x", start, start, f"RRULE:{rule}")).status == 201
+    day = datetime(2030, 1, 14)
+    assert len(ours.calendar.list_events("work", day, day.replace(day=15))) == found

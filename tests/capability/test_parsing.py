@@ -50,7 +50,7 @@ def test_texts_with_something_wrong_are_read_or_refused(number: int) -> None:
         try:
             parsed = parse(text)
             fields = fields_of(parsed) | {"text": text}
-            happens(fields, Range())
+            happens(fields, Range(), Allowance())
             list(occurrences(fields, Range(fields["first"] or 0), Allowance()))
         except Refused:
             continue

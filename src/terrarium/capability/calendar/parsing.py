@@ -16,7 +16,7 @@ from typing import Any
 
 from terrarium.capability.calendar.content import clean, unfold
 from terrarium.capability.calendar.moment import Moment, is_day, is_floating, known_zone, micros
-from terrarium.capability.calendar.rule import ALARMS, INSTANCES, TooMany, check_rule, until_of
+from terrarium.capability.calendar.rule import ALARMS, INSTANCES, TooMany, check_rule, last_of, until_of
 from terrarium.core.errors import Refused
 from terrarium.core.values import Value
 
@@ -176,13 +176,16 @@ def span(parsed: Parsed) -> tuple[int | None, int | None]:
     ends = [micros(end) for part in parsed.parts if (end := end_of(part)) is not None]
     if not parsed.recurs:
         return first, max([*ends, first])
-    until = [until_of(check_rule(rule, starts[0])) for rule in rules_of(main)]
-    start, end = start_of(main), end_of(main)
-    if "RECURRENCE-ID" in main or not until or any(moment is None for moment in until) or start is None:
-        return first, (max(ends) if "RRULE" not in main else None)
-    length = micros(end) - micros(start) if end is not None else 0
-    day = 86_400_000_000  # an UNTIL may be a clock time or a day in another place
-    return first, max([*ends, *(micros(moment) + length + 2 * day for moment in until if moment is not None)])
+    if "RRULE" not in main:
+        return first, max(ends)
+    start, [rule] = start_of(main), rules_of(main)
+    assert start is not None
+    until = until_of(check_rule(rule, start)) or last_of(rule, start)
+    if "RECURRENCE-ID" in main or until is None:
+        return first, None
+    length = max(reach_of(part) for part in parsed.parts)
+    day = 86_400_000_000  # the end may be a clock time or a day in another place
+    return first, max([*ends, micros(until) + length + 2 * day])
 
 
 def rules_of(part: Component) -> list[str]:

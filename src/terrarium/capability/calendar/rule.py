@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from terrarium.capability.calendar.moment import Moment, read
 from terrarium.core.errors import Refused
@@ -15,9 +17,10 @@ ALARMS = 20
 INSTANCES = 10_000
 """How many occurrences one answer may hold."""
 SERIES = 2_000
-"""How many occurrences of one event are counted out at once."""
-_STEPS = 2_000
-"""The same for what comes more often than daily; each step of those costs 0.3 ms, whether it matches or not."""
+"""How many occurrences of one event are counted out at once, and how many times one may say that it comes.
+
+What comes more often than daily has at most so many steps, whether they match or not.
+"""
 _SLOW = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _DAYS = {"DAILY": 1, "WEEKLY": 7}
 _MONTHS = {"MONTHLY": 1, "YEARLY": 12}
@@ -83,36 +86,58 @@ def check_rule(rule: str, start: Moment) -> dict[str, str]:
     """The parts of a rule that can be counted from `start`.
 
     Raises:
-        TooMany: It would have over 10,000 occurrences where it says how many, or has no end and comes more often than
-            daily, or many times on each day.
+        TooMany: It says that it comes over 2,000 times, or comes more often than daily and has no end within 2,000
+            steps, or comes many times on each day.
         Refused: It is not a rule, or never comes.
     """
     parts = rule_parts(rule)
     count, until, often = int(parts.get("COUNT", 0)), until_of(parts), parts["FREQ"]
-    if count > INSTANCES:
-        raise TooMany(f"an event has at most {INSTANCES} occurrences, not {count}")
+    if count > SERIES:
+        raise TooMany(f"an event has at most {SERIES} occurrences, not {count}")
     times = 1
     for name in ("BYHOUR", "BYMINUTE", "BYSECOND"):
         times *= parts[name].count(",") + 1 if name in parts else 1
     if times > 100:
         raise TooMany("an event comes at most 100 times in one period of its rule")
     if often in _SECONDS:
-        if count > _STEPS:
-            raise TooMany(f"an event that is {often} has at most {_STEPS} occurrences, not {count}")
         step = _SECONDS[often] * int(parts.get("INTERVAL", 1))
         if until is None and not count:
             raise TooMany(f"a rule that is {often} needs COUNT or UNTIL")
-        if until is not None and (_clock(until) - _clock(start)).total_seconds() / step > _STEPS:
-            raise TooMany(f"an event that is {often} has at most {_STEPS} occurrences; choose an earlier UNTIL")
+        if until is not None and (_clock(until) - _clock(start)).total_seconds() / step > SERIES:
+            raise TooMany(f"an event that is {often} has at most {SERIES} occurrences; choose an earlier UNTIL")
     if "BYSETPOS" in parts and (often in _SECONDS or (often == "DAILY" and times == 1)):
         raise Refused(f"BYSETPOS means nothing in a rule that is {often}")
     _check_it_comes(parts, _clock(start), count, times)
+    if count and often in _SECONDS:
+        last_of(joined(parts), start)
     return parts
+
+
+def last_of(rule: str, start: Moment) -> datetime | None:
+    """When a rule that says how many times it comes does so for the last time, by its own clock; else None.
+
+    Raises:
+        TooMany: It comes more often than daily, and not so many times in 2,000 steps.
+    """
+    return _last_of(rule, _clock(start))
+
+
+@functools.lru_cache(maxsize=1024)
+def _last_of(rule: str, start: datetime) -> datetime | None:
+    from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
+
+    parts = rule_parts(rule)
+    count, step = int(parts.pop("COUNT", 0)), _SECONDS.get(parts["FREQ"], 0) * int(parts.get("INTERVAL", 1))
+    last = None
+    for last in islice(rrulestr(joined(parts), dtstart=start), count):
+        if step and (last - start).total_seconds() / step > SERIES:
+            raise TooMany(f"a rule that is {parts['FREQ']} reaches its COUNT within {SERIES} steps; use FREQ=DAILY")
+    return last
 
 
 def _check_it_comes(parts: Mapping[str, str], start: datetime, count: int, times: int) -> None:
     """Refuse a rule for which the library would search until the end of all years."""
-    from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
+    from dateutil.rrule import rrulestr
 
     told = joined(parts)[:80]
     days = {name: parts[name] for name in _BY_DAY if name in parts}
