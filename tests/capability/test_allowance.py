@@ -113,10 +113,10 @@ def test_series_that_are_over_cost_nothing(ours: Ours, rule: str) -> None:
 def test_steps() -> None:
     look = Allowance(100)
     look.begins(60, 100)
-    assert look.left == 100 - 20 - 1 - 10
-    assert [look.takes(number) for number in range(1, 70)] == [True] * 69
+    assert look.left == 100 - 15 - 1 - 2
+    assert [look.takes(number) for number in range(1, 83)] == [True] * 82
     with pytest.raises(TooMany):
-        [look.takes(number) for number in range(70, 72)]
+        [look.takes(number) for number in range(83, 85)]
     part = Allowance(3, cuts=True)
     part.begins(10**6, 2000)
     assert [part.takes(number) for number in (1, 2, 3, 4, 1, 2)] == [True, True, True, False, True, False]

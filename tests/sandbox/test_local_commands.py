@@ -264,3 +264,29 @@ def test_a_new_shell_has_nothing_behind_it(tmp_path):
         assert (await box.shell("echo $?")).stdout == "0\n"
 
     use(tmp_path, work)
+
+
+def test_the_exit_code_carries_over_as_in_a_terminal(tmp_path):
+    async def work(box):
+        for text, code in (
+            ("false", 1),
+            ("(exit 77)", 77),
+            ("kill -9 $BASHPID &\nwait $!", 137),
+            ("nope 2>/dev/null", 127),
+        ):
+            assert (await box.shell(text)).exit_code == code
+            assert (await box.shell("echo $?")).stdout == f"{code}\n"
+            assert (await box.shell("echo $?")).stdout == "0\n"
+
+    use(tmp_path, work)
+
+
+def test_a_carried_exit_code_ends_nothing(tmp_path):
+    async def work(box):
+        await box.shell("trap 'echo trapped' ERR RETURN; x=kept")
+        assert (await box.shell("if true; then (exit 5) && :; fi")).exit_code == 5
+        assert (await box.shell("echo $? $x")).stdout == "5 kept\n"
+        await box.shell("__last_code() { echo mine; }; (exit 8) && :")
+        assert (await box.shell("echo $? $x")).stdout == "8 kept\n"
+
+    use(tmp_path, work)

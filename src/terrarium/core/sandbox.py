@@ -161,7 +161,7 @@ class Sandbox(Protocol):
         ...
 
     async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
-        """Run text in the sandbox's one lasting shell: folder, variables and functions stay for the next call.
+        """Run text in the sandbox's one lasting shell: folder, variables, functions and `$?` stay.
 
         Raises:
             CommandTimeout: It ran longer than `timeout` seconds of wall time; the shell and all it started are gone,

@@ -6,7 +6,7 @@ from terrarium.capability.calendar.rule import SERIES, TooMany
 
 STEPS = 50_000
 """How many steps one look takes; a step takes about 0.1 ms."""
-_BEGIN, _LETTERS, _COUNTED = 20, 60, 10  # steps to begin with a series; letters, and skipped occurrences, of one step
+_BEGIN, _LETTERS, _COUNTED = 15, 60, 50  # steps to begin with a series; letters, and skipped occurrences, of one step
 
 
 class Allowance:

@@ -20,6 +20,8 @@ from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.streams import too_late
 
 BEGINNING = "if [ -x /bin/bash ]; then exec /bin/bash --norc --noprofile /dev/fd/3; else exec /bin/sh /dev/fd/3; fi"
+# Gives `$?` the value it had, without one more process; after it `&& :` keeps traps of ERR and `set -e` from acting.
+_AS_BEFORE = "__last_code() {{ builtin return {code}; }}; __last_code && :\n"
 _FIRST = 'exec 3<&-; if [ -z "$BASH_VERSION" ]; then builtin() { "$@"; }; fi\n'
 
 
@@ -33,6 +35,7 @@ class Shell:
     def __init__(self, link: Link) -> None:
         self._loop = asyncio.get_running_loop()
         self._count = 0
+        self._code = 0
         self._command = Command(link)
         self._out = Capture(link, lambda: f"shell-{self._count}.stdout")
         self._err = Capture(link, lambda: f"shell-{self._count}.stderr")
@@ -79,14 +82,15 @@ class Shell:
         word = secrets.token_hex(8)
         self._word, self._done = word.encode(), self._loop.create_future()
         quoted = text.replace("'", "'\\''")
-        line = f"builtin eval '{quoted}' 4>&-\nbuiltin printf '%s %s\\n' {word} $? >&4\n"
+        before = _AS_BEFORE.format(code=self._code) if self._code else ""
+        line = f"{before}builtin eval '{quoted}' 4>&-\nbuiltin printf '%s %s\\n' {word} $? >&4\n"
         timer = self._loop.call_later(timeout, self._late)
         finished = False
         try:
             if self._command.ended.done():
                 self._ended(self._command.ended)
             await self._write(line.encode("utf-8", "surrogateescape"))
-            code = await self._done
+            self._code = code = await self._done
             finished = True
         except _Late:
             finished = True

@@ -31,7 +31,7 @@ async def check(bench: Bench) -> None:
 
 
 async def lasting(box: Sandbox) -> None:
-    """Folder, variables, functions and options stay."""
+    """Folder, variables, functions, options and the last exit code stay."""
     await says(box, "pwd", 0, "/root\n")
     await says(box, "cd /tmp; X='a b'; export Y=2; f() { echo f$1; }; alias g='echo g'; false", 1, "")
     await says(box, "pwd; echo \"$X\" $Y; f 1; sh -c 'echo $Y'", 0, "/tmp\na b 2\nf1\n2\n")
@@ -39,6 +39,7 @@ async def lasting(box: Sandbox) -> None:
     await says(box, "cat <<END\nhere $X\nEND", 0, "here a b\n")
     await says(box, "", 0, "")
     await says(box, "(exit 42)", 42, "")
+    await says(box, "echo $?", 0, "42\n")
     await says(box, "sh -c 'kill -9 $$'", 137, "")
     results = await asyncio.gather(*(box.shell(f"echo {n}; sleep 0.01; echo {n}") for n in range(5)))
     holds([one.stdout for one in results] == [f"{n}\n{n}\n" for n in range(5)], "shell: calls wait for one another")
