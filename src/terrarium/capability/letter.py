@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class Letter:
     references: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """Bytes of its texts and attachments, before any transfer encoding."""
         texts = [str(address) for address in (self.sender, *self.to, *self.cc, *self.bcc)]
