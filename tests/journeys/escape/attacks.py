@@ -62,6 +62,8 @@ if kind == "children":
         got = 40 * len(held)
         if got <= CAP:
             break
+    for pid in held:
+        os.kill(pid, 9)
 told()
 time.sleep(0.5)
 """
