@@ -1,11 +1,14 @@
-"""Calendars that tests of capabilities begin with."""
+"""Calendars and mail servers that tests of capabilities begin with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from caldav_server import WORK, Client, Ours
+from imap_talk import Talk
+from loopback import LiveMail
 
 from terrarium.capability.calendar.calendar import Calendar
 
@@ -36,3 +39,16 @@ def here() -> Iterator[Ours]:
 def calendar(here: Ours) -> Calendar:
     here.calendar.create_calendar("Work", "work")
     return here.calendar
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveMail]:
+    with LiveMail(tmp_path) as live:
+        yield live
+        assert live.failures == []
+
+
+@pytest.fixture
+def talk(live: LiveMail) -> Iterator[Talk]:
+    with Talk(live.connect(143)) as talk:
+        yield talk.login()

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import imaplib
 import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
-from pathlib import Path
 
-import pytest
 from imap_tools import A, MailBoxUnencrypted, MailMessageFlags
 from imapclient import IMAPClient
 from loopback import LiveMail
 
 ANN = "agent@world.example"
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[LiveMail]:
-    with LiveMail(tmp_path) as live:
-        yield live
-        assert live.failures == []
 
 
 def filled(live: LiveMail) -> None:

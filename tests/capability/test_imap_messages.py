@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from imap_talk import Talk, code, number
-from loopback import LiveMail
 
 ANN = "agent@world.example"
 RAW = b"Subject: hello\r\nDate: nonsense\r\n\r\nline one\r\nline two\r\n"
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[LiveMail]:
-    with LiveMail(tmp_path) as live:
-        yield live
-        assert live.failures == []
-
-
-@pytest.fixture
-def talk(live: LiveMail) -> Iterator[Talk]:
-    with Talk(live.connect(143)) as talk:
-        yield talk.login()
 
 
 def test_selecting_says_what_there_is(talk):

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from imap_talk import Talk, code
-from loopback import LiveMail
+from imap_talk import code
 
 ANN = "agent@world.example"
 FULL = [b"NO [LIMIT] this is too much to look at in one search; name fewer messages or texts"]
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[LiveMail]:
-    with LiveMail(tmp_path) as live:
-        yield live
-        assert live.failures == []
-
-
-@pytest.fixture
-def talk(live: LiveMail) -> Iterator[Talk]:
-    with Talk(live.connect(143)) as talk:
-        yield talk.login()
 
 
 def heavy(word: bytes = b"needle") -> bytes:

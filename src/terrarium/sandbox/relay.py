@@ -40,7 +40,8 @@ class Relay:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._streams = Streams(reader, writer, self._asked)
-        self._folder = Path(tempfile.mkdtemp(prefix="relay-"))  # for its owner only, and a short path
+        # For its owner only; below /tmp, as the paths of sockets must be short.
+        self._folder = Path(tempfile.mkdtemp(prefix="relay-", dir="/tmp"))
         self._ports: dict[int, str] = {}
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._dialled: dict[int, socket.socket] = {}
