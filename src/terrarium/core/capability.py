@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, S
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
@@ -170,6 +170,28 @@ class Capability(Protocol):
 
     async def close(self) -> None:
         """Give up everything; idempotent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a capability puts into the sandbox of an agent, so that programs there reach it without being configured.
+
+    Attributes:
+        env: Variables of every command, such as `NOTION_TOKEN`.
+        files: Content by name; they lie in /run/secrets.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Equips(Protocol):
+    """A capability whose clients in a sandbox need a token, an account or an address."""
+
+    def equipment(self, agent: str) -> Equipment:
+        """What goes into the sandbox of the agent of that name; the same at every call."""
         ...
 
 
