@@ -18,7 +18,7 @@ from terrarium.core.sandbox import ExecResult, Rowed, Watched
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
-_KEYS = ("agents", "command", "env", "files", "image", "network", "resources", "sandbox", "workdir")
+_KEYS = ("agents", "command", "env", "files", "image", "network", "packages", "resources", "sandbox", "workdir")
 
 
 class Workspace:
@@ -32,6 +32,8 @@ class Workspace:
             not say gives each agent a workspace of its own.
         sandbox (text or table, default what the job says): A name such as `memory`, or a table of `name` and settings.
         network (text): `sandbox`: its commands need the world's network; refused where there is none.
+        packages (list, default []): Python packages that commands can import, such as `notion-client`: those installed
+            beside Terrarium, with all they need. Only a sandbox of namespaces can have them.
         resources (table, default {}): Caps of everything in it together: `cpus`, `cpu_seconds`, `memory` (`"512m"`),
             `storage`, `processes`, `files`.
         image (anything): Not used: configurations written for containers have it.

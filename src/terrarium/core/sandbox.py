@@ -17,11 +17,23 @@ from terrarium.core.rows import Change, Row
 from terrarium.core.values import record
 
 Feature = Literal[
-    "network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "relay", "shell", "at_once"
+    "network",
+    "snapshot",
+    "cpu_cap",
+    "memory_cap",
+    "process_cap",
+    "disk_cap",
+    "descriptor",
+    "relay",
+    "shell",
+    "at_once",
+    "mounts",
 ]
 """`at_once`: no method ever waits for anything, so that it can be run to its end on any thread."""
 
 SHOWN_LIMIT = 1024 * 1024  # bytes of each output stream in a result
+PACKAGES = "/opt/packages"
+"""Where Python packages of the engine's environment are in a sandbox that is given some."""
 FILE_LIMIT = 100 * 1024 * 1024  # bytes of one file read or written
 
 
@@ -112,6 +124,9 @@ class Ground:
         changed: Called with every change, before it is stored, by a sandbox that the engine emulates.
         actor: Says who is writing.
         keep: Whether its folder is used again after `close`.
+        mounts: Folders of the machine that can be read inside, and not written, by absolute path inside. Never named by
+            a task; their files must be readable by everybody.
+        packages: Python packages of the engine's environment that programs inside can import, such as `notion-client`.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -124,6 +139,8 @@ class Ground:
     actor: Callable[[], str] = lambda: "task"
     keep: bool = True
     person: Person | None = None
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    packages: Sequence[str] = ()
 
 
 class Sandbox(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,7 @@ def sandboxes(
             actor=here.actor,
             keep=False,
             person=person_of(here.people, agent),
+            packages=_packages(spec, config),
         )
         network = config.get("network")
         if name == "local" or (network == "sandbox" and name != "memory"):
@@ -201,10 +202,21 @@ def sandboxes(
         kind = find("sandbox", name)
         if network == "sandbox" and "network" not in kind.supports:
             raise SandboxFault(f"{spec} needs a network, which the sandbox {name!r} does not have")
+        if ground.packages and "mounts" not in kind.supports:
+            raise SandboxFault(
+                f"{spec} needs packages, which the sandbox {name!r} cannot have; use the sandbox 'local'"
+            )
         made: Sandbox = kind(ground)
         return made
 
     return make
+
+
+def _packages(spec: str, config: Mapping[str, Value]) -> Sequence[str]:
+    found: Value = config.get("packages") or ()
+    if not isinstance(found, (list, tuple)) or not all(isinstance(name, str) for name in found):
+        raise ConfigError(f"{spec}: packages must be a list of names of Python packages, not {found!r:.100}")
+    return tuple(found)
 
 
 def agent_class(config: AgentConfig, task: Task | None = None) -> Any:

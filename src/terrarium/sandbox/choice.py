@@ -51,6 +51,8 @@ def pick(found: Tier, ground: Ground, network: bool, unsafe: bool) -> Sandbox:
         raise SandboxFault(f"the task's commands need the network of their world, which needs namespaces: {why}")
     if ground.settings.get("rootfs") is not None:
         raise SandboxFault(f"the task names a root filesystem, which needs namespaces: {why}")
+    if ground.mounts or ground.packages:
+        raise SandboxFault(f"the sandbox is to have folders of the machine, which needs namespaces: {why}")
     if found.number == 2:
         return LandlockSandbox(ground)
     if unsafe:

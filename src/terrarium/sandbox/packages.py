@@ -7,6 +7,7 @@ nothing is downloaded, and the folder holds those packages with all they need an
 from __future__ import annotations
 
 import compileall
+import functools
 import hashlib
 import json
 import os
@@ -24,14 +25,13 @@ from packaging.utils import canonicalize_name
 
 from terrarium.core.errors import ConfigError
 
-PLACE = "/opt/packages"
-"""Where the folder is in a sandbox."""
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _BUNDLES = ("certifi/cacert.pem", "httplib2/cacerts.txt")
 _BOUND = re.compile(r"\.cpython-(\d)(\d+)[-.]")
 
 
-def folder_of(wanted: Sequence[str], python: tuple[int, int] | None = None) -> Path:
+@functools.cache
+def folder_of(wanted: tuple[str, ...], python: tuple[int, int] | None = None) -> Path:
     """A folder with the installed packages of these names and all that they need; made once and kept.
 
     Args:
@@ -50,6 +50,15 @@ def folder_of(wanted: Sequence[str], python: tuple[int, int] | None = None) -> P
     if python is not None and python != sys.version_info[:2]:
         _check_python(place, python)
     return place
+
+
+def version_at(root: str) -> tuple[int, int] | None:
+    """The version of the Python that programs of a root filesystem use; None where that is not known."""
+    try:
+        named = re.fullmatch(r"python(\d+)\.(\d+)", str(Path(root, "usr/bin/python3").readlink()))
+    except OSError:
+        return None
+    return (int(named[1]), int(named[2])) if named else None
 
 
 def closure(wanted: Sequence[str]) -> dict[str, Distribution]:

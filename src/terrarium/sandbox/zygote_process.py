@@ -175,6 +175,9 @@ class Zygote:
         template = self._prepare(request["faketime"])
         rootfs = request["rootfs"]
         request["rootfs_at"] = template.mapped(rootfs, self._ids()) if rootfs else None
+        mounts = request["mounts"]
+        request["mounts"] = {path: template.shared(folder) for path, folder in mounts.items()}
+        request["lowers"] += [template.points(tuple(mounts))] if mounts else []
         self._made += 1
         group = self._group(request)
         doors = group.doors() if group else []

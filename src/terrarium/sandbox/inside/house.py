@@ -32,6 +32,8 @@ class Template:
     def __init__(self) -> None:
         self.place = ""
         self._mapped: dict[str, str] = {}
+        self._shared: dict[str, str] = {}
+        self._points: dict[tuple[str, ...], str] = {}
 
     def make(self, faketime: str | None) -> None:
         """Make it, in a mount namespace of the caller's own.
@@ -92,6 +94,40 @@ class Template:
             self._mapped[rootfs] = target
         return self._mapped[rootfs]
 
+    def shared(self, folder: str) -> str:
+        """Where a folder of the machine is, for sandboxes to read.
+
+        Args:
+            folder: Its path on the machine.
+        """
+        if folder not in self._shared:
+            target = f"{self.place}/shared-{len(self._shared)}"
+            os.mkdir(target)
+            kernel.bind(folder, target, kernel.ATTR_RDONLY | kernel.ATTR_NOSUID | kernel.ATTR_NODEV, recursive=True)
+            self._shared[folder] = target
+        return self._shared[folder]
+
+    def points(self, paths: tuple[str, ...]) -> str:
+        """A layer of empty folders, for something to be mounted on them without a trace in what a sandbox wrote.
+
+        Args:
+            paths: Where, absolute.
+        """
+        if paths not in self._points:
+            target = f"{self.place}/points-{len(self._points)}"
+            owner = 0 if not ids.real_root() else ids.owner()
+            for path in ("", *paths):
+                folder = f"{target}{path}"
+                missing = []
+                while not os.path.isdir(folder):
+                    missing.append(folder)
+                    folder = os.path.dirname(folder)
+                for made in reversed(missing):
+                    os.mkdir(made, ground.FOLDERS.get(made[len(target) + 1 :], 0o755))
+                    os.chown(made, owner, owner)
+            self._points[paths] = target
+        return self._points[paths]
+
 
 class Tree:
     """The descriptors that lead into the tree of a sandbox that has been built."""
@@ -102,7 +138,7 @@ class Tree:
         self.upper = upper
 
 
-def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -> Tree:
+def build(template: Template, lowers: list[str], rootfs: str | None, mounts: dict[str, str], shm: int) -> Tree:
     """Build the tree in the caller's own mount namespace and make it the root.
 
     The working directory is the folder that holds `upper`, `work` and the sealed layers.
@@ -111,6 +147,7 @@ def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -
         template: What is shared.
         lowers: Names of sealed layers, the newest first.
         rootfs: Where the root filesystem is; None: the machine's base.
+        mounts: Folders to be read, by path inside; see `Template.shared`.
         shm: Bytes of /dev/shm.
 
     Raises:
@@ -133,6 +170,8 @@ def build(template: Template, lowers: list[str], rootfs: str | None, shm: int) -
         for name, target in ground.roots().items():
             if target is None:
                 kernel.bind(f"{place}/{name}", _at(top, name), recursive=True)
+    for path, source in mounts.items():
+        kernel.bind(source, _at(top, path.strip("/")), recursive=True)
     kernel.bind(f"{place}/dev", _at(top, "dev"), recursive=True)
     kernel.set_attributes(f"{root}/dev", kernel.ATTR_RDONLY)
     kernel.mount(

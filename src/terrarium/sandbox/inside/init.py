@@ -72,7 +72,7 @@ def begin(
         kernel.loopback_up()
         with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w") as file:
             file.write("0")
-        tree = house.build(template, request["lowers"], request["rootfs_at"], request["shm"])
+        tree = house.build(template, request["lowers"], request["rootfs_at"], request["mounts"], request["shm"])
         kernel.forget_arguments()
         _shut_out({control.fileno(), tree.clock, tree.hosts, tree.upper, *([meter] if meter is not None else [])})
         kernel.gain_nothing(_RIGHTS if request["rootfs"] else frozenset())

@@ -14,7 +14,7 @@ from typing import Any
 
 from terrarium.core.aside import aside
 from terrarium.core.errors import EngineFault, SandboxFault
-from terrarium.core.sandbox import Ground
+from terrarium.core.sandbox import PACKAGES, Ground
 from terrarium.sandbox.inside import house, ids
 from terrarium.sandbox.local.layers import Layers
 from terrarium.sandbox.local.link import Link
@@ -65,6 +65,7 @@ class Life:
                 "folder": str(layers.tree),
                 "lowers": lowers,
                 "rootfs": rootfs,
+                "mounts": {path: ground.mounts[path] for path in sorted(ground.mounts)},
                 "hostname": ground.name.replace(":", "-")[:60] or "world",
                 "shm": (ground.caps.memory or 2 << 30) // 2,
                 "caps": caps,
@@ -74,7 +75,8 @@ class Life:
             child = await zygote().make(link.theirs, **request)
             link.theirs.close()
             person = {} if ground.person is None else ground.person.environment
-            env = {**_ENV, **person, **(_TIME if faketime else {})}
+            packages = {"PYTHONPATH": PACKAGES} if PACKAGES in ground.mounts else {}
+            env = {**_ENV, **person, **packages, **(_TIME if faketime else {})}
             life = cls(ground, link, child, env)
             told.append(life)
             async with asyncio.timeout(START_SECONDS):

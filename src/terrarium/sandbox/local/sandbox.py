@@ -17,7 +17,7 @@ from terrarium.core.copying import copy_file
 from terrarium.core.errors import CommandTimeout, ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.rows import Row
-from terrarium.core.sandbox import ExecResult, Feature, Ground
+from terrarium.core.sandbox import PACKAGES, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import ids, saved
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path, checked_text
 from terrarium.sandbox.local.command import Escaped, run
@@ -28,6 +28,7 @@ from terrarium.sandbox.local.life import Life
 from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.local.person import name_user
 from terrarium.sandbox.local.shell import Shell
+from terrarium.sandbox.packages import folder_of, version_at
 from terrarium.sandbox.streams import too_late
 from terrarium.sandbox.zygote import zygote
 
@@ -51,7 +52,7 @@ class LocalSandbox:
     """
 
     supports: ClassVar[frozenset[Feature]] = frozenset(
-        {"network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "shell"}
+        {"network", "snapshot", "cpu_cap", "memory_cap", "process_cap", "disk_cap", "descriptor", "shell", "mounts"}
     )
     deterministic: ClassVar[bool] = False
 
@@ -91,7 +92,12 @@ class LocalSandbox:
 
         Raises:
             SandboxFault: The state cannot be read.
+            ConfigError: A package it is to have is not there.
         """
+        if self._ground.packages:
+            python = version_at(self._rootfs or "/")
+            packages = await aside(lambda: folder_of(tuple(self._ground.packages), python))
+            self._ground = replace(self._ground, mounts={**self._ground.mounts, PACKAGES: str(packages)})
         self._folder = folder = folder.absolute()  # the zygote works elsewhere
         self._layers, self._rows = Layers(folder, self._rootfs), None
         if self._ground.person is not None:
