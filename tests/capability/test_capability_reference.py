@@ -63,7 +63,7 @@ def test_the_pages_are_up_to_date():
 def test_a_page_names_every_key_that_is_understood(name: str, tmp_path: Path):
     with pytest.raises(ConfigError) as refused:
         asyncio.run(_opened(name, tmp_path, {"no_such_key": 1}))
-    there = re.sub(r".*there are: ", "", str(refused.value)).split(", ")
+    there = re.sub(r".*(there are|known keys): ", "", str(refused.value)).split(", ")
     assert sorted(row[0].strip("`") for row in _table(name, "key")) == sorted(there)
 
 

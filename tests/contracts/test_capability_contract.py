@@ -44,7 +44,16 @@ def fill_workspace(workspace: Any) -> None:
     workspace.fs.remove("notes/a.txt")
 
 
-FILL = {"calendar": fill_calendar, "email": fill_mail, "workspace": fill_workspace}
+def fill_store(store: Any) -> None:
+    if "first" not in store.list_buckets():
+        store.create_bucket("first")
+    store.put_object("first", "a/é.txt", "hello", metadata={"b": "1", "a": "2"})
+    store.put_object("first", "big", b"\xff" * 70_000)
+    store.put_object("first", "gone", "x")
+    store.delete_object("first", "gone")
+
+
+FILL = {"calendar": fill_calendar, "email": fill_mail, "object_store": fill_store, "workspace": fill_workspace}
 
 
 @pytest.mark.parametrize("name", sorted(TABLES["capability"]))

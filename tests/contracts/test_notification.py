@@ -90,7 +90,13 @@ def fill_workspace(workspace: Any) -> None:
     workspace.fs.write_file("/root/a.txt", "one")
 
 
-FILL = {"calendar": fill_calendar, "email": fill_mail, "workspace": fill_workspace}
+def fill_store(store: Any) -> None:
+    store.create_bucket("first")
+    store.create_bucket("empty")
+    store.put_object("first", "a", "one")
+
+
+FILL = {"calendar": fill_calendar, "email": fill_mail, "object_store": fill_store, "workspace": fill_workspace}
 
 ME, OTHER = "agent@world.example", "other@world.example"
 NEW = {"summary": "New", "start": "2030-01-10T09:00", "attendees": ["other"]}
@@ -134,6 +140,16 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
         "email_mark": (lambda it: it.use("_mark", id="INBOX/2", flagged=True), ()),
         "email_move": (lambda it: it.use("_move", id="INBOX/2", folder="Work"), ()),
         "email_delete": (lambda it: it.use("_delete", id="INBOX/2"), ()),
+    },
+    "object_store": {
+        "create_bucket": (lambda it: it.capability.create_bucket("second"), ()),
+        "delete_bucket": (lambda it: it.capability.delete_bucket("empty"), ()),
+        "allow": (lambda it: it.capability.allow("first", "other", "none"), ()),
+        "put_object": (lambda it: it.capability.put_object("first", "b", "two"), ()),
+        "delete_object": (lambda it: it.capability.delete_object("first", "a"), ()),
+        "object_store_write": (lambda it: it.use("_write", bucket="first", key="b", content="two"), ()),
+        "object_store_copy": (lambda it: it.use("_copy", bucket="first", key="a", to_key="b"), ()),
+        "object_store_delete": (lambda it: it.use("_delete", bucket="first", key="a"), ()),
     },
     "workspace": {
         "fs.write_file": (lambda it: it.capability.fs.write_file("/root/b.txt", "two"), ()),

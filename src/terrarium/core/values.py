@@ -100,6 +100,11 @@ class Blobs:
         except FileNotFoundError:
             raise JournalFault(f"blob {digest[:12]} is missing from {self.folder}") from None
 
+    def remove(self, digest: str) -> None:
+        """Forget the bytes behind `digest`, which nothing refers to any more; copies in snapshots stay."""
+        with contextlib.suppress(OSError):
+            (self.folder / digest).unlink()
+
 
 def encode(value: Value, blobs: Blobs | None = None, _depth: int = 0) -> Any:
     """`value` as a tree that `json.dumps` writes without loss.

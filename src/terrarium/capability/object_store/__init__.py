@@ -1,0 +1,1 @@
+"""Buckets of objects behind an S3 interface."""
