@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def _table(name: str, header: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[start:end]]
 
 
+def _elsewhere(work: Any) -> Any:
+    """What a coroutine comes to, on a loop of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 async def _opened(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
     clock = Clock()
     capability = find("capability", name)()
@@ -46,7 +53,8 @@ async def _opened(name: str, folder: Path, config: Mapping[str, Any]) -> Any:
         agents=["agent"],
         changed=lambda change: None,
         actor=lambda: "task",
-        wait=asyncio.run,
+        wait=_elsewhere,
+        block=_elsewhere,
         sandbox=lambda: MemorySandbox(Ground(clock)),
     )
     await capability.open(site)
