@@ -197,7 +197,8 @@ class Transcript:
         tool, arguments = one_line(event.data["tool"]), event.data["arguments"]
         flat = self._arguments(arguments)
         long = isinstance(arguments, Mapping) and (len(flat) > 160 or self._everything)
-        yield self._at(event, (one_line(event.actor), "cyan"), " → ", (tool, "bold"), "" if long else f"({flat})")
+        via = f" by {one_line(event.data['via'])}" if "via" in event.data else ""
+        yield self._at(event, (one_line(event.actor), "cyan"), f"{via} → ", (tool, "bold"), "" if long else f"({flat})")
         if long:
             for key, value in arguments.items():
                 yield from self._block(f"{key}: {told(value)}", "  ", lines=max(3, self._lines))

@@ -20,6 +20,7 @@ from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Network
 from terrarium.core.person import Person
+from terrarium.core.proxy import Proxy
 from terrarium.core.rows import Change, Row, Rows, digest_rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.seeds import Rng
@@ -100,6 +101,7 @@ class Site:
         request: `async with site.request(caller):` around what one request of a service does: it holds the baton, the
             caller is who acts, and conditions are looked at afterwards.
         actor: Says who is writing.
+        proxy: Who acts in the name of an agent for programs of its; None where nobody does, outside a trial.
         post: Hand a letter to the capability that takes letters of a kind: `site.post("mail", {...})`. False where the
             world has none. A capability says in `letters` which of its methods takes which kind.
         notify: `notify(agent, text)`: tell an agent at its next step, where the task wants it told.
@@ -121,6 +123,7 @@ class Site:
     running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
+    proxy: Callable[[str], Proxy | None] = lambda agent: None
     post: Callable[[str, Mapping[str, Value]], bool] = lambda kind, letter: False
     notify: Callable[[str, str], None] = lambda agent, text: None
     command_timeout: float = 120.0

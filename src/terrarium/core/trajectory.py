@@ -89,7 +89,8 @@ class Trajectory:
                 usage, steps, spoke = usage + completion.usage, steps + 1, True
             elif event.kind is EventKind.TOOL_RESULT:
                 tool_calls, spoke = tool_calls + 1, True
-                add_result(messages, event.data["result"])
+                if "via" not in event.data:  # what a program of its was answered is not said to the agent
+                    add_result(messages, event.data["result"])
         return Conversation(messages, usage, steps, tool_calls)
 
     @property

@@ -30,6 +30,7 @@ from terrarium.core.paths import Paths
 from terrarium.core.person import Person
 from terrarium.core.post import hand_over
 from terrarium.core.program import Program
+from terrarium.core.proxy import Proxy
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Call, Cursor
 from terrarium.core.rows import Change, Row
@@ -81,16 +82,16 @@ class World:
         notices: Sequence[str] = (),
         people: Mapping[str, Person] | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder, self.version = folder, 0
         self.clock, self.rng, self.journal = clock, rng, journal
         self.agents, self.people = tuple(agents), dict(people or {})
-        self.version = 0
         self.owner = ""
         """Whose world it is, such as a trial's id: owners share no snapshot, so that each can drop its own."""
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
         self.paths = Paths(self.capability)
+        self.proxy: Callable[[str], Proxy | None] = lambda agent: None
         self.run_queued: Callable[[int], Awaitable[None]] = _nothing
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.network = Network(self._service_failed)
@@ -113,10 +114,8 @@ class World:
             journal, self.callbacks, self.baton, self.turnstile, self.paths.find, self.saving.after, cursor
         )
         self._command_timeout, self._keep = command_timeout, keep
-        self._opener = opener
-        self._sandbox = sandbox
-        self._configs: dict[str, Mapping[str, Value]] = {}
-        self._past: dict[str, Capability] = {}
+        self._opener, self._sandbox = opener, sandbox
+        self._configs, self._past = dict[str, Mapping[str, Value]](), dict[str, Capability]()
         self._digested: tuple[int, dict[str, str]] | None = None
 
     # -- capabilities ---------------------------------------------------------------------------------------------
@@ -155,6 +154,7 @@ class World:
             running=self.calls.patience.running,
             block=self.calls.block,
             request=self.request,
+            proxy=lambda agent: self.proxy(agent),
             sandbox=lambda: self._sandbox(spec, config),
             network=self.network,
             post=lambda kind, letter: hand_over(self.capabilities, kind, letter),

@@ -25,7 +25,10 @@ from terrarium.core.values import Value
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run.guard import GRACE, Guard, TimeIsUp
-from terrarium.run.seat import ReplaySeat, Totals, TrialSeat
+from terrarium.run.proxy import SeatProxy
+from terrarium.run.replay_seat import ReplaySeat
+from terrarium.run.seat import TrialSeat
+from terrarium.run.totals import Totals
 from terrarium.task.checking import CheckerResults
 
 _PATIENCE = 1000  # acts of a program after its trial's limit, before it is told that this leads nowhere
@@ -85,6 +88,7 @@ class Episode:
         world.callbacks.interrupted = lambda: bool(self._queue)
         world.run_queued = self._run_queued
         world.carry = self._carry
+        world.proxy = {name: SeatProxy(seat, world) for name, seat in self._seats.items()}.get
         install(world)
         for name in agents:
             self._install(name)
@@ -272,6 +276,7 @@ class Episode:
         return self.totals.over is not None
 
     def _note(self, name: str, number: int, state: str, **more: Value) -> None:
+        self._seats[name].acts = state == "begin"
         data = {"state": state, "number": number, **more}
         self.world.journal.append(EventKind.TURN, name, data, seen_by=(name,))
 

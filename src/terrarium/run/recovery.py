@@ -12,8 +12,8 @@ from terrarium.core.errors import EngineFault, JournalFault, WorkerLost
 from terrarium.core.journal import Event, EventKind, read
 from terrarium.core.verdict import Verdict
 from terrarium.run.folder import RunFolder
-from terrarium.run.seat import Totals
 from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.totals import Totals
 
 Point = tuple[int, str, list[Event]]
 """Where an unfinished try can go on: number and name of its last snapshot, and the events up to it."""

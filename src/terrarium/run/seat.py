@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -34,20 +33,8 @@ from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 from terrarium.run.refusal import Refusal
+from terrarium.run.totals import Totals
 from terrarium.run.waiting_tool import WAIT, waiting_tool
-
-
-@dataclass
-class Totals:
-    """What the agents of a trial have used so far, and whether that was too much."""
-
-    turns: int = 0
-    tokens: int = 0
-    cost: float = 0.0
-    steps: int = 0
-    tool_calls: int = 0
-    over: str | None = None
-    """The `StopReason` of the trial's limit that was reached."""
 
 
 class TrialSeat:
@@ -81,6 +68,15 @@ class TrialSeat:
         self._registered: dict[str, Tool] = {}
         self._turn_began = (0, Usage(), 0, 0)
         self._waiting_tools = [waiting_tool()] if world.notices.any_wanted else []
+        self.acts = False  # whether a turn of its is under way
+        self.using: int | None = None
+        """The event of its own tool call that is taking effect."""
+        self.moment = asyncio.Lock()
+        """Held by who acts, or waits to act, in its name: its turnstile has one place for both."""
+        self.owed = 0
+        """Microseconds that calls by proxy cost, not yet passed."""
+        self.tools_changed: Callable[[], None] = lambda: None
+        """Called where a turn begins with other tools than the one before."""
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
@@ -88,17 +84,24 @@ class TrialSeat:
         """Take the seat for a turn inside the program's waiting call of that number."""
         self._call = call
         self._time = self._world.clock.micros
+        self.owed = 0
 
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
         self._turn, self._step, self.refusal = number, None, Refusal()
         self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
-        tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
-        self.tools = [*tools, *self._registered.values(), *self._waiting_tools]
+        before, self.tools = [tool.name for tool in self.tools], self.offered()
+        if before != [tool.name for tool in self.tools]:
+            self.tools_changed()
         tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
         cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
         self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
+
+    def offered(self) -> list[Tool]:
+        """The tools that there are now; those of a turn are those that there were when it began."""
+        tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
+        return [*tools, *self._registered.values(), *self._waiting_tools]
 
     def end(self, reply: Reply) -> Reply:
         """The reply with everything the turn said and used."""
@@ -197,31 +200,60 @@ class TrialSeat:
         self._may_go_on()
         if self.budget.tool_calls <= 0:
             raise self.refusal.over(StopReason.TOOL_CALL_LIMIT)
-        self.budget.tool_calls -= 1
         async with self.acting(0):
-            self.tool_calls += 1
-            self._totals.tool_calls += 1
-            call = self._clean(call)
-            data = {"tool": call.name, "arguments": call.arguments, "id": call.id}
-            asked = self._append(EventKind.TOOL_CALL, data, self._step, seen=True)
-            self._world.callbacks.cause = asked.seq
-            began = time.monotonic()
-            try:
-                result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
-            finally:
-                self._world.callbacks.cause = None
-        if call.name == WAIT and result.error is None:
-            result = await self._wait_for_notice(result)
-        command = any(tool.command for tool in self.tools if tool.name == call.name)
-        cost, told = self._cost("command" if command else "tool", time.monotonic() - began)
+            asked, result, seconds = await self.effect(call)
+        if asked.data["tool"] == WAIT and result.error is None:
+            result = await self.wait_for_notice(result)
+        cost, told = self.cost_of(asked, seconds)
         async with self.acting(cost):
-            self._append(EventKind.TOOL_RESULT, {"tool": call.name, "result": result, **told}, asked.seq, seen=True)
+            self.answer(asked, result, told)
             self.tell()
         add_result(self.messages, result)
         self._may_go_on()
         return result
 
-    async def _wait_for_notice(self, asked: ToolResult) -> ToolResult:
+    async def effect(self, call: ToolCall, via: str | None = None) -> tuple[Event, ToolResult, float]:
+        """Have a call take effect now; the caller holds the baton.
+
+        Args:
+            call: As it was asked for.
+            via: What the agent's programs call by, such as `mcp`; None: the agent itself.
+
+        Returns:
+            Its event, its result, and the wall seconds it took.
+
+        Raises:
+            TurnOver: The machinery failed.
+        """
+        self.budget.tool_calls -= 1
+        self.tool_calls += 1
+        self._totals.tool_calls += 1
+        call = self._clean(call)
+        data = {"tool": call.name, "arguments": call.arguments, "id": call.id, **({"via": via} if via else {})}
+        asked = self._append(EventKind.TOOL_CALL, data, self.using or self._step, seen=True)
+        began = time.monotonic()
+        self._world.callbacks.cause = asked.seq
+        if via is None:
+            self.using = asked.seq
+        try:
+            result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
+        finally:
+            if via is None:
+                self.using = None
+            self._world.callbacks.cause = self.using
+        return asked, result, time.monotonic() - began
+
+    def answer(self, asked: Event, result: ToolResult, more: Mapping[str, Value]) -> None:
+        """Write down the result of a call."""
+        data = {"tool": asked.data["tool"], "result": result, **more}
+        self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
+
+    def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
+        """What a call costs in world time, and what the journal says of it where that was measured."""
+        command = any(tool.command for tool in self.tools if tool.name == asked.data["tool"])
+        return self._cost("command" if command else "tool", seconds)
+
+    async def wait_for_notice(self, asked: ToolResult) -> ToolResult:
         """Let time pass, event by event, until there is a notice; others act at their moments meanwhile."""
         began, world = self._time, self._world
         target = began + round(float(asked.value) * 60e6)
@@ -298,16 +330,23 @@ class TrialSeat:
 
     def acting(self, cost: int = 0) -> Acting:
         """`async with` it: hold the baton at the moment when what costs `cost` microseconds of world time is done."""
-        return Acting(self, self._time + cost)
+        return Acting(self, cost)
 
-    async def take_moment(self, due: int) -> None:
-        """Wait for the turn of an action that is due then, take the baton, and let time pass up to it."""
+    async def take_moment(self, cost: int) -> None:
+        """Wait for the turn of an action that ends after `cost`, take the baton, and let time pass up to it."""
         world = self._world
-        await world.turnstile.enter(self._call, due, self._rank)
+        await self.moment.acquire()
+        due, self.owed = self._time + cost + self.owed, 0
+        try:
+            await world.turnstile.enter(self._call, due, self._rank)
+        except BaseException:
+            self.moment.release()
+            raise
         try:
             await world.baton.take(self.name)
         except BaseException:
             world.turnstile.leave_passage(self._call)
+            self.moment.release()
             raise
         try:
             await world.callbacks.pass_time(max(0, due - world.clock.micros))
@@ -322,6 +361,7 @@ class TrialSeat:
         """The action is done: others may act."""
         self._world.baton.drop()
         self._world.turnstile.leave_passage(self._call)
+        self.moment.release()
 
     def _spend(self, completion: Completion) -> None:
         self.usage += completion.usage
@@ -332,68 +372,29 @@ class TrialSeat:
         if self._limits.cost is not None and self._totals.cost >= self._limits.cost:
             self._totals.over = StopReason.COST_LIMIT.value
 
+    @property
+    def over(self) -> StopReason | None:
+        """The limit of the trial that was reached."""
+        return None if self._totals.over is None else StopReason(self._totals.over)
+
     def _may_go_on(self) -> None:
         if self._world.callbacks.failure is not None:
             raise self.refusal.over(StopReason.ERROR)
-        if self._totals.over is not None:
-            raise self.refusal.over(StopReason(self._totals.over))
+        if self.over is not None:
+            raise self.refusal.over(self.over)
 
 
 class Acting:
     """A block in which one agent acts. A class, not a generator: there are several for every step."""
 
-    def __init__(self, seat: TrialSeat, due: int) -> None:
+    def __init__(self, seat: TrialSeat, cost: int) -> None:
         self._seat = seat
-        self._due = due
+        self._cost = cost
 
     async def __aenter__(self) -> None:
-        await self._seat.take_moment(self._due)
+        await self._seat.take_moment(self._cost)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._seat.leave_moment()
-
-
-class ReplaySeat:
-    """A seat that answers from the journal: an agent without saved memory lives through its past turns again."""
-
-    def __init__(self, seat: TrialSeat, events: Iterable[Event]) -> None:
-        self.name = seat.name
-        self.tools = seat.tools
-        self.sandbox: AgentSandbox | None = None
-        self.system_prompt = seat.system_prompt
-        self.budget = seat.budget
-        self.refusal = Refusal()
-        kinds = (EventKind.MODEL, EventKind.TOOL_RESULT, EventKind.NOTICE)
-        self._answers = deque(e for e in events if e.actor == seat.name and e.kind in kinds)
-        self._told: list[Notice] = []
-
-    def notices(self) -> Sequence[Notice]:
-        """What it was told then."""
-        self._skip_notices()
-        told, self._told = self._told, []
-        return told
-
-    async def think(self, request: Callable[[], Awaitable[Completion]]) -> Completion:
-        """The recorded answer; the model is not asked."""
-        await asyncio.sleep(0)
-        await self.refusal.passed()
-        completion: Completion = self._next(EventKind.MODEL).data["completion"]
-        return completion
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        """The recorded result; nothing is done."""
-        await self.refusal.passed()
-        result: ToolResult = self._next(EventKind.TOOL_RESULT).data["result"]
-        return result
-
-    def _skip_notices(self) -> None:
-        while self._answers and self._answers[0].kind is EventKind.NOTICE:
-            self._told.append(self._answers.popleft().data["notice"])
-
-    def _next(self, kind: EventKind) -> Event:
-        self._skip_notices()
-        if not self._answers or self._answers[0].kind is not kind:
-            raise self.refusal.over(StopReason.ERROR)
-        return self._answers.popleft()
