@@ -198,6 +198,29 @@ class Equips(Protocol):
         ...
 
 
+@runtime_checkable
+class Varies(Protocol):
+    """A capability whose traits depend on how it is configured."""
+
+    @staticmethod
+    def traits_for(config: Mapping[str, Value]) -> Traits:
+        """What may be claimed where it is configured so; called before it is opened, the configuration unchecked."""
+        ...
+
+
+@runtime_checkable
+class Readies(Protocol):
+    """A capability that must ask elsewhere, once, to know its tools."""
+
+    async def ready(self) -> None:
+        """Find out what `tools` needs; called before each turn, the baton held: wait by `site.running`.
+
+        Raises:
+            CapabilityFault: It cannot be found out.
+        """
+        ...
+
+
 def admin_methods(capability: object) -> Mapping[str, Access]:
     """The admin face: every marked public method, faces such as `fs` included as `fs.write_file`."""
     faces: tuple[str, ...] = getattr(capability, "faces", ())

@@ -19,6 +19,7 @@ TABLES: dict[str, dict[str, str]] = {
     "capability": {
         "calendar": "terrarium.capability.calendar.calendar:Calendar",
         "email": "terrarium.capability.email:Email",
+        "mcp": "terrarium.capability.mcp.mcp:Mcp",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
         "workspace": "terrarium.capability.workspace:Workspace",
     },

@@ -138,10 +138,15 @@ def show(value: Value) -> str:
     elif value is None:
         text = "done"
     else:
-        text = json.dumps(_plain(encode(value)), ensure_ascii=False)
+        text = json.dumps(as_json(value), ensure_ascii=False)
     if len(text) > OUTPUT_LIMIT:
         return text[:OUTPUT_LIMIT] + f"\n[cut: {len(text) - OUTPUT_LIMIT} more characters]"
     return text
+
+
+def as_json(value: Value) -> Any:
+    """A value as JSON for readers: moments as text, bytes in base64, records as objects."""
+    return _plain(encode(value))
 
 
 def failure(error: BaseException) -> ToolResult:

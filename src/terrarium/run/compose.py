@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.agent import Agent
-from terrarium.core.capability import Capability, Traits
+from terrarium.core.capability import Capability, Traits, Varies
 from terrarium.core.clock import Clock
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.person import person_of
@@ -88,7 +88,8 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
     """What may be claimed of a trial of this task, as far as its capabilities are concerned."""
     joined = Traits()
     for spec, config in specs(task, provider):
-        joined = joined & open_capability(spec, config, task).traits
+        capability = open_capability(spec, config, task)
+        joined = joined & (capability.traits_for(config) if isinstance(capability, Varies) else capability.traits)
         if spec.partition(":")[0] == WORKSPACE:
             kind = find("sandbox", _place(config, provider)[0])
             joined = joined & Traits(
@@ -180,7 +181,8 @@ def sandboxes(
         here = world()
         name, settings = _place(config, provider)
         served = list(config.get("agents") or here.agents)
-        agent = served[0] if len(served) == 1 else None
+        own = spec.partition(":")[0] == WORKSPACE  # what serves an agent in another sandbox does not act as the agent
+        agent = served[0] if own and len(served) == 1 else None
         ground = Ground(
             clock=clock,
             name=spec,

@@ -12,6 +12,7 @@ from typing import Any
 from terrarium.core.agent import Agent, Notice, Reply, StopReason, TurnOver
 from terrarium.core.baton import PROGRAM
 from terrarium.core.calls import Handler
+from terrarium.core.capability import Readies
 from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
 from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError
@@ -238,6 +239,9 @@ class Episode:
             self.totals.turns += 1
             number = self.totals.turns
             self._progress("turn", number, name)
+            for capability in self.world.capabilities.values():
+                if isinstance(capability, Readies):
+                    await capability.ready()
             seat.begin(number, instruction)
             self._note(name, number, "begin", instruction=instruction)
             seat.tell()
