@@ -88,8 +88,9 @@ class Trajectory:
                 messages.append(completion.message)
                 usage, steps, spoke = usage + completion.usage, steps + 1, True
             elif event.kind is EventKind.TOOL_RESULT:
-                tool_calls, spoke = tool_calls + 1, True
+                tool_calls += 1
                 if "via" not in event.data:  # what a program of its was answered is not said to the agent
+                    spoke = True
                     add_result(messages, event.data["result"])
         return Conversation(messages, usage, steps, tool_calls)
 

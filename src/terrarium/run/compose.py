@@ -26,6 +26,7 @@ from terrarium.task.module import package_of
 from terrarium.task.source import beside
 
 WORKSPACE = "workspace"
+MCP = "mcp"
 _RESOURCES = {
     "cpu_seconds": ("cpu_seconds", "cpu_cap"),
     "cpus": ("cpus", "cpu_cap"),
@@ -41,7 +42,7 @@ def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, V
     """The capabilities of a task with their settings, in the order they are opened.
 
     A workspace is always there, one for each agent where there are several. One that the task did not ask for is
-    emulated, unless the job names a sandbox.
+    emulated, unless the job names a sandbox. Where a workspace has a network, the agents' tools are on it, by MCP.
     """
     wanted = [(spec, dict(task.capabilities_config.get(spec, {}))) for spec in task.capabilities]
     if not any(spec.partition(":")[0] == WORKSPACE for spec, _ in wanted):
@@ -52,7 +53,14 @@ def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, V
             found += [(f"{WORKSPACE}:{agent}", {**config, "agents": [agent]}) for agent in task.agents]
         else:
             found.append((spec, config))
+    if MCP not in task.capabilities and any(_networked(spec, config, provider) for spec, config in found):
+        found.append((MCP, {}))
     return found
+
+
+def _networked(spec: str, config: Mapping[str, Value], provider: SandboxConfig) -> bool:
+    """Whether it is a workspace from whose sandbox agents' programs reach the services of the world."""
+    return spec.partition(":")[0] == WORKSPACE and "network" in find("sandbox", _place(config, provider)[0]).supports
 
 
 def open_capability(spec: str, config: Mapping[str, Value], task: Task | None = None) -> Capability:

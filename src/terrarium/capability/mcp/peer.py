@@ -58,15 +58,17 @@ class Peer:
         """
         client = await self._connected()
         from mcp.shared.exceptions import MCPError
-        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
+        from mcp_types import CONNECTION_CLOSED
 
         try:
             return await asyncio.wait_for(work(client), self._seconds)
         except TimeoutError:
-            raise CommandTimeout(f"{self._name}: the MCP server did not answer within {self._seconds:g} s") from None
+            why = f"{self._name}: the MCP server did not answer within {self._seconds:g} s"
+            if isinstance(self._transport, Stdio):  # it may be stuck for good
+                await self.close()
+                why += "; it is started again when it is used"
+            raise CommandTimeout(why) from None
         except MCPError as error:
-            if error.error.code == REQUEST_TIMEOUT:
-                raise CommandTimeout(f"{self._name}: the MCP server did not answer in time") from None
             if error.error.code != CONNECTION_CLOSED:
                 raise Refused(f"{error.error.message[:2000]}", code=str(error.error.code)) from None
         except (TerrariumError, asyncio.CancelledError):
