@@ -53,7 +53,13 @@ def fill_store(store: Any) -> None:
     store.delete_object("first", "gone")
 
 
-FILL = {"calendar": fill_calendar, "email": fill_mail, "object_store": fill_store, "workspace": fill_workspace}
+FILL = {
+    "calendar": fill_calendar,
+    "email": fill_mail,
+    "mcp": lambda mcp: None,
+    "object_store": fill_store,
+    "workspace": fill_workspace,
+}
 
 
 @pytest.mark.parametrize("name", sorted(TABLES["capability"]))

@@ -96,7 +96,16 @@ def fill_store(store: Any) -> None:
     store.put_object("first", "a", "one")
 
 
-FILL = {"calendar": fill_calendar, "email": fill_mail, "object_store": fill_store, "workspace": fill_workspace}
+FILL: dict[str, Callable[[Any], Any]] = {
+    "calendar": fill_calendar,
+    "email": fill_mail,
+    "mcp": lambda mcp: None,
+    "object_store": fill_store,
+    "workspace": fill_workspace,
+}
+
+# What acts on somebody else's state: who there is told is not known here.
+ELSEWHERE = {"mcp": {"call", "list_resources", "list_tools", "read_resource"}}
 
 ME, OTHER = "agent@world.example", "other@world.example"
 NEW = {"summary": "New", "start": "2030-01-10T09:00", "attendees": ["other"]}
@@ -169,7 +178,9 @@ def test_the_table_is_total(tmp_path, kind):
     with standing(kind, tmp_path / "world") as stand:
         admin = {path for path, access in admin_methods(stand.capability).items() if access.mode == "write"}
         tools = {tool.name for tool in stand.capability.tools("agent") if tool.writes}
-    assert set(WAYS.get(kind, ())) == admin | tools
+        elsewhere = ELSEWHERE.get(kind, set())
+        assert all(admin_methods(stand.capability)[path].notifies is None for path in elsewhere)
+    assert set(WAYS.get(kind, ())) | elsewhere == admin | tools
 
 
 @pytest.mark.parametrize(("kind", "way"), [(kind, way) for kind in sorted(WAYS) for way in WAYS[kind]])

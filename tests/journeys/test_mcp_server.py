@@ -58,7 +58,7 @@ USE = """
 
 
 def test_its_tools_are_the_agents_from_the_first_turn_on(play: Any):
-    played = play(task("agent.act('Go.')", USE.strip()), "oracle")
+    played = play(task("env.reward(agent.act('Go.').text, 0)", USE.strip()), "oracle")
     assert played.error is None
     names, echo, sums, notes, (seen, flavour, cwd) = json.loads(played.said[0])
     assert "mcp_small_note_keep" in names
@@ -88,7 +88,7 @@ HOSTILE = """
 
 def test_a_server_that_misbehaves_is_an_error_of_that_call(play: Any):
     names = ["fail", "error", "hang", "exit", "huge", "big", "flood", "nonsense", "where"]
-    played = play(task("agent.act('Go.')", HOSTILE.format(names=names).strip()), "oracle")
+    played = play(task("env.reward(agent.act('Go.').text, 0)", HOSTILE.format(names=names).strip()), "oracle")
     assert played.error is None
     said = dict(zip(names, played.said[0].split("\n---\n"), strict=False))
     assert "it went wrong" in said["fail"]
@@ -113,7 +113,9 @@ def test_a_server_that_misbehaves_is_an_error_of_that_call(play: Any):
     ],
 )
 def test_a_server_that_cannot_be_had_is_a_failure_of_the_capability(play: Any, how: str, told: str):
-    source = task("agent.act('Go.')", how=how).replace('"start_seconds": 20.0', '"start_seconds": 2.0')
+    source = task("env.reward(agent.act('Go.').text, 0)", how=how).replace(
+        '"start_seconds": 20.0', '"start_seconds": 2.0'
+    )
     played = play(source, "oracle")
     assert played.error is not None
     assert "CapabilityFault" in played.error
@@ -124,15 +126,15 @@ def test_schemas_and_names_that_do_not_fit_are_made_to(play: Any):
     program = """
         import json
         env.reward(json.dumps({tool["name"]: tool["inputSchema"] for tool in server.list_tools()}), 0)
-        agent.act("Go.")"""
+        env.reward(agent.act("Go.").text, 0)"""
     solution = "return ' '.join(name for name in seat.tools if name.startswith('mcp'))"
     played = play(task(program.strip(), solution, how="schemas"), "oracle")
     found = json.loads(rewards(played)[0])
     assert set(found) == {"odd", "large", "long" * 30}
     assert found["large"] == {"type": "object"}
     assert found["odd"]["properties"] == {"x": {"type": "no type"}}  # the server knows what it means by it
-    assert all(len(name) <= 64 for name in played.said[0].split())
-    assert len(played.said[0].split()) == 3
+    assert all(len(name) <= 64 for name in played.said[1].split())
+    assert len(played.said[1].split()) == 3
 
 
 PROGRAM = """
@@ -155,7 +157,7 @@ def test_the_program_uses_it_too(play: Any):
 
 
 def test_tools_that_the_task_brings_need_no_start(play: Any):
-    program = "agent.act('Go.')"
+    program = "env.reward(agent.act('Go.').text, 0)"
     solution = "return ', '.join(name for name in seat.tools if name.startswith('mcp'))"
     config = '"tools": [{"name": "echo", "description": "x", "inputSchema": {"type": "object"}}],'
     played = play(task(program, solution, how="exits", config=config), "oracle")

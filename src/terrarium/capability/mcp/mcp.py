@@ -29,19 +29,19 @@ class Mcp:
     Configuration:
         host (text, default "mcp.world"): Of the world's own server; of an instance, `<instance>.mcp.world`.
         command (text): Another server: the program that is started, in a sandbox of its own, at the first use.
-        args (list, default []): Its arguments.
-        env (table, default {}): Its variables.
-        cwd (path, default "/root"): Where it starts.
-        files (table, default {}): Path to text or bytes: what lies in its sandbox.
-        files_are_state (true or false, default false): All that it knows is in its files: it can be saved.
+        args (list): Its arguments.
+        env (table): Its variables.
+        cwd (path): Where it starts; /root where nothing is said.
+        files (table): Path to text or bytes: what lies in its sandbox.
+        files_are_state (true or false, default no): All that it knows is in its files: it can be saved.
         sandbox (text or table, default what the job says): Must come to `local`.
-        resources (table, default {}): Caps of its sandbox, as of a workspace's.
+        resources (table): Caps of its sandbox, as of a workspace's.
         url (text): Another server, reached by streamable HTTP.
-        headers (table, default {}): What is sent to it with each request, such as `Authorization`.
+        headers (table): What is sent to it with each request, such as `Authorization`.
         agents (list, default all): Names of the agents that get its tools.
         tools (list): Its tools as its `tools/list` has them: then it is not asked before the first use.
         timeout (seconds, default the task's `command_seconds`): For one request.
-        start_seconds (seconds, default 30): For its start and the first greeting.
+        start_seconds (seconds, default 30 s): For its start and the first greeting.
 
     Shapes:
         tool: `name`, `description` and `inputSchema`, as the server says.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from terrarium.capability.mcp.listing import configured
 from terrarium.core.capability import Site
@@ -30,6 +30,7 @@ KEYS = (
     "url",
 )
 _OF_COMMANDS = ("args", "cwd", "env", "files", "files_are_state", "resources", "sandbox")
+_URL = re.compile(r"https?://[^/?#\s\[\]]+([/?]\S*)?")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def settings_of(site: Site) -> Settings:
             )
     if command is not None and not (isinstance(command, str) and command):
         raise ConfigError(f"{where}: command must be the name of a program, its arguments in args, not {command!r}")
-    if url is not None and (not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https")):
+    if url is not None and (not isinstance(url, str) or not _URL.fullmatch(url)):
         raise ConfigError(f"{where}: url must begin with http:// or https://, not {url!r}")
     instance = where.partition(":")[2].lower().replace("_", "-")
     own = f"{instance}.mcp.world" if instance else "mcp.world"
