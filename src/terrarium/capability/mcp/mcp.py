@@ -40,7 +40,7 @@ class Mcp:
         headers (table): What is sent to it with each request, such as `Authorization`.
         agents (list, default all): Names of the agents that get its tools.
         tools (list): Its tools as its `tools/list` has them: then it is not asked before the first use.
-        timeout (seconds, default the task's `command_seconds`): For one request.
+        timeout (seconds, default the task's limit of a command): For one request.
         start_seconds (seconds, default 30 s): For its start and the first greeting.
 
     Shapes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from terrarium.capability.mcp.listing import configured
 from terrarium.core.capability import Site
-from terrarium.core.errors import ConfigError, nearest, unknown_key
+from terrarium.core.errors import ConfigError, nearest
 from terrarium.core.values import Value
 
 KEYS = (
@@ -66,7 +66,7 @@ def settings_of(site: Site) -> Settings:
     config, where = site.config, site.name
     for key in config:
         if key not in KEYS:
-            raise unknown_key(where, str(key), KEYS)
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, KEYS)}; there are: {', '.join(KEYS)}")
     command, url = config.get("command"), config.get("url")
     if command is not None and url is not None:
         raise ConfigError(f"{where}: a server has a command or a url, not both")
