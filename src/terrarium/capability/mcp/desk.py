@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 SESSIONS = 128  # of one agent at a time
 IDLE_SECONDS = 300.0  # of wall time, after which a session that nobody uses ends
+END_SECONDS = 5.0
 LISTENERS = 16  # streams of one agent that wait for news
 BODY_BYTES = 4 * 1024 * 1024
 
@@ -66,9 +66,9 @@ class Desk:
         self._end.set()
         for call in self._calls:
             call.cancel()
-        if self._run is not None:
-            with contextlib.suppress(Exception):
-                await self._run
+        if self._run is not None and not self._run.done():
+            await asyncio.wait({self._run}, timeout=END_SECONDS)
+            self._run.cancel()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 

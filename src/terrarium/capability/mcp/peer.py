@@ -57,6 +57,7 @@ class Peer:
             CommandTimeout: It did not answer in time.
         """
         client = await self._connected()
+        transport = self._transport
         from mcp.shared.exceptions import MCPError
         from mcp_types import CONNECTION_CLOSED
 
@@ -64,8 +65,8 @@ class Peer:
             return await asyncio.wait_for(work(client), self._seconds)
         except TimeoutError:
             why = f"{self._name}: the MCP server did not answer within {self._seconds:g} s"
-            if isinstance(self._transport, Stdio):  # it may be stuck for good
-                await self.close()
+            if isinstance(transport, Stdio):  # it may be stuck for good
+                await self._drop(client)
                 why += "; it is started again when it is used"
             raise CommandTimeout(why) from None
         except MCPError as error:
@@ -75,8 +76,9 @@ class Peer:
             raise
         except Exception as error:
             raise Refused(f"{self._name}: the MCP server's answer cannot be used: {str(error)[:500]}") from None
-        await self.close()
-        raise Refused(f"{self._name}: the MCP server {self._why() or 'broke off'}; it is started again when it is used")
+        await self._drop(client)
+        why = _reason(transport) or "broke off"
+        raise Refused(f"{self._name}: the MCP server {why}; it is started again when it is used")
 
     async def close(self) -> None:
         """End the connection, and a server that was started for it; idempotent."""
@@ -93,6 +95,11 @@ class Peer:
                 await task
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _drop(self, client: Client) -> None:
+        """Let go of a connection that has failed, unless another caller has done so."""
+        if self._client is client:
+            await self.close()
 
     async def _connected(self) -> Client:
         async with self._connecting:
@@ -122,7 +129,7 @@ class Peer:
             await self.close()
             raise
         await self.close()
-        raise CapabilityFault(f"{self._name}: the MCP server {self._why() or why}")
+        raise CapabilityFault(f"{self._name}: the MCP server {_reason(self._transport) or why}")
 
     async def _run(self, ready: asyncio.Future[Client], end: asyncio.Event) -> None:
         """Hold the connection: the SDK's groups of tasks must end in the task in which they began."""
@@ -146,8 +153,10 @@ class Peer:
                 ready.set_exception(CapabilityFault(f"{self._name}: it was closed"))
                 ready.exception()
 
-    def _why(self) -> str:
-        return self._transport.reason if isinstance(self._transport, Stdio) else ""
+
+def _reason(transport: Any) -> str:
+    """Why a command ended, where it is one and that is known."""
+    return transport.reason if isinstance(transport, Stdio) else ""
 
 
 def _innermost(error: BaseException) -> str:
