@@ -150,3 +150,44 @@ def test_after_the_turn_no_tool_can_be_used(play: Any):
     played = play(source.replace('[0]["by"]', "").replace('== "agent"', "is not None"), "oracle")
     told = [event.data["name"] for event in played.events("reward")]
     assert told == ["error: agent has no turn now; tools can be used while one is under way"], (told, played.said)
+
+
+SDK = """
+    CLIENT = {client!r}
+
+    @entry(["email", "workspace"], capabilities_config={{"workspace": {{"sandbox": "local", "packages": ["mcp"]}}}})
+    def fn(env, agent):
+        env.workspace.fs.write_file("/root/client.py", CLIENT)
+        reply = agent.act(f"{{env.mcp.connection_info['mcp_url']}} {{env.mcp.token('agent')}}")
+        env.reward(reply.text, 0)
+        return run_checkers({{"sent": lambda: env.email.count_inbox("boss@corp.example") == 1}})
+
+    @fn.solution
+    def solve(seat):
+        out = seat.call("workspace_exec", command="python3 client.py " + seat.instruction)
+        return out.stdout + out.stderr
+"""
+SDK_CLIENT = """
+import asyncio, sys
+import httpx2
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+async def go(url, token):
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": "Bearer " + token}) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        mail = {"to": ["boss@corp.example"], "subject": "Report", "body": "All well."}
+        print(len(names) > 5, (await client.call_tool("email_send", mail)).is_error)
+
+asyncio.run(go(*sys.argv[1:]))
+"""
+
+
+def test_the_sdks_own_client_inside_and_a_server_that_nobody_asked_for(play: Any):
+    played = play(SDK.format(client=SDK_CLIENT), "oracle")
+    assert played.error is None
+    assert played.said == ["True False\n"]
+    assert played.reward == 1.0

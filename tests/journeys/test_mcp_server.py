@@ -182,3 +182,41 @@ def test_what_is_all_in_its_files_is_saved(play: Any):
     assert played.error is None
     results = played.shown()
     assert results[-1] == "one\ntwo\n"
+
+
+SDK_SERVER = """
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("sums")
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    'Add two numbers.'
+    return a + b
+
+server.run()
+"""
+SDK = """
+    SERVER = {{
+        "command": "python3",
+        "args": ["/srv/sums.py"],
+        "files": {{"/srv/sums.py": {script!r}}},
+        "packages": ["mcp"],
+        "sandbox": "local",
+    }}
+
+    @entry(["mcp:sums"], capabilities_config={{"mcp:sums": SERVER}})
+    def fn(env, agent):
+        env.reward(agent.act("Add.").text, 0)
+        return run_checkers({{"done": lambda: True}})
+
+    @fn.solution
+    def solve(seat):
+        return str(seat.call("mcp_sums_add", a=2, b=3))
+"""
+
+
+def test_a_server_written_with_the_sdk(play: Any):
+    played = play(SDK.format(script=SDK_SERVER), "oracle")
+    assert played.error is None
+    assert played.said == ["5"]

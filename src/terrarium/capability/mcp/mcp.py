@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from terrarium.capability.http.host import WebHost
 from terrarium.capability.http.limits import HttpLimits
 from terrarium.capability.mcp.desk import BODY_BYTES
 from terrarium.capability.mcp.door import PATH, Door
 from terrarium.capability.mcp.listing import tools_of
-from terrarium.capability.mcp.outside import Outside
 from terrarium.capability.mcp.settings import Settings, settings_of
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+
+if TYPE_CHECKING:
+    from terrarium.capability.mcp.outside import Outside
 
 
 class Mcp:
@@ -35,6 +37,7 @@ class Mcp:
         files (table): Path to text or bytes: what lies in its sandbox.
         files_are_state (true or false, default no): All that it knows is in its files: it can be saved.
         sandbox (text or table, default what the job says): Must come to `local`.
+        packages (list): Python packages that it can import, as of a workspace's.
         resources (table): Caps of its sandbox, as of a workspace's.
         url (text): Another server, reached by streamable HTTP.
         headers (table): What is sent to it with each request, such as `Authorization`.
@@ -77,6 +80,8 @@ class Mcp:
         self._store = site.rows()
         self.traits = self.traits_for(site.config)  # type: ignore[misc]  # only the instance knows
         if self._settings.external:
+            from terrarium.capability.mcp.outside import Outside
+
             self._outside = Outside(site, self._settings, self._store)
             await self._outside.open()
             return

@@ -22,6 +22,7 @@ KEYS = (
     "files_are_state",
     "headers",
     "host",
+    "packages",
     "resources",
     "sandbox",
     "start_seconds",
@@ -29,7 +30,7 @@ KEYS = (
     "tools",
     "url",
 )
-_OF_COMMANDS = ("args", "cwd", "env", "files", "files_are_state", "resources", "sandbox")
+_OF_COMMANDS = ("args", "cwd", "env", "files", "files_are_state", "packages", "resources", "sandbox")
 _URL = re.compile(r"https?://[^/?#\s\[\]]+([/?]\S*)?")
 
 
