@@ -210,10 +210,10 @@ def test_a_command_is_never_run_without_a_sandbox(tmp_path: Path):
 
 
 def test_traits_say_what_can_be_claimed():
-    assert Mcp.traits_for({}) == Traits()
-    assert not Mcp.traits_for({"url": "http://a"}).owned
-    assert not Mcp.traits_for({"command": "x"}).snapshots
-    assert Mcp.traits_for({"command": "x", "files_are_state": True}).snapshots
+    assert Mcp().claims({}) == Traits()
+    assert not Mcp().claims({"url": "http://a"}).owned
+    assert not Mcp().claims({"command": "x"}).snapshots
+    assert Mcp().claims({"command": "x", "files_are_state": True}).snapshots
 
 
 def test_the_worlds_own_server_equips_each_agent_and_says_the_same_again(tmp_path: Path):

@@ -205,8 +205,13 @@ SDK = """
         "sandbox": "local",
     }}
 
-    @entry(["mcp:sums"], capabilities_config={{"mcp:sums": SERVER}})
+    @entry(
+        ["mcp:sums", "workspace"],
+        capabilities_config={{"mcp:sums": SERVER, "workspace": {{"sandbox": "local"}}}},
+    )
     def fn(env, agent):
+        assert env.mcp("sums").connection_info == {{"command": ["python3", "/srv/sums.py"]}}
+        assert env.mcp.connection_info == {{"mcp_url": "http://mcp.world/mcp"}}
         env.reward(agent.act("Add.").text, 0)
         return run_checkers({{"done": lambda: True}})
 

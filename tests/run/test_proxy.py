@@ -19,6 +19,9 @@ class Assisted:
 
     timing = "fixed"
 
+    def __init__(self) -> None:
+        self.past: list[str] = []
+
     async def open(self, seat: Any) -> None: ...
 
     async def act(self, instruction: Any, seat: Any, resumed: bool = False) -> Any:
@@ -50,6 +53,10 @@ class Assisted:
                 await use("notes_add", text="a")
         elif what == "broken":
             await use("notes_collapse")
+        elif what == "watch":
+            proxy.watch(lambda: self.past.append("other tools"))
+        elif what == "news":
+            said += self.past
         elif what == "left behind":
             self.left = asyncio.ensure_future(self._later(proxy))
         return Reply.say("; ".join(said))
@@ -138,6 +145,23 @@ def test_a_call_leaves_the_conversation_alone(play: Any):
     conversation = load(played.journal).conversation("agent")
     assert [message.role for message in conversation.messages] == ["user", "assistant"]
     assert conversation.tool_calls == 1
+
+
+NEWS = """
+@entry(["notes"], capabilities_config=NOTES)
+def fn(env, agent):
+    agent.act("watch")
+    agent.act("alone")
+    env.acquire("notes:more", {"import_path": "notes_capability:Notes"})
+    env.reward(agent.act("news").text, 0)
+    return run_checkers({"x": lambda: True})
+"""
+
+
+def test_a_capability_that_comes_later_is_news_when_the_next_turn_begins(play: Any):
+    played = play(NEWS, ASSISTED)
+    assert played.error is None
+    assert played.said == ["other tools"]
 
 
 TWO = """

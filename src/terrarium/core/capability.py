@@ -199,12 +199,11 @@ class Equips(Protocol):
 
 
 @runtime_checkable
-class Varies(Protocol):
-    """A capability whose traits depend on how it is configured."""
+class Claims(Protocol):
+    """A capability whose settings say what may be claimed of it."""
 
-    @staticmethod
-    def traits_for(config: Mapping[str, Value]) -> Traits:
-        """What may be claimed where it is configured so; called before it is opened, the configuration unchecked."""
+    def claims(self, config: Mapping[str, Value]) -> Traits:
+        """Its traits with these settings, which may be wrong: `open` says so."""
         ...
 
 

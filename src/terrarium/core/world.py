@@ -97,8 +97,7 @@ class World:
         self.network = Network(self._service_failed)
         self.baton = Baton()
         self.turnstile = Turnstile()
-        self.notices = Notices(notices)
-        self.activity = Activity()
+        self.notices, self.activity = Notices(notices), Activity()
         self.saving = Saving(
             snapshots,
             mode,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.agent import Agent
-from terrarium.core.capability import Capability, Traits, Varies
+from terrarium.core.capability import Capability, Claims, Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.person import person_of
@@ -96,8 +96,8 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
     """What may be claimed of a trial of this task, as far as its capabilities are concerned."""
     joined = Traits()
     for spec, config in specs(task, provider):
-        capability = open_capability(spec, config, task)
-        joined = joined & (capability.traits_for(config) if isinstance(capability, Varies) else capability.traits)
+        made = open_capability(spec, config, task)
+        joined = joined & (made.claims(config) if isinstance(made, Claims) else made.traits)
         if spec.partition(":")[0] == WORKSPACE:
             kind = find("sandbox", _place(config, provider)[0])
             joined = joined & Traits(

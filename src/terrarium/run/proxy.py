@@ -28,6 +28,8 @@ class SeatProxy:
     def __init__(self, seat: TrialSeat, world: World) -> None:
         self._seat = seat
         self._world = world
+        self._watching: list[Callable[[], None]] = []
+        seat.tools_changed = self._tell
 
     async def tools(self) -> Sequence[Tool]:
         """What the agent can use now."""
@@ -36,7 +38,11 @@ class SeatProxy:
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have `changed` called when a turn begins with other tools."""
-        self._seat.tools_changed = changed
+        self._watching.append(changed)
+
+    def _tell(self) -> None:
+        for changed in self._watching:
+            changed()
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Proxy.call`."""

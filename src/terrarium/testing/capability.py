@@ -21,7 +21,7 @@ from terrarium.core.tool import Tool
 from terrarium.core.values import Value, canonical, decode, encode
 from terrarium.testing.clause import engine, holds, raises
 
-_CONTRACT = frozenset({"open", "tools", "rows", "save", "close", "equipment", "ready", "traits_for"})
+_CONTRACT = frozenset({"open", "tools", "rows", "save", "close", "equipment", "claims", "ready"})
 _AGENTS = ("agent", "other")
 
 

@@ -57,8 +57,7 @@ class Mcp:
         self._web: WebHost | None = None
         self._outside: Outside | None = None
 
-    @staticmethod
-    def traits_for(config: Mapping[str, Value]) -> Traits:
+    def claims(self, config: Mapping[str, Value]) -> Traits:
         """What may be claimed where it is configured so; of the world's own server, everything."""
         if config.get("url") is not None:
             return Traits(owned=False, deterministic=False, snapshots=False, sees_writes=False)
@@ -78,7 +77,7 @@ class Mcp:
         self._settings: Settings = settings_of(site)
         self._site = site
         self._store = site.rows()
-        self.traits = self.traits_for(site.config)  # type: ignore[misc]  # only the instance knows
+        self.traits = self.claims(site.config)  # type: ignore[misc]  # only the instance knows
         if self._settings.external:
             from terrarium.capability.mcp.outside import Outside
 
