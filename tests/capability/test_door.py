@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -248,5 +249,17 @@ def test_a_client_that_leaves_does_not_break_off_its_call(tmp_path: Path):
                 asking.cancel()
                 await asyncio.wait({asking})
             await asyncio.wait_for(ended.wait(), 20)
+
+    run(go())
+
+
+def test_without_the_sdk_the_answer_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "mcp.server.lowlevel.server", None)
+
+    async def go() -> None:
+        async with Stand(tmp_path, ann=Hands(add)) as stand:
+            status, said = await stand.post(HELLO)
+            assert status == 501
+            assert "pip install 'terrarium[mcp]'" in said["error"]["message"]
 
     run(go())
