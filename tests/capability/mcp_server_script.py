@@ -16,6 +16,7 @@ TOOLS = [
     {"name": "fail", "inputSchema": {"type": "object"}},
     {"name": "error", "inputSchema": {"type": "object"}},
     {"name": "hang", "inputSchema": {"type": "object"}},
+    {"name": "spoil", "inputSchema": {"type": "object"}},
     {"name": "exit", "inputSchema": {"type": "object"}},
     {"name": "huge", "inputSchema": {"type": "object"}},
     {"name": "big", "inputSchema": {"type": "object"}},
@@ -54,6 +55,9 @@ def used(name, arguments):
         return {"content": [{"type": "text", "text": "it went wrong"}], "isError": True}
     if name == "hang":
         time.sleep(3600)
+    if name == "spoil":
+        Path(__file__).write_text("raise SystemExit('spoilt')")
+        os._exit(0)
     if name == "exit":
         print("the end", file=sys.stderr)
         os._exit(3)

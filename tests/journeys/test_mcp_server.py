@@ -102,6 +102,25 @@ def test_a_server_that_misbehaves_is_an_error_of_that_call(play: Any):
     assert played.said[0].endswith("still here")
 
 
+SPOIL = """
+        said = []
+        for name in ("spoil", "where", "where"):
+            try:
+                seat.call("mcp_small_" + name)
+            except Exception as error:
+                said.append(str(error))
+        return "\\n".join(said)"""
+
+
+def test_a_server_that_an_agent_has_spoilt_is_no_failure_of_the_machinery(play: Any):
+    played = play(task("env.reward(agent.act('Go.').text, 0)", SPOIL.strip()), "oracle")
+    assert played.error is None
+    first, *others = played.said[0].splitlines()
+    assert "ended with code 0" in first
+    assert len(others) == 2
+    assert all("ended with code 1: spoilt" in told for told in others)
+
+
 @pytest.mark.parametrize(
     ("how", "told"),
     [

@@ -13,7 +13,7 @@ from terrarium.capability.mcp.received import content_of, value_of
 from terrarium.capability.mcp.settings import Settings
 from terrarium.capability.mcp.stdio import LINE, Stdio
 from terrarium.core.capability import Site
-from terrarium.core.errors import CapabilityFault, SandboxFault, TerrariumError, Unsupported
+from terrarium.core.errors import CapabilityFault, Refused, SandboxFault, TerrariumError, Unsupported
 from terrarium.core.rows import Rows
 from terrarium.core.sandbox import Sandbox
 from terrarium.core.values import Value
@@ -107,10 +107,17 @@ class Outside:
         """Use one of its tools.
 
         Raises:
-            Refused: It says no, or broke off.
+            Refused: It says no, or broke off; a command cannot be started any more.
             CommandTimeout: It did not answer in time.
+            CapabilityFault: Nobody is at its URL any more.
         """
-        return value_of(await self._peer.ask(lambda client: client.call_tool(tool, arguments)))
+        try:
+            return value_of(await self._peer.ask(lambda client: client.call_tool(tool, arguments)))
+        except CapabilityFault as error:
+            if self._settings.url is not None or type(error) is not CapabilityFault or not self._store.count("tool"):
+                raise
+            # It ran before: what an agent did to it is no failure of the machinery.
+            raise Refused(str(error)) from None
 
     async def resources(self) -> list[dict[str, Value]]:
         """Its resources, the first page."""
