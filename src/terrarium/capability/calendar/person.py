@@ -32,7 +32,7 @@ class People:
         username: Whose calendars the task program makes where it names nobody.
         confined: Whether one acts for oneself only, with one's password where one has one: somebody has, or the task
             has declared people.
-        host: Where the CalDAV server is.
+        host: Where its server is.
         port: The same.
         declared: Whether the task has declared people: then a connection acts for whom it comes from.
     """
@@ -86,20 +86,25 @@ class People:
 
 
 def people_of(
-    config: Mapping[str, Value], agents: Sequence[str], instance: str, declared: Mapping[str, Person] | None = None
+    config: Mapping[str, Value],
+    agents: Sequence[str],
+    instance: str,
+    declared: Mapping[str, Person] | None = None,
+    service: str = "calendar",
 ) -> People:
-    """The people of a calendar: those that the task has declared, and what its configuration says, which wins.
+    """The people of a service: those that the task has declared, and what its configuration says, which wins.
 
     Args:
         config: `accounts`, `people`, `domain`, `username`, `host` and `port`; `image` is ignored.
         agents: Names of the agents; each is a person of that name where nothing says otherwise.
-        instance: The name of the capability; another than `calendar` has a host of its own.
+        instance: The name of the capability; another than the service's has a host of its own.
         declared: The people of the task, by id.
+        service: What it is; its host is `<service>.world`.
 
     Raises:
         ConfigError: An unknown key or agent, or a value that cannot be one.
     """
-    _known("configuration key of calendar", config, _KEYS)
+    _known(f"configuration key of {service}", config, _KEYS)
     domain, username = _text(config, "domain", DOMAIN).lower(), _text(config, "username", ADMIN)
     accounts, others, declared = _table(config, "accounts"), _table(config, "people"), declared or {}
     _known("agent for accounts", accounts, agents)
@@ -127,7 +132,7 @@ def people_of(
         shared=not accounts and not declared,
         username=username,
         confined=bool(declared) or any(person.password is not None for person in named.values()),
-        host=_text(config, "host", f"{name.replace('_', '-').lower()}.calendar.world" if name else "calendar.world"),
+        host=_text(config, "host", f"{name.replace('_', '-').lower()}.{service}.world" if name else f"{service}.world"),
         port=port,
         declared=bool(declared),
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from terrarium.capability.calendar.caldav import write
-from terrarium.capability.calendar.caldav.answer import Answer, Failed
 from terrarium.capability.calendar.caldav.propfind import propfind, proppatch
 from terrarium.capability.calendar.caldav.report import report
 from terrarium.capability.calendar.caldav.resource import Resource, Resources
-from terrarium.capability.calendar.caldav.xml import BrokenXml, read
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.rule import TooMany
 from terrarium.capability.http.server import http_date
+from terrarium.capability.webdav.answer import Answer, Failed
+from terrarium.capability.webdav.condition import not_modified
+from terrarium.capability.webdav.credentials import credentials
+from terrarium.capability.webdav.xml import BrokenXml, read
 from terrarium.core.aside import aside
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
@@ -134,7 +134,7 @@ class CalDav:
             told = {"etag": resource.item.etag, "last-modified": http_date(fields["written"])}
             if fields["organizer"]:
                 told["schedule-tag"] = f'"{fields["tag"]}"'
-            if write.not_modified(headers, resource.item):
+            if not_modified(headers, resource.item.etag):
                 return Answer(304, b"", told)
             kind["content-type"] += f"; component={fields['component'].lower()}"
             return Answer(200, fields["text"].encode(), kind | told)
@@ -161,13 +161,9 @@ class CalDav:
     def _person(self, authorization: str | None, caller: Caller) -> Person | None:
         """Who asks: whom they log in as; without a login, the agent that the connection comes from."""
         people = self._diary.people
-        kind, _, told = (authorization or "").partition(" ")
-        if kind.lower() == "basic":
-            try:
-                user, _, password = base64.b64decode(told.strip(), validate=True).decode("utf-8").partition(":")
-            except (binascii.Error, UnicodeDecodeError, ValueError):
-                return None
-            return people.login(user, password, caller.agent)
+        if (authorization or "").partition(" ")[0].lower() == "basic":
+            told = credentials(authorization or "")
+            return None if told is None else people.login(*told, caller.agent)
         if people.confined:
             return people.present(caller.agent)
         return people.agents.get(caller.agent or "") or people.person(people.username)

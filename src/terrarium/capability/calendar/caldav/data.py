@@ -8,15 +8,15 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from terrarium.capability.calendar.allowance import Allowance
-from terrarium.capability.calendar.caldav.answer import Failed
 from terrarium.capability.calendar.caldav.filter import range_of
-from terrarium.capability.calendar.caldav.xml import c
 from terrarium.capability.calendar.edit import copied, new_object, put, text_of
 from terrarium.capability.calendar.moment import Moment, absolute, is_floating, micros
 from terrarium.capability.calendar.occurrence import Range, occurrences
 from terrarium.capability.calendar.parsing import Component, end_of, parse, start_of
 from terrarium.capability.calendar.rule import INSTANCES, TooMany
 from terrarium.capability.calendar.shelf import Shelved
+from terrarium.capability.webdav.answer import Failed
+from terrarium.capability.webdav.xml import c
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

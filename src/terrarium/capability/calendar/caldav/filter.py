@@ -8,29 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from terrarium.capability.calendar.alarm import rings_of
 from terrarium.capability.calendar.allowance import Allowance
-from terrarium.capability.calendar.caldav.answer import Failed
-from terrarium.capability.calendar.caldav.xml import c
 from terrarium.capability.calendar.moment import Moment, micros, read
 from terrarium.capability.calendar.occurrence import EARLIEST, LATEST, Range, happens
 from terrarium.capability.calendar.parsing import Component, parse
 from terrarium.capability.calendar.shelf import Shelved
+from terrarium.capability.webdav.answer import Failed
+from terrarium.capability.webdav.text_match import text_match
+from terrarium.capability.webdav.xml import CALDAV, c
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 Test = Callable[[Shelved], bool]
-_COLLATIONS: dict[str, Callable[[str], str]] = {
-    "i;ascii-casemap": lambda text: "".join(chr(ord(ch) + 32) if "A" <= ch <= "Z" else ch for ch in text),
-    "i;octet": lambda text: text,
-    "i;unicode-casemap": str.casefold,
-    "default": str.casefold,
-}
-_MATCHES: dict[str, Callable[[str, str], bool]] = {
-    "contains": lambda text, wanted: wanted in text,
-    "equals": lambda text, wanted: text == wanted,
-    "starts-with": str.startswith,
-    "ends-with": str.endswith,
-}
 _KNOWN = ("VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VALARM", "VCALENDAR")
 
 
@@ -142,7 +131,7 @@ def _of_property(element: Element) -> Callable[[Component], bool]:
     tests: list[Callable[[Any], bool]] = []
     for inner in element:
         if inner.tag == c("text-match"):
-            match = _text_match(inner)
+            match = text_match(inner, CALDAV)
             tests.append(lambda value, match=match: match(_text(value)))  # type: ignore[misc]
         elif inner.tag == c("time-range"):
             within = range_of(inner)
@@ -159,19 +148,8 @@ def _of_parameter(element: Element) -> Callable[[Any], bool]:
     if element.find(c("is-not-defined")) is not None:
         return lambda value: name not in getattr(value, "params", {})
     inner = element.find(c("text-match"))
-    match = (lambda text: True) if inner is None else _text_match(inner)
+    match = (lambda text: True) if inner is None else text_match(inner, CALDAV)
     return lambda value: name in getattr(value, "params", {}) and match(str(value.params[name]))
-
-
-def _text_match(element: Element) -> Callable[[str], bool]:
-    collation = element.get("collation", "i;ascii-casemap")
-    fold, compare = _COLLATIONS.get(collation), _MATCHES.get(element.get("match-type", "contains"))
-    if fold is None:
-        raise Failed(403, c("supported-collation"), f"{collation[:60]!r} is not a collation known here")
-    if compare is None:
-        raise Failed(403, c("supported-filter"), "match-type is contains, equals, starts-with or ends-with")
-    wanted, negated = fold(element.text or ""), element.get("negate-condition", "no") == "yes"
-    return lambda text: compare(fold(text), wanted) != negated
 
 
 def _name(element: Element, kind: str, *, known: bool = True) -> str:

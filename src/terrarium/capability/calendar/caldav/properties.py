@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 from terrarium.capability.calendar.caldav.resource import Resource, Resources
-from terrarium.capability.calendar.caldav.xml import CS, ICAL, c, href, tag
 from terrarium.capability.calendar.edit import zone_text
 from terrarium.capability.calendar.parsing import COMPONENTS, SIZE
 from terrarium.capability.calendar.rule import INSTANCES
+from terrarium.capability.webdav.xml import CS, ICAL, c, href, tag
 from terrarium.core.rows import Fields
 
 Ask = Callable[[Resources, Resource], "str | None"]

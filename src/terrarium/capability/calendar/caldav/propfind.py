@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import tostring
 
-from terrarium.capability.calendar.caldav.answer import Answer, Failed, xml_answer
 from terrarium.capability.calendar.caldav.properties import PROPERTIES, WRITABLE, names, value
 from terrarium.capability.calendar.caldav.resource import Resource, Resources
-from terrarium.capability.calendar.caldav.xml import c, clark, document, href, short, tag
 from terrarium.capability.calendar.moment import known_zone
 from terrarium.capability.calendar.parsing import COMPONENTS
+from terrarium.capability.webdav.answer import Answer, Failed
+from terrarium.capability.webdav.multistatus import multistatus, propstat, response
+from terrarium.capability.webdav.xml import c, clark, href, short, tag
 from terrarium.core.errors import Refused
 from terrarium.core.values import Value
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_STATUS = {
-    200: "OK",
-    403: "Forbidden",
-    404: "Not Found",
-    409: "Conflict",
-    424: "Failed Dependency",
-    507: "Insufficient Storage",
-}
 _DEAD = 50, 10_000  # how many properties of their own clients may keep on a calendar, and how long
 
 
@@ -44,28 +37,6 @@ def propfind(resources: Resources, resource: Resource, depth: str, root: Element
     answer = _asked(resources, root)
     found = [resource, *(resources.inside(resource) if depth != "0" else ())]
     return multistatus(answer(each) for each in found)
-
-
-def multistatus(responses: Iterable[str], after: str = "") -> Answer:
-    """A 207 of `DAV:response` elements."""
-    return xml_answer(207, document("DAV:multistatus", "".join(responses) + after))
-
-
-def response(path: str, found: Sequence[str], missing: Sequence[str] = ()) -> str:
-    """The `DAV:response` of one resource: elements that it has, names of those that it does not."""
-    stats = [propstat(200, "".join(found))] if found or not missing else []
-    stats += [propstat(404, "".join(tag(name) for name in missing))] if missing else []
-    return f"<D:response>{href(path)}{''.join(stats)}</D:response>"
-
-
-def propstat(status: int, inside: str, error: str = "") -> str:
-    """A `DAV:propstat`."""
-    return f"<D:propstat><D:prop>{inside}</D:prop>{status_line(status)}{error}</D:propstat>"
-
-
-def status_line(status: int) -> str:
-    """A `DAV:status`."""
-    return f"<D:status>HTTP/1.1 {status} {_STATUS[status]}</D:status>"
 
 
 def _asked(resources: Resources, root: Element | None) -> Callable[[Resource], str]:

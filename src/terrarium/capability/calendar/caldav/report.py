@@ -8,14 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from terrarium.capability.calendar.busy import busy_text, calendar_periods, joined
-from terrarium.capability.calendar.caldav.answer import Answer, Failed
 from terrarium.capability.calendar.caldav.data import Shape, shape_of
 from terrarium.capability.calendar.caldav.filter import range_of, test_of
 from terrarium.capability.calendar.caldav.properties import SYNC, names, token, value
-from terrarium.capability.calendar.caldav.propfind import multistatus, response, status_line
-from terrarium.capability.calendar.caldav.resource import Resource, Resources, path_of
-from terrarium.capability.calendar.caldav.xml import c, clark, href, short, tag
+from terrarium.capability.calendar.caldav.resource import Resource, Resources
 from terrarium.capability.calendar.moment import known_zone
+from terrarium.capability.webdav.answer import Answer, Failed
+from terrarium.capability.webdav.multistatus import multistatus, response, status_line
+from terrarium.capability.webdav.path import path_of
+from terrarium.capability.webdav.xml import c, clark, href, short, tag
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

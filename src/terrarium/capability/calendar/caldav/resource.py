@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from terrarium.capability.calendar.allowance import Allowance
-from terrarium.capability.calendar.caldav.answer import Failed
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.person import person_id
 from terrarium.capability.calendar.shelf import INBOX, OUTBOX, Access, Shelved
+from terrarium.capability.webdav.answer import Failed
+from terrarium.capability.webdav.path import quoted, segments
 
 Kind = Literal["root", "home", "calendar", "inbox", "outbox", "object"]
 
@@ -65,7 +65,7 @@ class Resources:
 
     def home(self, person: str | None = None) -> str:
         """The path of a person's home."""
-        return f"/{_quoted(person or self.desk.person.id)}/"
+        return f"/{quoted(person or self.desk.person.id)}/"
 
     def find(self, raw: str) -> Resource | None:
         """What a percent-encoded path stands for; None where it would be a calendar that is not there.
@@ -93,7 +93,7 @@ class Resources:
             raise Failed(404, message="there is nothing here")
         item = self.shelf.get(found.key, parts[2])
         return Resource(
-            "object", f"{found.path}{_quoted(parts[2])}", found.owner, found.key, found.access, item, parts[2]
+            "object", f"{found.path}{quoted(parts[2])}", found.owner, found.key, found.access, item, parts[2]
         )
 
     def inside(self, resource: Resource) -> Iterator[Resource]:
@@ -123,7 +123,7 @@ class Resources:
 
     def path(self, collection: Resource, name: str) -> str:
         """The path of an object of that name in a collection."""
-        return f"{collection.path}{_quoted(name)}"
+        return f"{collection.path}{quoted(name)}"
 
     def slug_at(self, raw: str) -> tuple[str, str]:
         """The person and slug that a new calendar's path names.
@@ -147,7 +147,7 @@ class Resources:
 
     def _collection(self, person: str, slug: str) -> Resource | None:
         own = person == self.desk.person.id
-        path = f"/{_quoted(person)}/{_quoted(slug)}/"
+        path = f"/{quoted(person)}/{quoted(slug)}/"
         if slug in (INBOX, OUTBOX):
             if not own:
                 raise Failed(404, message="there is nothing here")
@@ -162,32 +162,3 @@ class Resources:
         if access is None:
             return None
         return Resource("calendar", path, person, key, access, name=slug)
-
-
-def segments(raw: str) -> list[str]:
-    """The parts of a percent-encoded path, each decoded by itself; nothing in them can climb.
-
-    Raises:
-        Failed: A part is not UTF-8, is `.` or `..`, or holds a slash or a control character.
-    """
-    found = []
-    for part in raw.split("/"):
-        if not part:
-            continue
-        try:
-            text = unquote_to_bytes(part).decode("utf-8")
-        except UnicodeDecodeError:
-            raise Failed(400, message="the path is not UTF-8") from None
-        if text in (".", "..") or "/" in text or not text.isprintable() or len(text) > 300:
-            raise Failed(400, message="that is not a path")
-        found.append(text)
-    return found
-
-
-def path_of(url: str) -> str:
-    """The path of a URL or path that a client names."""
-    return urlsplit(url.strip()).path or "/"
-
-
-def _quoted(part: str) -> str:
-    return quote(part, safe="@~!$&'()*+,;=:")

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from terrarium.capability.calendar.busy import busy_periods, busy_text
-from terrarium.capability.calendar.caldav.answer import Answer, Failed, xml_answer
 from terrarium.capability.calendar.caldav.propfind import settings_of
 from terrarium.capability.calendar.caldav.resource import Resource, Resources
-from terrarium.capability.calendar.caldav.xml import c, clark, document, href, short, tag
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.moment import micros
 from terrarium.capability.calendar.occurrence import Range
 from terrarium.capability.calendar.parsing import SIZE, addresses, fields_of, parse
 from terrarium.capability.calendar.rule import TooMany
 from terrarium.capability.calendar.shelf import Shelved
+from terrarium.capability.webdav.answer import Answer, Failed, xml_answer
+from terrarium.capability.webdav.condition import check
+from terrarium.capability.webdav.xml import c, clark, document, href, short, tag
 from terrarium.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -216,26 +217,12 @@ def post(diary: Diary, resources: Resources, resource: Resource | None, body: by
 # -- conditions -------------------------------------------------------------------------------------------------------
 
 
-def not_modified(headers: Headers, item: Shelved | None) -> bool:
-    """Whether a reader has an object already, as If-None-Match says."""
-    given = headers.get("if-none-match")
-    return given is not None and item is not None and _lists(given, item.etag)
-
-
 def _match(headers: Headers, item: Shelved | None) -> None:
-    """Check If-Match, If-None-Match and If-Schedule-Tag-Match (RFC 9110, section 13; RFC 6638, section 3.2.10)."""
-    wanted, unwanted, plan = (headers.get(name) for name in ("if-match", "if-none-match", "if-schedule-tag-match"))
-    if wanted is not None and (item is None or not _lists(wanted, item.etag, weak=False)):
-        raise Failed(412, message="it has changed since, or is not there (If-Match)")
-    if unwanted is not None and item is not None and _lists(unwanted, item.etag):
-        raise Failed(412, message="it is there already (If-None-Match)")
+    """Check If-Match, If-None-Match and If-Schedule-Tag-Match (RFC 6638, section 3.2.10)."""
+    check(headers, None if item is None else item.etag)
+    plan = headers.get("if-schedule-tag-match")
     if plan is not None and (item is None or plan.strip().strip('"') != item.fields["tag"]):
         raise Failed(412, message="it has been changed by somebody else since (If-Schedule-Tag-Match)")
-
-
-def _lists(given: str, etag: str, weak: bool = True) -> bool:
-    tags = [entry.strip() for entry in given.split(",")]
-    return "*" in tags or etag in ([entry.removeprefix("W/") for entry in tags] if weak else tags)
 
 
 def _writable(resource: Resource) -> None:

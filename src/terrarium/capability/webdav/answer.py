@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from terrarium.capability.calendar.caldav.xml import document, tag
+from terrarium.capability.webdav.xml import document, tag
 
 
 @dataclass(frozen=True)

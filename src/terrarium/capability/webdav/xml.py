@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 CALDAV = "urn:ietf:params:xml:ns:caldav"
+CARDDAV = "urn:ietf:params:xml:ns:carddav"
 CS = "http://calendarserver.org/ns/"
 ICAL = "http://apple.com/ns/ical/"
 SIZE = 2 * 1024 * 1024
 _DEPTH = 100
 
-_PREFIXES = {"DAV:": "D", CALDAV: "C", CS: "CS", ICAL: "I"}
+_PREFIXES = {"DAV:": "D", CALDAV: "C", CARDDAV: "CR", CS: "CS", ICAL: "I"}
 _DECLARED = "".join(f' xmlns:{prefix}="{space}"' for space, prefix in _PREFIXES.items())
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -27,6 +28,11 @@ class BrokenXml(ValueError):
 def c(name: str) -> str:
     """A name of CalDAV's."""
     return f"{{{CALDAV}}}{name}"
+
+
+def card(name: str) -> str:
+    """A name of CardDAV's."""
+    return f"{{{CARDDAV}}}{name}"
 
 
 def read(body: bytes) -> Element:

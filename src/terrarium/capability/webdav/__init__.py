@@ -1,0 +1,1 @@
+"""What services of WebDAV have in common: XML, answers, paths, conditions."""
