@@ -31,10 +31,30 @@ def fill_calendar(calendar: Any) -> None:
     calendar.share("work", "other")
 
 
+def fill_contacts(contacts: Any) -> None:
+    ann = contacts.add_contact("Ann Grün", emails=["ann@corp.example"], note="x" * 20_000)
+    gone = contacts.add_contact("Bob", owner="agent")
+    contacts.delete_contact(gone, "agent")
+    contacts.create_book("Work", "work")
+    contacts.update_contact(ann, phones=["1"])
+
+
 def fill_mail(mail: Any) -> None:
     mail.send("Ann <ann@corp.example>", ["agent@world.example"], "Hi", "Grüße", attachments=[("a.bin", b"\x00\xff")])
     mail.send("agent@world.example", "ann@corp.example", "Re: Hi", "x" * 70_000)
     mail.set_flags("agent@world.example", mail.list_inbox("agent@world.example")[0]["message_id"], add=["\\Seen"])
+
+
+def fill_slack(slack: Any) -> None:
+    slack.create_channel("general", topic="All")
+    first = slack.post("agent", "general", "Grüße @agent")
+    slack.reply("agent", "general", first, "x" * 40_000)
+    slack.react("agent", "general", first, "wave")
+    slack.upload("agent", "general", "a.bin", b"\x00\xff", "look")
+    slack.dm("agent", "agent", "psst")
+    slack.subscribe("agent", "http://localhost:3000/")
+    slack.create_webhook("agent", "general")
+    slack.limit_rate()
 
 
 def fill_workspace(workspace: Any) -> None:
@@ -55,9 +75,11 @@ def fill_store(store: Any) -> None:
 
 FILL = {
     "calendar": fill_calendar,
+    "contacts": fill_contacts,
     "email": fill_mail,
     "mcp": lambda mcp: None,
     "object_store": fill_store,
+    "slack": fill_slack,
     "workspace": fill_workspace,
 }
 

@@ -23,6 +23,7 @@ from terrarium.core.seeds import Rng
 from terrarium.testing.clause import engine
 
 AGENTS = ("agent", "other")
+VCARD = "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Bob\r\nUID:bob\r\nEND:VCARD\r\n"
 DAY = datetime(2030, 1, 8, 9)
 ICS = """BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{method}BEGIN:VEVENT\r\nUID:brought\r\nDTSTAMP:20300107T090000Z\r
 DTSTART:20300109T090000Z\r\nSUMMARY:Brought\r\nORGANIZER:mailto:agent@world.example\r
@@ -78,12 +79,26 @@ def fill_mail(mail: Any) -> str:
     return str(mail.send("other@world.example", "agent@world.example", "Two", "")["message_id"])
 
 
+def fill_contacts(contacts: Any) -> str:
+    return str(contacts.add_contact("Ann"))
+
+
 def fill_calendar(calendar: Any) -> tuple[str, str]:
     """Two events: the agent has invited the other one, and the other way round."""
     calendar.create_calendar("Work", "work", owner="agent")
     calendar.create_calendar("Other", "theirs", owner="other")
     ours = calendar.add_event("agent/work", "Ours", DAY, attendees=["other"])
     return ours, calendar.add_event("other/theirs", "Theirs", DAY, attendees=["agent"])
+
+
+def fill_slack(slack: Any) -> str:
+    """A channel of both, one of the other, and what the agent said in the first."""
+    slack.create_channel("general")
+    slack.create_channel("lobby", ["other"])
+    slack.subscribe("agent", "http://localhost:3000/")
+    ts = str(slack.post("agent", "general", "One"))
+    slack.react("agent", "general", ts, "eyes")
+    return ts
 
 
 def fill_workspace(workspace: Any) -> None:
@@ -98,9 +113,11 @@ def fill_store(store: Any) -> None:
 
 FILL: dict[str, Callable[[Any], Any]] = {
     "calendar": fill_calendar,
+    "contacts": fill_contacts,
     "email": fill_mail,
     "mcp": lambda mcp: None,
     "object_store": fill_store,
+    "slack": fill_slack,
     "workspace": fill_workspace,
 }
 
@@ -109,6 +126,7 @@ ELSEWHERE = {"mcp": {"call", "list_resources", "list_tools", "read_resource"}}
 
 ME, OTHER = "agent@world.example", "other@world.example"
 NEW = {"summary": "New", "start": "2030-01-10T09:00", "attendees": ["other"]}
+INVITED = {"channel": "general", "people": ["other"]}
 OURS = {"calendar": "agent/work"}
 
 # How each is exercised, such that somebody would be told if it told anybody; and who is.
@@ -135,6 +153,16 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
             ("other",),
         ),
     },
+    "contacts": {
+        "create_book": (lambda it: it.capability.create_book("Work"), ()),
+        "add_contact": (lambda it: it.capability.add_contact("Bob"), ()),
+        "import_vcard": (lambda it: it.capability.import_vcard(VCARD), ()),
+        "update_contact": (lambda it: it.capability.update_contact(it.known, note="New"), ()),
+        "delete_contact": (lambda it: it.capability.delete_contact(it.known), ()),
+        "contacts_add": (lambda it: it.use("_add", name="Bob"), ()),
+        "contacts_update": (lambda it: it.use("_update", uid=it.known, note="New"), ()),
+        "contacts_delete": (lambda it: it.use("_delete", uid=it.known), ()),
+    },
     "email": {
         "send": (lambda it: it.capability.send("ann@corp.example", [ME, OTHER], "New", ""), AGENTS),
         "create_mailbox": (lambda it: it.capability.create_mailbox("new@world.example"), ()),
@@ -159,6 +187,39 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
         "object_store_write": (lambda it: it.use("_write", bucket="first", key="b", content="two"), ()),
         "object_store_copy": (lambda it: it.use("_copy", bucket="first", key="a", to_key="b"), ()),
         "object_store_delete": (lambda it: it.use("_delete", bucket="first", key="a"), ()),
+    },
+    "slack": {
+        "create_channel": (lambda it: it.capability.create_channel("new", ["agent", "other"]), ("other",)),
+        "invite": (lambda it: it.capability.invite("lobby", ["agent"]), ("agent",)),
+        "remove": (lambda it: it.capability.remove("general", "other"), ("other",)),
+        "archive": (lambda it: it.capability.archive("general"), ()),
+        "set_topic": (lambda it: it.capability.set_topic("general", "New"), ()),
+        "post": (lambda it: it.capability.post("agent", "general", "Two"), ("other",)),
+        "reply": (lambda it: it.capability.reply("agent", "general", it.known, "Two"), ("other",)),
+        "dm": (lambda it: it.capability.dm("other", "agent", "Two"), ("agent",)),
+        "update": (lambda it: it.capability.update("general", it.known, "Two"), ()),
+        "delete": (lambda it: it.capability.delete("general", it.known), ()),
+        "react": (lambda it: it.capability.react("other", "general", it.known, "wave"), ()),
+        "unreact": (lambda it: it.capability.unreact("agent", "general", it.known, "eyes"), ()),
+        "pin": (lambda it: it.capability.pin("other", "general", it.known), ()),
+        "upload": (lambda it: it.capability.upload("other", "general", "a.txt", "text"), ("agent",)),
+        "subscribe": (lambda it: it.capability.subscribe("agent", "http://localhost:8080/"), ()),
+        "unsubscribe": (lambda it: it.capability.unsubscribe("agent", "http://localhost:3000/"), ()),
+        "create_webhook": (lambda it: it.capability.create_webhook("agent", "general"), ()),
+        "limit_rate": (lambda it: it.capability.limit_rate(), ()),
+        "slack_post": (lambda it: it.use("_post", channel="#general", text="Two"), ("other",)),
+        "slack_reply": (lambda it: it.use("_reply", channel="general", ts=it.known, text="Two"), ("other",)),
+        "slack_dm": (lambda it: it.use("_dm", people=["other"], text="Two"), ("other",)),
+        "slack_read": (lambda it: it.use("_read", channel="general"), ()),
+        "slack_react": (lambda it: it.use("_react", channel="general", ts=it.known, emoji="wave"), ()),
+        "slack_edit": (lambda it: it.use("_edit", channel="general", ts=it.known, text="Two"), ()),
+        "slack_delete": (lambda it: it.use("_delete", channel="general", ts=it.known), ()),
+        "slack_join": (lambda it: it.use("_join", channel="lobby"), ()),
+        "slack_invite": (
+            lambda it: (it.capability.remove("general", "other"), it.told.clear(), it.use("_invite", **INVITED)),
+            ("other",),
+        ),
+        "slack_create_channel": (lambda it: it.use("_create_channel", name="new", people=["other"]), ("other",)),
     },
     "workspace": {
         "fs.write_file": (lambda it: it.capability.fs.write_file("/root/b.txt", "two"), ()),

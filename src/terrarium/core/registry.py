@@ -18,9 +18,11 @@ from terrarium.core.errors import ConfigError, NotRegistered
 TABLES: dict[str, dict[str, str]] = {
     "capability": {
         "calendar": "terrarium.capability.calendar.calendar:Calendar",
+        "contacts": "terrarium.capability.contacts.contacts:Contacts",
         "email": "terrarium.capability.email:Email",
         "mcp": "terrarium.capability.mcp.mcp:Mcp",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
+        "slack": "terrarium.capability.slack.slack:Slack",
         "workspace": "terrarium.capability.workspace:Workspace",
     },
     "sandbox": {

@@ -62,7 +62,14 @@ def parts_of(url: str) -> tuple[str, int, str]:
     return parts.hostname, port, f"{path}?{parts.query}" if parts.query else path
 
 
-async def deliver(network: Network, sandbox: str, url: str, body: str, timeout: float = TIMEOUT) -> Delivery:
+async def deliver(
+    network: Network,
+    sandbox: str,
+    url: str,
+    body: str,
+    timeout: float = TIMEOUT,
+    headers: Mapping[str, str] | None = None,
+) -> Delivery:
     """POST `body` to an address that a process inside a sandbox serves. Never raises for what the receiver does.
 
     Args:
@@ -71,6 +78,7 @@ async def deliver(network: Network, sandbox: str, url: str, body: str, timeout: 
         url: `http://host:port/path`; `localhost` is the sandbox itself.
         body: JSON.
         timeout: Seconds of wall time for the whole exchange.
+        headers: Further ones, such as a signature; ASCII, without line breaks.
 
     Raises:
         ConfigError: `url` is not such an address.
@@ -78,6 +86,7 @@ async def deliver(network: Network, sandbox: str, url: str, body: str, timeout: 
     host, port, path = parts_of(url)
     data = body.encode("utf-8", "replace")
     head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     head += f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
     try:
         async with asyncio.timeout(timeout):

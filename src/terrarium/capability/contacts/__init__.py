@@ -1,0 +1,1 @@
+"""Address books: contacts as vCards, for people, agents and every CardDAV client."""

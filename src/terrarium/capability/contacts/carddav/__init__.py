@@ -1,0 +1,1 @@
+"""The CardDAV server of the address books (RFC 6352)."""

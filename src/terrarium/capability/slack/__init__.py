@@ -1,0 +1,1 @@
+"""A team chat: channels, threads, files and the Web API of Slack."""

@@ -1,0 +1,1 @@
+"""The Web API of the chat, as clients of Slack call it."""
