@@ -60,7 +60,7 @@ class LiveSlack:
         self.changes: list[Change] = []
         self.told: list[tuple[str, str]] = []
         self.failures: list[tuple[Service, Exception]] = []
-        self.holder, self.clock, self.box = "task", Clock(), Receiver()
+        self.holder, self.clock, self.box, self.outside = "task", Clock(), Receiver(), Loopback()
         self.slack = Slack()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -87,6 +87,7 @@ class LiveSlack:
             )
             await self.slack.open(site)
             await self.network.join(self.box, Caller(agents[0], "workspace"))
+            await self.network.join(self.outside, Caller(None, "outside"))
 
         self.run(go())
 
@@ -127,7 +128,12 @@ class LiveSlack:
 
     @property
     def origin(self) -> str:
-        """Where `slack.com` is on this machine."""
+        """Where `slack.com` is on this machine, for somebody who is in no agent's sandbox."""
+        return f"http://127.0.0.1:{self.outside.ports[self.network.name('slack.com'), 80]}"
+
+    @property
+    def inside(self) -> str:
+        """Where it is for the first agent's sandbox."""
         return f"http://127.0.0.1:{self.box.ports[self.network.name('slack.com'), 80]}"
 
     def token(self, person: str, kind: str = "user") -> str:
@@ -137,7 +143,8 @@ class LiveSlack:
 
     def client(self, person: str = "bob") -> WebClient:
         """Slack's own client, as a person."""
-        return WebClient(token=self.token(person), base_url=f"{self.origin}/api/")
+        agent = self.slack._team.named(person).agent is not None
+        return WebClient(token=self.token(person), base_url=f"{self.inside if agent else self.origin}/api/")
 
     def tool(self, verb: str, agent: str = "agent", **arguments: Any) -> Any:
         """A tool of an agent."""

@@ -129,7 +129,7 @@ def test_search_knows_days(live: LiveSlack):
     [
         ({"peple": {}}, "people"),
         ({"team": ""}, "team must be"),
-        ({"storage": "big"}, "storage must be"),
+        ({"storage": "big"}, "is not a size"),
         ({"accounts": {"agnt": "ann"}}, "agent"),
         ({"accounts": {"agent": "dora"}}, "must be one of"),
     ],

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from slack_live import LiveSlack
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.signature import SignatureVerifier
@@ -72,7 +73,7 @@ def test_messages_threads_and_reactions(live: LiveSlack):
     ann.chat_delete(channel=room, ts=loud["ts"])
     assert len(bob.conversations_history(channel=room)["messages"]) == 1
     assert code(bob.chat_delete, channel=room, ts="1.000001") == "message_not_found"
-    assert {one["by"] for one in live.slack.history("deploys", replies=True)} == {"agent"}
+    assert {one["by"] for one in live.slack.history("deploys", replies=True)} == {"agent", "outside"}
 
 
 def test_conversations(live: LiveSlack):
@@ -158,6 +159,16 @@ def test_files_and_search(live: LiveSlack):
     bob.files_completeUploadExternal(files=[{"id": ask["file_id"], "title": "A"}])
     assert live.slack.read_file(ask["file_id"]) == b"abc"
     assert code(carl.files_info, file=ask["file_id"]) == "file_not_found", "it is shared with nobody"
+
+
+def test_in_the_sandbox_of_an_agent_only_its_own_token_is_good(live: LiveSlack):
+    def me(person: str) -> WebClient:
+        return WebClient(token=live.token(person), base_url=f"{live.inside}/api/")
+
+    agent = live.slack._team.of_agent("agent").name
+    assert me(agent).auth_test()["user"] == agent
+    [other, *_] = [member.name for member in live.slack._team.members.values() if member.name != agent]
+    assert code(me(other).auth_test) == "invalid_auth"
 
 
 def test_tokens_encodings_and_limits(live: LiveSlack):

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from terrarium.core.capability import Site
 from terrarium.core.errors import ConfigError, NotFound, nearest, unknown_key
 from terrarium.core.person import Person, declared, person_of
+from terrarium.core.sandbox import bytes_of
 from terrarium.core.seeds import child_seed
-from terrarium.core.values import Value
 
 KEYS = ("accounts", "people", "storage", "team")
-STORAGE = 512 * 1024 * 1024
+STORAGE = "512m"
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_SIZE = re.compile(r"(\d{1,12})\s*([kmg]?)b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Team:
         self.domain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "world"
         self.id = f"T{self._code('team', 10)}"
         self.app_id = f"A{self._code('app', 10)}"
-        self.storage = _bytes(site.config.get("storage", STORAGE))
+        self.storage = bytes_of(site.config.get("storage", STORAGE))
         people, behind = _people(site)
         agents = {person: agent for agent, person in behind.items()}
         self.members: dict[str, Member] = {}
@@ -168,12 +166,3 @@ def _people(site: Site) -> tuple[dict[str, Person], dict[str, str]]:
             raise ConfigError(f"{site.name}: two agents cannot both be {person.id!r}")
         behind[agent] = person.id
     return people, behind
-
-
-def _bytes(told: Value) -> int:
-    """A size, as bytes or as text such as `512m`."""
-    found = _SIZE.fullmatch(told.strip()) if isinstance(told, str) else None
-    size = int(found[1]) * _UNITS[found[2].lower()] if found else told
-    if type(size) is not int or size <= 0:
-        raise ConfigError(f"storage must be a size such as '512m', not {told!r:.100}")
-    return size

@@ -102,7 +102,9 @@ class Api:
         if not isinstance(said, str) or not said:
             raise Refused("send a token", code="not_authed")
         member = self._chat.team.by_token(said)
-        if member is None:
+        caller: Caller = request.scope["extensions"]["terrarium"]["caller"]
+        # Tokens follow from the seed, which can be guessed: from the sandbox of an agent, only its own is good.
+        if member is None or caller.agent not in (None, member.agent):
             raise Refused("nobody has this token", code="invalid_auth")
         return member
 
