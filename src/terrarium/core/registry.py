@@ -21,6 +21,7 @@ TABLES: dict[str, dict[str, str]] = {
         "contacts": "terrarium.capability.contacts.contacts:Contacts",
         "email": "terrarium.capability.email:Email",
         "mcp": "terrarium.capability.mcp.mcp:Mcp",
+        "notion": "terrarium.capability.notion.notion:Notion",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
         "slack": "terrarium.capability.slack.slack:Slack",
         "workspace": "terrarium.capability.workspace:Workspace",
