@@ -64,6 +64,22 @@ def fill_workspace(workspace: Any) -> None:
     workspace.fs.remove("notes/a.txt")
 
 
+def fill_notion(notion: Any) -> None:
+    page = notion.create_page("Grüße", children=[{"paragraph": {"rich_text": [{"text": {"content": "x" * 2000}}]}}])
+    notion.append_blocks(page["id"], "# One\n- two\n  - three\n\n| a | b |\n|---|---|\n| 1 | 2 |")
+    columns = {"Name": {"title": {}}, "Stage": {"status": {}}, "Kind": {"select": {}}, "No": {"unique_id": {}}}
+    database = notion.create_database("Tasks", columns, page["id"])
+    kind = {"Kind": {"select": {"name": "new"}}, "Name": {"title": [{"text": {"content": "First"}}]}}
+    entry = notion.add_database_record(database["id"], kind)
+    notion.update_database(database["id"], "Chores", {"Kind": None, "Due": {"date": {}}})
+    notion.update_page(entry["id"], {"Due": {"date": {"start": "2030-01-08"}}})
+    notion.add_comment(page["id"], "Done?")
+    notion.delete_block(notion.list_blocks(page["id"])[0]["id"])
+    notion.share(page["id"], "other", "read")
+    notion.fail_requests("other")
+
+
+FILL = {"calendar": fill_calendar, "email": fill_mail, "notion": fill_notion, "workspace": fill_workspace}
 def fill_store(store: Any) -> None:
     if "first" not in store.list_buckets():
         store.create_bucket("first")

@@ -105,6 +105,35 @@ def fill_workspace(workspace: Any) -> None:
     workspace.fs.write_file("/root/a.txt", "one")
 
 
+def fill_notion(notion: Any) -> dict[str, str]:
+    """A page with a block, and a database with one entry; `other` is the id of the other agent's person."""
+    page = notion.create_page("Page", children=text_block("One"))
+    columns = {"Name": {"title": {}}, "Owner": {"people": {}}}
+    database = notion.create_database("Tasks", columns, page["id"])
+    entry = notion.add_database_record(database["id"], {})
+    return {
+        "page": page["id"],
+        "block": notion.list_blocks(page["id"])[0]["id"],
+        "database": database["id"],
+        "entry": entry["id"],
+        "other": notion.user("other")["id"],
+    }
+
+
+def text_block(text: str) -> list[dict[str, Any]]:
+    return [{"paragraph": {"rich_text": [{"text": {"content": text}}]}}]
+
+
+def calling(it: Stand) -> list[dict[str, Any]]:
+    """Rich text that mentions the other agent."""
+    return [{"mention": {"user": {"id": it.known["other"]}}}]
+
+
+def owned(it: Stand) -> dict[str, Any]:
+    return {"Owner": {"people": [{"id": it.known["other"]}]}}
+
+
+FILL = {"calendar": fill_calendar, "email": fill_mail, "notion": fill_notion, "workspace": fill_workspace}
 def fill_store(store: Any) -> None:
     store.create_bucket("first")
     store.create_bucket("empty")
@@ -178,6 +207,52 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
         "email_move": (lambda it: it.use("_move", id="INBOX/2", folder="Work"), ()),
         "email_delete": (lambda it: it.use("_delete", id="INBOX/2"), ()),
     },
+    "notion": {
+        "create_page": (
+            lambda it: it.capability.create_page("New", children=[{"paragraph": {"rich_text": calling(it)}}]),
+            ("other",),
+        ),
+        "update_page": (lambda it: it.capability.update_page(it.known["entry"], owned(it)), ("other",)),
+        "delete_page": (lambda it: it.capability.delete_page(it.known["page"]), ()),
+        "move_page": (lambda it: it.capability.move_page(it.known["entry"], it.known["page"]), ()),
+        "create_database": (lambda it: it.capability.create_database("New", {"Name": {"title": {}}}), ()),
+        "update_database": (lambda it: it.capability.update_database(it.known["database"], "New"), ()),
+        "delete_database": (lambda it: it.capability.delete_database(it.known["database"]), ()),
+        "add_database_record": (
+            lambda it: it.capability.add_database_record(it.known["database"], owned(it)),
+            ("other",),
+        ),
+        "append_blocks": (
+            lambda it: it.capability.append_blocks(it.known["page"], [{"quote": {"rich_text": calling(it)}}]),
+            ("other",),
+        ),
+        "update_block": (
+            lambda it: it.capability.update_block(it.known["block"], paragraph={"rich_text": calling(it)}),
+            ("other",),
+        ),
+        "delete_block": (lambda it: it.capability.delete_block(it.known["block"]), ()),
+        "add_comment": (lambda it: it.capability.add_comment(it.known["page"], calling(it)), ("other",)),
+        "share": (lambda it: it.capability.share(it.known["page"], "other", "read"), ()),
+        "fail_requests": (lambda it: it.capability.fail_requests("other"), ()),
+        "notion_create_page": (
+            lambda it: it.use("_create_page", title="N", parent=it.known["database"], properties={"Owner": "other"}),
+            ("other",),
+        ),
+        "notion_update_page": (
+            lambda it: it.use("_update_page", page=it.known["entry"], properties={"Owner": ["other"]}),
+            ("other",),
+        ),
+        "notion_move_page": (
+            lambda it: it.use("_move_page", page=it.known["entry"], parent=it.known["page"]),
+            (),
+        ),
+        "notion_append_blocks": (lambda it: it.use("_append_blocks", page=it.known["page"], content="- x"), ()),
+        "notion_update_block": (lambda it: it.use("_update_block", block=it.known["block"], text="x"), ()),
+        "notion_create_database": (lambda it: it.use("_create_database", title="N", columns={"A": "text"}), ()),
+        "notion_add_comment": (
+            lambda it: it.use("_add_comment", page=it.known["page"], text="Look, @other"),
+            ("other",),
+        ),
     "object_store": {
         "create_bucket": (lambda it: it.capability.create_bucket("second"), ()),
         "delete_bucket": (lambda it: it.capability.delete_bucket("empty"), ()),

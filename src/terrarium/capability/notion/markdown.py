@@ -8,7 +8,10 @@ from typing import Any
 
 from terrarium.capability.notion.block_type import LANGUAGES
 from terrarium.capability.notion.rich_text import TEXT_LIMIT
+from terrarium.core.errors import Refused
 
+MARKDOWN = 200_000  # characters in one call of an agent
+BLOCKS = 1000  # blocks that it makes
 _DEPTH = 2  # levels of lists below one another that one request can hold
 _ITEMS = 100  # rich text items of a block
 _INLINE = re.compile(
@@ -93,6 +96,20 @@ def blocks_of(text: str) -> list[dict[str, Any]]:
         else:
             open_lists.clear()
             found.append(block)
+    return found
+
+
+def limited(text: str) -> list[dict[str, Any]]:
+    """The blocks of a text that an agent sends.
+
+    Raises:
+        Refused: It is too long.
+    """
+    if len(text) > MARKDOWN:
+        raise Refused(f"content has {MARKDOWN} characters at most")
+    found = blocks_of(text)
+    if len(found) > BLOCKS:
+        raise Refused(f"content makes {len(found)} blocks; {BLOCKS} are allowed in one call")
     return found
 
 

@@ -10,14 +10,12 @@ from typing import Any
 from terrarium.capability.notion import plain
 from terrarium.capability.notion.api_error import ApiError
 from terrarium.capability.notion.desk import Client, everything, refusing, source_of
-from terrarium.capability.notion.markdown import blocks_of, inline, markdown_of
+from terrarium.capability.notion.markdown import inline, limited, markdown_of
 from terrarium.core.aside import aside
 from terrarium.core.capability import instance_tool
 from terrarium.core.errors import Refused
 from terrarium.core.tool import Tool
 
-MARKDOWN = 200_000  # characters in one call
-BLOCKS = 1000  # blocks in one call
 _BATCH = 100
 
 
@@ -38,15 +36,8 @@ class NotionTools:
     def tools(self, site_name: str) -> list[Tool]:
         """The tools, named after the site."""
         looking = ("get_page", "list_comments", "list_users", "query_database", "search")
-        acting = (
-            "add_comment",
-            "append_blocks",
-            "create_database",
-            "create_page",
-            "move_page",
-            "update_block",
-            "update_page",
-        )
+        acting = ("add_comment", "append_blocks", "create_database", "create_page", "move_page")
+        acting = (*acting, "update_block", "update_page")
         made = []
         for verb in sorted((*looking, *acting)):
             method: Callable[..., Any] = getattr(self, verb)
@@ -211,7 +202,7 @@ class NotionTools:
         Returns:
             `id` and `url`.
         """
-        blocks = _blocks(content)
+        blocks = limited(content)
         kind, found = plain.kind_of(self._client, parent or self._session)
         body: dict[str, Any]
         if kind == "data_source":
@@ -250,7 +241,7 @@ class NotionTools:
         """
         found = self._client.call("GET", f"pages/{page}")
         body: dict[str, Any] = {}
-        blocks = None if content is None else _blocks(content)
+        blocks = None if content is None else limited(content)
         values = {**(properties or {}), **({} if title is None else {"title": title})}
         if values:
             users = plain.users_of(self._client)
@@ -289,7 +280,7 @@ class NotionTools:
         Returns:
             `ids`: the new blocks.
         """
-        blocks = _blocks(content)
+        blocks = limited(content)
         if not blocks:
             raise Refused("content is empty")
         return {"ids": self._append(page, blocks, after)}
@@ -398,16 +389,7 @@ async def _beside(function: Callable[..., Any], **arguments: Any) -> Any:
     return await aside(partial(function, **arguments))
 
 
-def _blocks(content: str) -> list[dict[str, Any]]:
-    if len(content) > MARKDOWN:
-        raise Refused(f"content has {MARKDOWN} characters at most")
-    found = blocks_of(content)
-    if len(found) > BLOCKS:
-        raise Refused(f"content makes {len(found)} blocks; {BLOCKS} are allowed in one call")
-    return found
-
-
 def _checked(limit: int) -> int:
     if not 1 <= limit <= _BATCH:
-        raise Refused(f"limit must be 1 to {_BATCH}")
+        raise Refused("limit must be 1 to 100")
     return limit

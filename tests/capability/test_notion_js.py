@@ -1,0 +1,82 @@
+"""The official JavaScript client and the official MCP server, unmodified, against an emulated workspace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+import notion_node
+from notion_world import LiveNotion
+
+MCP = "node_modules/@notionhq/notion-mcp-server/bin/cli.mjs"
+
+
+def test_the_javascript_client(tmp_path):
+    notion_node.clients()
+    with LiveNotion(tmp_path) as world:
+        session = world.notion.connection_info["session_page_id"]
+        told = notion_node.node("scenario.mjs", NOTION_TOKEN=world.token(), URL=world.url(), PAGE=session)
+        found = json.loads(told)
+        blocks = world.ask(world.notion.list_blocks, found["page"])
+        file = blocks[-1]["file"]["file"]["url"].rpartition("/")[2]
+        content = httpx.get(f"{world.url()}/files/{file}").content
+    assert found.pop("page") == blocks[0]["parent"]["page_id"]
+    assert found == {
+        "full": True,
+        "texts": ["Plan", "0", "between", "1"],
+        "count": 101,
+        "points": [2, 3],
+        "comment": "Well?",
+        "status": "uploaded",
+        "refused": 404,
+        "found": 1,
+        "me": "bot",
+    }
+    assert len(blocks) == 103
+    assert content == b"one\r\ntwo"
+
+
+def test_the_mcp_server(tmp_path):
+    mcp = pytest.importorskip("mcp")
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
+    folder = notion_node.clients()
+
+    async def talk(world: LiveNotion) -> dict[str, object]:
+        env = {"NOTION_TOKEN": world.token(), "BASE_URL": world.url()}
+        server = StdioServerParameters(command="node", args=[MCP], cwd=str(folder), env=env)
+        page = world.notion.connection_info["session_page_id"]
+        async with stdio_client(server) as streams, mcp.ClientSession(*streams) as session:
+            await session.initialize()
+            tools = {tool.name for tool in (await session.list_tools()).tools}
+
+            async def use(name: str, **arguments: object) -> dict[str, object]:
+                [text] = (await session.call_tool(f"API-{name}", arguments)).content
+                answer: dict[str, object] = json.loads(text.text)
+                return answer
+
+            text = {"text": {"content": "By MCP"}}
+            made = await use("post-page", parent={"page_id": page}, properties={"title": [text]})
+            block = {"type": "paragraph", "paragraph": {"rich_text": [text]}}
+            await use("patch-block-children", block_id=made["id"], children=[block])
+            return {
+                "tools": tools,
+                "made": made,
+                "blocks": await use("get-block-children", block_id=made["id"]),
+                "markdown": await use("retrieve-page-markdown", page_id=made["id"]),
+                "me": await use("get-self"),
+                "found": await use("post-search", query="mcp"),
+                "refused": await use("retrieve-a-page", page_id="0" * 32),
+            }
+
+    with LiveNotion(tmp_path) as world:
+        found = asyncio.run(talk(world))
+    assert {"API-post-page", "API-query-data-source", "API-move-page"} <= found["tools"]
+    assert found["blocks"]["results"][0]["paragraph"]["rich_text"][0]["plain_text"] == "By MCP"
+    assert found["markdown"]["markdown"] == "By MCP"
+    assert found["me"]["type"] == "bot"
+    assert [page["id"] for page in found["found"]["results"]] == [found["made"]["id"]]
+    assert found["refused"]["code"] == "object_not_found"
