@@ -1,4 +1,4 @@
-"""The official JavaScript clients, installed once into a cache; a test that needs them is skipped where they cannot be."""
+"""The official JavaScript clients, installed once into a cache; tests are skipped where they cannot be had."""
 
 from __future__ import annotations
 

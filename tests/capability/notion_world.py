@@ -42,6 +42,7 @@ class LiveNotion:
         self.clock = Clock()
         self.boxes = {agent: Loopback() for agent in agents}
         self.notion = Notion()
+        self._clients: list[Any] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -75,6 +76,9 @@ class LiveNotion:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        for client in self._clients:
+            client.close()
+
         async def end() -> None:
             await self.network.close()
             await self.notion.close()
@@ -134,9 +138,11 @@ class LiveNotion:
         import notion_client
 
         made = {"auth": self.token(agent), "base_url": self.url(agent), "notion_version": version, "retry": False}
-        return notion_client.Client(**{**made, **options})
+        self._clients.append(notion_client.Client(**{**made, **options}))
+        return self._clients[-1]
 
-    def http(self, agent: str = "agent", version: str = "2025-09-03") -> httpx.Client:
+    def http(self, agent: str = "agent", version: str = "2025-09-03") -> Any:
         """Plain requests, logged in."""
         headers = {"authorization": f"Bearer {self.token(agent)}", "notion-version": version}
-        return httpx.Client(base_url=f"{self.url(agent)}/v1/", headers=headers, timeout=30)
+        self._clients.append(httpx.Client(base_url=f"{self.url(agent)}/v1/", headers=headers, timeout=30))
+        return self._clients[-1]

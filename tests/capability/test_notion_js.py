@@ -6,9 +6,8 @@ import asyncio
 import json
 
 import httpx
-import pytest
-
 import notion_node
+import pytest
 from notion_world import LiveNotion
 
 MCP = "node_modules/@notionhq/notion-mcp-server/bin/cli.mjs"

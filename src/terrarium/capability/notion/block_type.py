@@ -237,11 +237,13 @@ def content_of(
         if name in given:
             found[name] = look(given[name], f"{where}.{name}", world)
         elif old is not None:
-            found[name] = old[name]
+            found[name] = old.get(name, default)
         elif default is _MUST:
             raise invalid(f"{where}.{name}", "defined")
         else:
             found[name] = list(default) if isinstance(default, list) else default
+    if kind == "column" and found["width_ratio"] is None:
+        del found["width_ratio"]
     if old is not None and kind == "table" and found["table_width"] != old["table_width"]:
         raise invalid(f"{where}.table_width", "not present", given["table_width"])
     return found

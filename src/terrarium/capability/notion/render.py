@@ -61,7 +61,7 @@ class Render:
             "icon": fields["icon"],
             "parent": self.parent(fields["parent"]),
             **self._trash(trashed),
-            "is_locked": fields["locked"],
+            **({} if self.version == OLD else {"is_archived": trashed, "is_locked": fields["locked"]}),
             "properties": properties,
             "url": self.url(id, self.title(fields)),
             "public_url": None,
@@ -294,9 +294,7 @@ class Render:
     def _trash(self, trashed: bool) -> dict[str, bool]:
         if self.version == NEXT:
             return {"in_trash": trashed}
-        if self.version == OLD:
-            return {"archived": trashed, "in_trash": trashed}
-        return {"archived": trashed, "in_trash": trashed, "is_archived": trashed}
+        return {"archived": trashed, "in_trash": trashed}
 
 
 _TITLE: Mapping[str, Column] = {"title": {"id": "title", "name": "title", "type": "title", "config": {}}}
