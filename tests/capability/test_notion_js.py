@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import httpx
 import notion_node
 import pytest
 from notion_world import LiveNotion
 
+from terrarium.capability.notion.api import ROUTES
+
+DESCRIPTION = "scripts/notion-openapi.json"
 MCP = "node_modules/@notionhq/notion-mcp-server/bin/cli.mjs"
 
 
@@ -36,6 +40,18 @@ def test_the_javascript_client(tmp_path):
     }
     assert len(blocks) == 103
     assert content == b"one\r\ntwo"
+
+
+def test_every_operation_of_the_openapi_description_is_served():
+    described = json.loads((notion_node.clients() / MCP).parent.parent.joinpath(DESCRIPTION).read_text())
+    routes = {
+        (method.upper(), *re.sub(r"{[^}]+}", "*", path.removeprefix("/v1/")).split("/"))
+        for path, operations in described["paths"].items()
+        for method in operations
+        if method != "parameters"
+    }
+    assert len(routes) > 20
+    assert routes <= set(ROUTES)
 
 
 def test_the_mcp_server(tmp_path):

@@ -67,8 +67,11 @@ class Store:
         return self.site.clock.now
 
     def new_id(self) -> str:
-        """A fresh id."""
-        return str(self.site.rng.uuid(f"{self.site.name}/id"))
+        """A fresh id, which nothing else has."""
+        while True:
+            id = str(self.site.rng.uuid(f"{self.site.name}/id"))
+            if self.kind(id) is None and self.get("comment", id) is None and self.get("upload", id) is None:
+                return id
 
     def stamp(self, user: str) -> dict[str, Any]:
         """Who made something, and when."""
