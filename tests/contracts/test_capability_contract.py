@@ -75,11 +75,10 @@ def fill_notion(notion: Any) -> None:
     notion.update_page(entry["id"], {"Due": {"date": {"start": "2030-01-08"}}})
     notion.add_comment(page["id"], "Done?")
     notion.delete_block(notion.list_blocks(page["id"])[0]["id"])
-    notion.share(page["id"], "other", "read")
-    notion.fail_requests("other")
+    notion.share(page["id"], "agent", "read")
+    notion.fail_requests("agent")
 
 
-FILL = {"calendar": fill_calendar, "email": fill_mail, "notion": fill_notion, "workspace": fill_workspace}
 def fill_store(store: Any) -> None:
     if "first" not in store.list_buckets():
         store.create_bucket("first")
@@ -94,6 +93,7 @@ FILL = {
     "contacts": fill_contacts,
     "email": fill_mail,
     "mcp": lambda mcp: None,
+    "notion": fill_notion,
     "object_store": fill_store,
     "slack": fill_slack,
     "workspace": fill_workspace,

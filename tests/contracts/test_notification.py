@@ -133,7 +133,6 @@ def owned(it: Stand) -> dict[str, Any]:
     return {"Owner": {"people": [{"id": it.known["other"]}]}}
 
 
-FILL = {"calendar": fill_calendar, "email": fill_mail, "notion": fill_notion, "workspace": fill_workspace}
 def fill_store(store: Any) -> None:
     store.create_bucket("first")
     store.create_bucket("empty")
@@ -152,6 +151,13 @@ FILL: dict[str, Callable[[Any], Any]] = {
 
 # What acts on somebody else's state: who there is told is not known here.
 ELSEWHERE = {"mcp": {"call", "list_resources", "list_tools", "read_resource"}}
+FILL = {
+    "calendar": fill_calendar,
+    "email": fill_mail,
+    "notion": fill_notion,
+    "object_store": fill_store,
+    "workspace": fill_workspace,
+}
 
 ME, OTHER = "agent@world.example", "other@world.example"
 NEW = {"summary": "New", "start": "2030-01-10T09:00", "attendees": ["other"]}
@@ -253,6 +259,7 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
             lambda it: it.use("_add_comment", page=it.known["page"], text="Look, @other"),
             ("other",),
         ),
+    },
     "object_store": {
         "create_bucket": (lambda it: it.capability.create_bucket("second"), ()),
         "delete_bucket": (lambda it: it.capability.delete_bucket("empty"), ()),

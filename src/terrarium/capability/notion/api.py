@@ -118,10 +118,8 @@ class Api:
         fields = self.store.rows.get("trouble", account.agent or "")
         if fields is None:
             return
-        if fields["left"] > 1:
-            self.store.set("trouble", account.agent or "", left=fields["left"] - 1)
-        else:
-            self.store.drop("trouble", account.agent or "")
+        left = {**fields, "left": fields["left"] - 1} if fields["left"] > 1 else None
+        self.store.rows.change(self._site.actor(), "trouble", account.agent or "", fields, left, trace=True)
         said = {
             "rate_limited": "You have been rate limited. Please try again in a few minutes.",
             "conflict_error": "Conflict occurred while saving. Please try again.",

@@ -86,9 +86,25 @@ class Ask:
             )
         return known, fields, trashed
 
-    def visible(self, id: str) -> bool:
-        """Whether the account sees it, and it is not in the trash."""
-        level, trashed = self.access(id)
+    def visible(self, id: str, known: dict[str, tuple[str, bool]]) -> bool:
+        """Whether the account sees it, and it is not in the trash.
+
+        Args:
+            id: What to look at.
+            known: What was found out before of what holds it and others; nothing may have changed since.
+        """
+        agent = self.account.agent
+        climbed: list[tuple[str, bool, str | None]] = []
+        level, trashed = self.account.access, False
+        for _, at, fields in self.store.chain(id):
+            if at in known:
+                level, trashed = known[at]
+                break
+            share = None if agent is None else self.store.rows.get("share", f"{agent}/{at}")
+            climbed.append((at, fields["trash"], None if share is None else share["access"]))
+        for at, gone, said in reversed(climbed):
+            level, trashed = said or level, trashed or gone
+            known[at] = level, trashed
         return level != "none" and not trashed
 
     def container(self, id: Any, *, write: bool = False) -> str:

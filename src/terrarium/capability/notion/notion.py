@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from terrarium.capability.http.host import WebHost
+from terrarium.capability.http.limits import HttpLimits
 from terrarium.capability.notion.account import ACCESS, Account, Accounts
 from terrarium.capability.notion.api import Api
 from terrarium.capability.notion.desk import TROUBLES, Desk, Remote, everything
@@ -19,9 +21,6 @@ from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refuse
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
-
-if TYPE_CHECKING:
-    from terrarium.capability.http.host import WebHost
 
 HOST = "api.notion.com"
 _KEYS = (
@@ -240,9 +239,6 @@ class Notion(NotionFace):
         return self._store
 
     async def _serve(self, site: Site) -> None:
-        from terrarium.capability.http.host import WebHost
-        from terrarium.capability.http.limits import HttpLimits
-
         instance = site.name.partition(":")[2].lower().replace("_", "-")
         host = _text(site, "host", f"{instance}.{HOST}" if instance else HOST)
         self._url = f"https://{host}"

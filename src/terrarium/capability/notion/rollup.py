@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -80,11 +79,13 @@ def _figure(function: str, numbers: list[int | float]) -> int | float | None:
     if not numbers:
         return None
     if function == "range":
-        return max(numbers) - min(numbers)
+        span = max(numbers) - min(numbers)
+        return span if span < 1e308 else None
     if function == "average":
-        return statistics.fmean(numbers)
+        return sum(number / len(numbers) for number in numbers)
     if function == "median":
-        return statistics.median(numbers)
+        middle = sorted(numbers)[(len(numbers) - 1) // 2 : len(numbers) // 2 + 1]
+        return middle[0] / 2 + middle[-1] / 2
     return min(numbers) if function == "min" else max(numbers)
 
 

@@ -33,6 +33,7 @@ def search(ask: Ask) -> dict[str, Any]:
             raise invalid("body.sort.direction", "`ascending` or `descending`", sort["direction"])
         descending = sort.get("direction", "descending") == "descending"
     store = ask.store
+    known: dict[str, tuple[str, bool]] = {}
     found: list[tuple[Any, str, str]] = []
     for kind in wanted:
         rows = [(row.key, row.fields) for row in store.rows.table(kind)]
@@ -41,7 +42,7 @@ def search(ask: Ask) -> dict[str, Any]:
             rows.append((store.session, session))
         for id, fields in rows:
             title = (ask.render.title(fields) if kind == "page" else rich_text.plain(fields["title"])).casefold()
-            if all(word in title for word in words) and ask.visible(id):
+            if all(word in title for word in words) and ask.visible(id, known):
                 found.append((fields["edited"], id, kind))
     found.sort(key=lambda entry: entry[0], reverse=descending)
     kinds = {id: kind for _, id, kind in found}

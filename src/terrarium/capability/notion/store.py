@@ -86,10 +86,10 @@ class Store:
             return self._session()
         return found
 
-    def put(self, table: str, id: str, fields: dict[str, Any], *, trace: bool = False) -> None:
+    def put(self, table: str, id: str, fields: dict[str, Any]) -> None:
         """Write a whole row."""
         before = self.rows.get(table, id)
-        self.rows.change(self.site.actor(), table, id, before, fields, trace=trace)
+        self.rows.change(self.site.actor(), table, id, before, fields)
         self.size += len(str(fields)) - (0 if before is None else len(str(before)))
 
     def set(self, table: str, id: str, **fields: Any) -> None:

@@ -36,8 +36,8 @@ class NotionTools:
     def tools(self, site_name: str) -> list[Tool]:
         """The tools, named after the site."""
         looking = ("get_page", "list_comments", "list_users", "query_database", "search")
-        acting = ("add_comment", "append_blocks", "create_database", "create_page", "move_page")
-        acting = (*acting, "update_block", "update_page")
+        acting = ["add_comment", "append_blocks", "create_database", "create_page", "move_page"]
+        acting += ["update_block", "update_page"]
         made = []
         for verb in sorted((*looking, *acting)):
             method: Callable[..., Any] = getattr(self, verb)
