@@ -144,6 +144,7 @@ FILL: dict[str, Callable[[Any], Any]] = {
     "contacts": fill_contacts,
     "email": fill_mail,
     "mcp": lambda mcp: None,
+    "notion": fill_notion,
     "object_store": fill_store,
     "slack": fill_slack,
     "workspace": fill_workspace,
@@ -151,13 +152,6 @@ FILL: dict[str, Callable[[Any], Any]] = {
 
 # What acts on somebody else's state: who there is told is not known here.
 ELSEWHERE = {"mcp": {"call", "list_resources", "list_tools", "read_resource"}}
-FILL = {
-    "calendar": fill_calendar,
-    "email": fill_mail,
-    "notion": fill_notion,
-    "object_store": fill_store,
-    "workspace": fill_workspace,
-}
 
 ME, OTHER = "agent@world.example", "other@world.example"
 NEW = {"summary": "New", "start": "2030-01-10T09:00", "attendees": ["other"]}
