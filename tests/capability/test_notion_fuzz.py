@@ -232,6 +232,33 @@ def test_any_path(ground, route, ids, query, body):
         ground.look()
 
 
+@pytest.mark.parametrize("host", ["[", "a b", "", "x" * 5000, "[::1]:99999999"])
+def test_any_host_header(ground, host):
+    answer = ground.world.http().get("users/me", headers={"host": host})
+    assert answer.json()["type"] == "bot"
+    assert ground.world.http().get("../files/nothing", headers={"host": host}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=-", b"\r\n---" * 100_000),
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="file"'),
+        ("multipart/form-data; boundary=b", b"--b\r\n\xff: \xff\r\n\r\nx\r\n--b--"),
+        ("multipart/form-data; boundary=\xff", b"--\xff"),
+        ("text/plain", b"x"),
+    ],
+)
+def test_what_is_no_form(ground, kind, body):
+    http = ground.world.http()
+    upload = http.post("file_uploads", json={}).json()["id"]
+    headers = {"content-type": kind.encode("latin-1")}
+    answer = http.post(f"file_uploads/{upload}/send", content=body, headers=headers)
+    assert answer.json()["code"] in ("validation_error", "invalid_json")
+    assert http.get(f"file_uploads/{upload}").json()["status"] == "pending"
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -21,6 +21,7 @@ from terrarium.core.network import Caller
 
 BODY = 500_000  # bytes of a JSON body
 _DEPTH = 40  # of brackets in it
+_PARTS = 20  # of a form
 _PREFIX = "/v1/"
 _FILES = "/files/"
 _PAIR = re.compile("[\ud800-\udfff]")
@@ -59,8 +60,9 @@ class NotionServer:
         self._count += 1
         request_id = f"00000000-0000-4000-8000-{self._count:012x}"
         try:
-            if request.url.path.startswith(_FILES) and request.method == "GET":
-                return self._file(request.url.path[len(_FILES) :])
+            path: str = request.scope["path"]
+            if path.startswith(_FILES) and request.method == "GET":
+                return self._file(path[len(_FILES) :])
             found = self._do(request, body, caller)
         except ApiError as error:
             headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
@@ -175,7 +177,7 @@ def _form(body: bytes, kind: str) -> tuple[dict[str, Any], tuple[str, str, bytes
     fields: dict[str, Any] = {}
     file = None
     border = b"--" + (found[1] or found[2]).encode("latin-1")
-    for part in (b"\r\n" + body).split(b"\r\n" + border)[1:101]:
+    for part in (b"\r\n" + body).split(b"\r\n" + border, _PARTS)[1:]:
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         lines = head.decode("utf-8", "replace").splitlines()
         told = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
