@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from terrarium.core.agent import Reply
+    from terrarium.core.allowed import allowed
     from terrarium.core.errors import TerrariumError
     from terrarium.core.message import Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
     from terrarium.core.task import Limits, Task, entry
@@ -56,6 +57,7 @@ _HOME = {
     "TrialResult": "terrarium.run.spec",
     "Verdict": "terrarium.core.verdict",
     "aggregate_results": "terrarium.task.checking",
+    "allowed": "terrarium.core.allowed",
     "check": "terrarium.task.checking",
     "entry": "terrarium.core.task",
     "run_checkers": "terrarium.task.checking",
@@ -93,6 +95,7 @@ __all__ = [
     "TrialResult",
     "Verdict",
     "aggregate_results",
+    "allowed",
     "check",
     "entry",
     "run_checkers",

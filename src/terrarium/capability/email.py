@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +16,7 @@ from terrarium.capability.mail_host import MailHost
 from terrarium.capability.mail_tools import MailTools
 from terrarium.capability.post_office import PostOffice
 from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -87,6 +88,11 @@ class Email(MailFace):
             message: The message id: a mail, once for all who have it; never removed.
         """
         return self._office.store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        r"""The changes without copies of new mails, new mailboxes, UIDs and the flags of reading and answering."""
+        new = {change.key for change in changes if change.table == "message" and change.before is None}
+        return [change for change in changes if not _follows(change, new)]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""
@@ -197,3 +203,20 @@ class Email(MailFace):
             return self._accounts[agent]
         except (KeyError, TypeError):
             raise NotFound(f"there is no agent {agent!r}; the agents are: {', '.join(self._accounts)}") from None
+
+
+_READING = {"\\Seen", "\\Answered", "$Forwarded"}
+
+
+def _follows(change: RowChange, new: Collection[str]) -> bool:
+    """Whether a change says no more than that one of the `new` mails was sent, or that a mail was read or answered."""
+    before, after = change.before, change.after
+    if change.table == "mailbox":
+        if after is None or before is None:
+            return before is None
+        return bool(before["name"] == after["name"] and before["folders"].keys() == after["folders"].keys())
+    if change.table != "copy" or after is None:
+        return False
+    if before is None:
+        return after["message"] in new
+    return {*before["flags"]} ^ {*after["flags"]} <= _READING

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
 from terrarium.capability.workspace_faces import Files, Shell
 from terrarium.capability.workspace_place import Place, as_bytes
 from terrarium.core.capability import Site, Traits, instance_tool
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
 from terrarium.core.person import person_of
 from terrarium.core.rows import Row
@@ -112,6 +114,12 @@ class Workspace:
         sandbox = self._opened().sandbox
         if isinstance(sandbox, Rowed):
             yield from sandbox.rows()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without histories, caches, new temporary files, and new folders that something new is in."""
+        kept = [change for change in changes if not _litter(change)]
+        filled = {str(folder) for c in changes if c.before is None for folder in PurePosixPath(c.key).parents}
+        return [c for c in kept if not (c.table == "dir" and c.before is None and c.key in filled)]
 
     async def save(self, to: Path) -> None:
         """Copy the sandbox's state into the folder `to`.
@@ -255,3 +263,15 @@ def _mapping(site: Site, key: str, kinds: type | tuple[type, ...]) -> Mapping[st
 def _near(name: object, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(name), known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+_CACHES = re.compile(
+    r"(^|/)(\.bash_history|\.python_history|\.sqlite_history|\.psql_history|\.lesshst|\.viminfo|\.wget-hsts"
+    r"|\.cache(/.*)?|__pycache__(/.*)?)$"
+)
+_TEMPORARY = re.compile(r"/(tmp|var/tmp|dev/shm|run)(/|$)")
+
+
+def _litter(change: RowChange) -> bool:
+    """Whether a change is what commands leave behind by themselves; what was there before is never litter in /tmp."""
+    return bool(_CACHES.search(change.key)) or (change.before is None and bool(_TEMPORARY.match(change.key)))

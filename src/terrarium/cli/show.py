@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--no-color", is_flag=True, help="Without colours.")
 @click.option("--all", "everything", is_flag=True, help="Also steps, usage, results of calls, and long values.")
-def command(place: str, trial: str | None, as_json: bool, no_color: bool, everything: bool) -> None:
+@click.option("--diff", "changes", is_flag=True, help="What agents changed, instead; with --all, what anybody did.")
+def command(place: str, trial: str | None, as_json: bool, no_color: bool, everything: bool, changes: bool) -> None:
     """Show the trials of a run, or what happened in one of them.
 
     A trial is named by the name of its task where that has only one, or by the beginning of its id; a trial's folder
@@ -36,6 +37,8 @@ def command(place: str, trial: str | None, as_json: bool, no_color: bool, everyt
         raise ConfigError(f"there is no run, trial or journal at {place}")
     console = screen(color=not no_color)
     if trial is None and _is_run(path):
+        if changes:
+            raise ConfigError("--diff is about one trial: name it, or give its journal")
         from terrarium.cli.table import trials_table
 
         rows = trial_rows(path)
@@ -45,6 +48,9 @@ def command(place: str, trial: str | None, as_json: bool, no_color: bool, everyt
             console.print(trials_table(rows, _distinct([row["id"] for row in rows])))
         return
     journal = _journal(path, trial)
+    if changes:
+        _show_diff(journal, as_json, "everyone" if everything else "agents")
+        return
     if as_json:
         click.echo(json.dumps(encode(_as_data(journal)), ensure_ascii=True, allow_nan=False))
         return
@@ -54,6 +60,20 @@ def command(place: str, trial: str | None, as_json: bool, no_color: bool, everyt
 
     first, rest = _begun(journal, entries(journal))
     print_all(console, Transcript(everything).lines(_chained(first, rest)))
+
+
+def _show_diff(journal: Path, as_json: bool, by: str) -> None:
+    from terrarium.cli.entry import FoundBlobs
+    from terrarium.cli.safe_text import visible
+    from terrarium.core.state import journal_diff
+
+    folder = journal.resolve()
+    diff = journal_diff(journal, FoundBlobs(folder.parents[min(3, len(folder.parents) - 1)] / "blobs"), by)
+    if as_json:
+        told = {**vars(diff), "changes": [vars(change) for change in diff.changes]}
+        click.echo(json.dumps(encode(told), ensure_ascii=True, allow_nan=False))
+    else:
+        click.echo(visible(diff.text(lines=1000)))
 
 
 def _is_run(path: Path) -> bool:

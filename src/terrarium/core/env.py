@@ -6,14 +6,17 @@ Every use becomes a `Call`. The views keep no state; `env.random` and `env.clock
 from __future__ import annotations
 
 import inspect
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime, tzinfo
 from typing import Any
 
+from terrarium.core.allowed import Allowed, allowed, check_capabilities, complaint
 from terrarium.core.calls import Handler
 from terrarium.core.clock import Moment, Span, span_micros
+from terrarium.core.diff import Diff
 from terrarium.core.errors import ConfigError
 from terrarium.core.face import Face, Selector
 from terrarium.core.handle import AgentView
@@ -21,7 +24,8 @@ from terrarium.core.heartbeat import TEXT, Asked, beats
 from terrarium.core.journal import EventKind
 from terrarium.core.replay import Call
 from terrarium.core.seeds import child_seed
-from terrarium.core.values import Value, from_micros
+from terrarium.core.state import State
+from terrarium.core.values import Value, decode, dumps, encode, from_micros
 from terrarium.core.verdict import Check
 from terrarium.core.webhook import TIMEOUT, Delivery, body_of, deliver
 from terrarium.core.world import World
@@ -229,6 +233,61 @@ class Env:
             self._world.capability(name)  # raises, and lists what there is
         return Selector(self._world, name, instances)
 
+    # -- what changed ---------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """This moment, for `diff`. It costs nothing where every capability sees its writes."""
+        found: State = self._world.call(Call("env.state", {}))
+        return found
+
+    def diff(self, before: State | None = None, after: State | None = None, *, by: str = "agents") -> Diff:
+        """What differs between two moments, in every capability.
+
+        Args:
+            before: What `state` gave; default: when the first turn of an agent began.
+            after: The same, later; default: now.
+            by: Whose doing counts: `agents`, `everyone`, or the name of one actor. What others did to the same rows is
+                taken as if it had been there before. `everyone` includes marks that only tell of a look.
+
+        Raises:
+            ConfigError: `after` is earlier than `before`.
+        """
+        return self._diff(before, after, by, deeds=False)
+
+    def unchanged_except(
+        self, *may: str | Allowed, before: State | None = None, after: State | None = None, by: str = "agents"
+    ) -> bool:
+        """Whether agents changed nothing but what is allowed: a check.
+
+        What only follows from another change (counters that clients synchronise by, a shell's history) is passed over;
+        each capability's page says what that is.
+
+        Args:
+            may: Patterns such as `"email"`, `"calendar:object"` or `"workspace:file:/root/*"`, or `allowed(...)`.
+            before: As in `diff`.
+            after: As in `diff`.
+            by: As in `diff`.
+
+        Returns:
+            True.
+
+        Raises:
+            AssertionError: Something else changed, or a wanted change is missing; the message says what.
+            ConfigError: A pattern names a capability that is not there.
+        """
+        given = [one if isinstance(one, Allowed) else allowed(one) for one in may]
+        check_capabilities(given, self._world.specs())
+        wrong = complaint(self._diff(before, after, by, deeds=True), given)
+        if wrong is not None:
+            raise AssertionError(wrong)
+        return True
+
+    def _diff(self, before: State | None, after: State | None, by: str, deeds: bool) -> Diff:
+        args = {"before": before, "after": after, "by": by, "deeds": deeds}
+        text = self._world.call(Call("env.diff", args))
+        found: Diff = decode(json.loads(text), self._world.journal.blobs)
+        return found
+
     # -- judging --------------------------------------------------------------------------------------------------
 
     def reward(self, name: str, value: float, *, agent: str | None = None, intrinsic: bool = False) -> None:
@@ -306,7 +365,19 @@ def install(world: World) -> None:
     world.handle("env.release", Handler(release, again=lambda _number, spec: world.forget(spec)))
     world.handle("env.reward", Handler(note(EventKind.REWARD)))
     world.handle("env.check", Handler(note(EventKind.CHECK)))
-    world.handle("env.checking", Handler(lambda _number, names: None, snapshot="always"))
+
+    def checking(number: int, names: list[str]) -> None:
+        world.states.judged = True
+        if world.states.blind:
+            world.calls.block(world.states.keep(number))
+
+    def diff(_number: int, **asked: Any) -> str:
+        # One text: where it is long it goes to a blob, and the journal stays readable.
+        return dumps(encode(world.calls.block(world.states.diff(**asked)), journal.blobs))
+
+    world.handle("env.state", Handler(lambda _number: world.calls.block(world.states.now()), "read"))
+    world.handle("env.diff", Handler(diff, "read"))
+    world.handle("env.checking", Handler(checking, snapshot="always"))
 
     async def advance(number: int, span: Span) -> None:
         await world.pass_time_and_turns(number, clock.micros + span_micros(span))

@@ -272,12 +272,15 @@ def _ends(path: Path) -> Iterator[tuple[int, int]]:
                 yield seq, offset
 
 
-def read(path: Path, blobs: Blobs | None = None) -> Iterator[Event]:
+def read(
+    path: Path, blobs: Blobs | None = None, wanted: Callable[[bytes], object] = lambda head: True
+) -> Iterator[Event]:
     """The events of a journal, in order; a torn or damaged last line is skipped.
 
     Args:
         path: The journal file.
         blobs: Where large values are; None leaves them as `{"$blob": ...}`.
+        wanted: Says of the first 300 bytes of a line whether the event is read at all.
 
     Raises:
         JournalFault: The file cannot be opened, or a line before the last is damaged.
@@ -293,6 +296,8 @@ def read(path: Path, blobs: Blobs | None = None) -> Iterator[Event]:
                 raise pending
             if not line.endswith(b"\n"):
                 return  # torn, even if only of its line end: its writer will cut it
+            if not wanted(line[:300]):
+                continue
             try:
                 raw = json.loads(line)
                 event = Event(

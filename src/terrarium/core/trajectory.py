@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrarium.core.diff import Diff
 from terrarium.core.errors import JournalFault
 from terrarium.core.journal import Event, EventKind, read
 from terrarium.core.message import Block, Message, TextBlock, ToolResultBlock, Usage
+from terrarium.core.state import compare, judged
 from terrarium.core.tool import ToolResult
 from terrarium.core.values import Blobs, record
 from terrarium.core.verdict import Verdict
@@ -67,6 +69,8 @@ class Trajectory:
     verdict: Verdict | None
     stop: str | None
     error: Mapping[str, Any] | None
+    blobs: Blobs | None = field(default=None, repr=False, compare=False)
+    """Where large values are."""
 
     def of(self, *kinds: EventKind) -> Iterator[Event]:
         """The events of these kinds, in order."""
@@ -107,6 +111,14 @@ class Trajectory:
     @property
     def _first(self) -> Conversation:
         return self.conversation(next(iter(self.header.get("agents", ())), "agent"))
+
+    def diff(self, by: str = "agents") -> Diff:
+        """What changed in the world from the first turn to when it was judged; see `Env.diff`.
+
+        Raises:
+            JournalFault: A blob is missing.
+        """
+        return compare(self.events, self.blobs, None, judged(self.events), by)
 
     def turns(self) -> list[Turn]:
         """The turns, in the order they began."""
@@ -167,4 +179,4 @@ def load(journal: Path, blobs: Blobs | None = None) -> Trajectory:
             error = event.data
     if verdict is not None and verdict.reward is not None:
         error = None  # what failed beside it is told by its event
-    return Trajectory(events[0].data, events, verdict, stop, error)
+    return Trajectory(events[0].data, events, verdict, stop, error, blobs)

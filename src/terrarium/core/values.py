@@ -263,7 +263,7 @@ def decode(tree: Any, blobs: Blobs | None = None) -> Value:
 
 def _own_record(name: str) -> type | None:
     """A reader may meet records of modules that nobody has imported yet."""
-    for noun in ("agent", "message", "model", "sandbox", "tool", "trajectory", "verdict"):
+    for noun in ("agent", "diff", "message", "model", "sandbox", "state", "tool", "trajectory", "verdict"):
         importlib.import_module(f"terrarium.core.{noun}")
     return _records.get(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from terrarium.core.aside import aside
 from terrarium.core.baton import PROGRAM, Baton
 from terrarium.core.callbacks import Callbacks
 from terrarium.core.calls import Calls, Handler
-from terrarium.core.capability import Capability, Site, Traits, check_name, digest_of
+from terrarium.core.capability import Capability, Site, Traits, check_name
 from terrarium.core.clock import Clock
+from terrarium.core.diff import Diff, diff_of
 from terrarium.core.errors import (
     CapabilityFault,
     CapabilityMissing,
@@ -38,8 +39,9 @@ from terrarium.core.sandbox import Sandbox
 from terrarium.core.saving import Saving
 from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import SnapshotMode, Snapshots
+from terrarium.core.state import States, change_text
 from terrarium.core.turnstile import Turnstile
-from terrarium.core.values import Value, decode, dumps, encode
+from terrarium.core.values import Value, decode, encode
 
 
 class World:
@@ -90,6 +92,7 @@ class World:
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
         self.capabilities: dict[str, Capability] = {}
+        self.states = States(self.capabilities, journal)
         self.paths = Paths(self.capability)
         self.proxy: Callable[[str], Proxy | None] = lambda agent: None
         self.run_queued: Callable[[int], Awaitable[None]] = _nothing
@@ -115,7 +118,6 @@ class World:
         self._command_timeout, self._keep = command_timeout, keep
         self._opener, self._sandbox = opener, sandbox
         self._configs, self._past = dict[str, Mapping[str, Value]](), dict[str, Capability]()
-        self._digested: tuple[int, dict[str, str]] | None = None
 
     # -- capabilities ---------------------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class World:
             raise
         self.capabilities[spec] = capability
         self._configs[spec] = config
-        self._digested = None
+        self.states.forget()
         self.callbacks.blind = not self.traits.sees_writes
 
     async def release(self, spec: str) -> None:
@@ -183,7 +185,7 @@ class World:
         """
         await self.capability(spec).close()
         del self.capabilities[spec], self._configs[spec]
-        self._digested = None
+        self.states.forget()
         self.paths.forget(spec)
         self.callbacks.blind = not self.traits.sees_writes
         await aside(lambda: try_remove_tree(self.folder / spec))
@@ -218,7 +220,8 @@ class World:
         """
         self.calls.closed = True
         await self.network.close()
-        closing, self.capabilities = self.capabilities, {}
+        closing = dict(self.capabilities)
+        self.capabilities.clear()
         first: Exception | None = None
         for spec in reversed(closing):
             try:
@@ -319,15 +322,15 @@ class World:
 
     def rows(self) -> dict[str, list[Row]]:
         """The canonical rows of every capability."""
-        return {spec: list(self.capabilities[spec].rows()) for spec in sorted(self.capabilities)}
+        return self.states.rows()
+
+    def diff(self, before: Mapping[str, Iterable[Row]], after: Mapping[str, Iterable[Row]] | None = None) -> Diff:
+        """What differs between two states of a world, as `rows` gives them; `after` is by default the present one."""
+        return diff_of(before, self.rows() if after is None else after)
 
     async def digests(self) -> dict[str, str]:
         """The digest of every capability's canonical rows; called while the world is quiet."""
-        if self._digested is not None and self._digested[0] == self.version and self.traits.sees_writes:
-            return self._digested[1]
-        found = {spec: await digest_of(self.capabilities[spec]) for spec in sorted(self.capabilities)}
-        self._digested = (self.version, found)
-        return found
+        return await self.states.digests(self.version)
 
     def changed(self, spec: str, change: Change) -> None:
         """One write of a capability: into the journal, and the version grows.
@@ -337,13 +340,7 @@ class World:
         """
         if self.callbacks.testing:
             raise WriteInCondition(f"a condition wrote to {spec} ({change.table} {change.key!r}); conditions only look")
-        blobs = self.journal.blobs
-        before = "null" if change.before is None else dumps(encode(change.before, blobs))
-        after = change.text or dumps(encode(change.after, blobs))
-        text = (
-            f'{{"capability":{dumps(spec)},"table":{dumps(change.table)},"key":{dumps(encode(change.key))},'
-            f'"before":{before},"after":{after}}}'
-        )
+        text = change_text(spec, change, self.journal.blobs)
         self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
         self.activity.note(self.clock.micros, spec, change)
         self.version += 1

@@ -132,6 +132,8 @@ class Episode:
                 f"{len(self._queue)} turns posted to {names} were never done: the program ended without waiting again; "
                 "use agent.act, or env.clock.advance(0) after agent.post"
             )
+        if not self.world.states.judged:
+            await self.world.states.keep()
         if not (self._past and self._past[-1].data.get("final")):
             await self.world.snapshot(final=True)
         return verdict
@@ -242,6 +244,8 @@ class Episode:
             for capability in self.world.capabilities.values():
                 if isinstance(capability, Readies):
                     await capability.ready()
+            if number == 1:
+                await self.world.states.keep()
             seat.begin(number, instruction)
             self._note(name, number, "begin", instruction=instruction)
             seat.tell()

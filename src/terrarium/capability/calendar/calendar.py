@@ -19,6 +19,7 @@ from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.capability.calendar.tools import CalendarTools
 from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller, Service
 from terrarium.core.rows import Row
@@ -27,6 +28,8 @@ from terrarium.core.values import Value, from_micros
 
 if TYPE_CHECKING:
     from terrarium.capability.http.server import HttpServer
+
+_SYNC = frozenset({"number", "etag", "tag", "written", "by"})  # fields that every write changes
 
 
 class Calendar(EventFace):
@@ -93,6 +96,10 @@ class Calendar(EventFace):
             object: `owner/id/name`: an event, as text and as fields.
         """
         return self._shelf.store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without the numbers, tags and traces of deletion that clients synchronise by."""
+        return [c for c in changes if c.table != "gone" and not (c.kind == "changed" and _SYNC.issuperset(c.fields))]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""
