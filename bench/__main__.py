@@ -23,6 +23,7 @@ NAMES = (
     "heartbeat",
     "journal",
     "replay",
+    "diff",
     "mail",
     "calendar",
     "determinism",

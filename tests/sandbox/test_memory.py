@@ -199,11 +199,11 @@ def test_every_write_reaches_changed_with_before_and_after(box: Box) -> None:
     ]
     assert seen == [
         ("alice", "dir", "/d", None, None),
-        ("alice", "file", "/d/f", None, b"one"),
-        ("alice", "file", "/d/f", b"one", b"onetwo\n"),
-        ("alice", "file", "/root/g", None, b"onetwo\n"),
-        ("alice", "file", "/d/f", b"onetwo\n", None),
-        ("alice", "file", "/root/g", b"onetwo\n", None),
+        ("alice", "file", "/d/f", None, "one"),
+        ("alice", "file", "/d/f", "one", "onetwo\n"),
+        ("alice", "file", "/root/g", None, "onetwo\n"),
+        ("alice", "file", "/d/f", "onetwo\n", None),
+        ("alice", "file", "/root/g", "onetwo\n", None),
     ]
     assert box.changes[0].after == {"mtime": START}
     box.changes.clear()

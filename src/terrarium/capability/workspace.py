@@ -116,7 +116,7 @@ class Workspace:
             yield from sandbox.rows()
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
-        """The changes without histories, caches, new temporary files, and new folders that something new is in."""
+        """The changes without histories, caches, new temporary files, times, and new folders that are not empty."""
         kept = [change for change in changes if not _litter(change)]
         filled = {str(folder) for c in changes if c.before is None for folder in PurePosixPath(c.key).parents}
         return [c for c in kept if not (c.table == "dir" and c.before is None and c.key in filled)]
@@ -274,4 +274,6 @@ _TEMPORARY = re.compile(r"/(tmp|var/tmp|dev/shm|run)(/|$)")
 
 def _litter(change: RowChange) -> bool:
     """Whether a change is what commands leave behind by themselves; what was there before is never litter in /tmp."""
+    if change.fields == ["mtime"]:
+        return True
     return bool(_CACHES.search(change.key)) or (change.before is None and bool(_TEMPORARY.match(change.key)))

@@ -174,18 +174,25 @@ def _rows_differ(spec: str, before: Iterable[Row], after: Iterable[Row]) -> Iter
 
 def same(one: Value, other: Value) -> bool:
     """Whether two plain values are written down alike: 1 is neither 1.0 nor true, and nan is nan."""
-    if one is other:
-        return True
-    if isinstance(one, Mapping):
-        if not isinstance(other, Mapping) or len(one) != len(other):
+    kind = type(one)
+    if kind is not type(other):
+        return kind in _LISTS and type(other) in _LISTS and same(list(one), list(other))
+    if kind is dict:
+        if len(one) != len(other):
             return False
-        return all(name in other and same(value, other[name]) for name, value in one.items())
-    if type(one) is not type(other):
-        return isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and list(one) == list(other)
-    if isinstance(one, (list, tuple)):
+        for name, value in one.items():
+            if name not in other:
+                return False
+            met = other[name]
+            if value is not met and not (value == met if type(value) is str is type(met) else same(value, met)):
+                return False
+        return True
+    if kind in _LISTS:
         return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other) or (one != one and other != other)
+    return one is other or bool(one == other) or (one != one and other != other)
 
+
+_LISTS = (list, tuple)
 
 Counts = Callable[[str, bool], bool]
 

@@ -65,7 +65,7 @@ class States:
         self._journal = journal
         self._digested: tuple[int, dict[str, str]] | None = None
         self.judged = False
-        """A program has begun to judge since this world was opened."""
+        """The program has begun to judge since the last turn began."""
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -178,12 +178,14 @@ def compare(
 
 
 def judged(events: Iterable[Event]) -> State:
-    """The moment of a journal at which judging began last; where it never did, its end."""
+    """The moment of a journal at which judging began last; where turns followed, or it never began, the end."""
     called, last, kept, own = None, 0, dict[str, str](), dict[str, str]()
     for event in events:
         last = event.seq
         if event.kind is EventKind.CALL and event.data["path"] == "env.checking":
             called, own = event.seq, {}
+        elif event.kind is EventKind.TURN and event.data["state"] == "begin":
+            called = None
         elif event.kind is EventKind.SNAPSHOT and "kept" in event.data:
             kept = event.data["kept"]
             own = kept if event.cause == called else own

@@ -244,6 +244,7 @@ class Episode:
             for capability in self.world.capabilities.values():
                 if isinstance(capability, Readies):
                     await capability.ready()
+            self.world.states.judged = False
             if number == 1:
                 await self.world.states.keep()
             seat.begin(number, instruction)

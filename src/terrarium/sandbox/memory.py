@@ -55,7 +55,7 @@ class MemorySandbox:
             SandboxFault: The state cannot be read.
         """
         try:
-            store = Rows(folder, lambda change: self._changed(change), keep=self._keep)
+            store = Rows(folder, lambda change: self._changed(_told(change)), keep=self._keep)
         except CapabilityFault as error:
             raise SandboxFault(f"the memory sandbox cannot be opened: {error}") from error
         self._tree = Tree(store, self._clock, lambda: self._actor())
@@ -191,6 +191,14 @@ class MemorySandbox:
         if self._tree is None:
             raise SandboxFault("the memory sandbox is not open")
         return self._tree
+
+
+def _told(change: Change) -> Change:
+    """A change with files as `rows` shows them, so that journal and rows tell the same."""
+    if change.table != "file":
+        return change
+    before, after = (None if fields is None else _canonical(fields) for fields in (change.before, change.after))
+    return Change(change.actor, change.table, change.key, before, after, None, change.trace)
 
 
 def _canonical(fields: Fields) -> Fields:
