@@ -219,3 +219,15 @@ def test_an_unfinished_trial_is_in_the_table(run, tmp_path):
     assert (first["task"], first["stop"]) == ("?", "unfinished")
     assert (second["task"], second["agent"], second["seed"], second["reward"]) == ("nasty", "oracle", 1, None)
     assert show(tmp_path, "nasty").startswith("nasty")
+
+
+def test_what_agents_changed_is_told_safely(run):
+    journals = sorted(run.glob("trials/*/try-1/journal.jsonl"))
+    told = [show(journal, "--diff") for journal in journals]
+    assert any("+ file /root/mine.txt (by agent)" in text for text in told)
+    assert all("\x1b" not in text and "\u202e" not in text for text in told)
+    assert not any("note.txt" in text for text in told), "it is the program that wrote it"
+    assert any("~ file /root/note.txt (by task)" in show(journal, "--diff", "--all") for journal in journals)
+    data = [json.loads(show(journal, "--diff", "--json")) for journal in journals]
+    assert any(change["key"] == "/root/mine.txt" for each in data for change in each["changes"])
+    assert "about one trial" in show(run, "--diff", code=2)
