@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from terrarium.capability.address import Address, header_text, parse_address
 from terrarium.capability.letter import compose
@@ -15,12 +16,15 @@ from terrarium.capability.mail_face import MailFace
 from terrarium.capability.mail_host import MailHost
 from terrarium.capability.mail_tools import MailTools
 from terrarium.capability.post_office import PostOffice
-from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.capability import EXTERNAL, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
-from terrarium.core.errors import NotFound
+from terrarium.core.errors import NotFound, Unsupported
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+
+if TYPE_CHECKING:
+    from terrarium.capability.mail_external import ExternalOffice
 
 Addresses = str | list[str]
 
@@ -41,6 +45,9 @@ class Email(MailFace):
         pop3_port (port, default 110): Where POP3 is spoken.
         storage (size, default "512m"): What the mails that agents send and store may take together, in bytes, or as
             text such as `512m` and `2g`. The task program has no such limit.
+        backend (table): A server that is not ours, in place of the emulated one: `imap` and `smtp` (`host:port`), `tls`
+            (`tls`, `starttls` or `none`), `user` and `password_env`, the name of the environment variable with the
+            password; for several mailboxes `logins`, address to `user` and `password_env`.
         image (anything, ignored): Configurations written for containers have it.
 
     Shapes:
@@ -64,6 +71,11 @@ class Email(MailFace):
         accounts = accounts_of(site.config, site.agents, site.people)
         self._accounts = accounts.agents
         self._site = site
+        self._external: ExternalOffice | None = None
+        self._host: MailHost | ExternalOffice
+        if "backend" in site.config:
+            self._open_external(site)
+            return
         store = site.rows()
         self._arrivals = Arrivals(site, accounts, store.blobs)
         self._office = PostOffice(site, store, self._arrivals.arrived)
@@ -71,13 +83,18 @@ class Email(MailFace):
         self._host = MailHost(site, self._office, accounts)
         await self._host.open()
 
+    def claims(self, config: Mapping[str, Value]) -> Traits:
+        """Less, on a server that is not ours."""
+        return EXTERNAL if "backend" in config else self.traits
+
     def tools(self, agent: str) -> Sequence[Tool]:
         """What the agent may do with the mailbox of its account, and with no other.
 
         Raises:
             NotFound: There is no such agent.
         """
-        return MailTools(self._office, self._account(agent)).tools(self._site.name)
+        tools = MailTools(self._office, self._account(agent)).tools(self._site.name)
+        return tools if self._external is None else self._external.threaded(tools)
 
     def rows(self) -> Iterator[Row]:
         """The state.
@@ -87,7 +104,7 @@ class Email(MailFace):
             mailbox: `address`: the owner's name, and UIDVALIDITY and next UID of each folder.
             message: The message id: a mail, once for all who have it; never removed.
         """
-        return self._office.store.all()
+        return self._office.rows()
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         r"""The changes without copies of new mails, new mailboxes, UIDs and the flags of reading and answering."""
@@ -95,7 +112,13 @@ class Email(MailFace):
         return [change for change in changes if not _follows(change, new)]
 
     async def save(self, to: Path) -> None:
-        """Copy the state into the folder `to`."""
+        """Copy the state into the folder `to`.
+
+        Raises:
+            Unsupported: It is on a server that is not ours.
+        """
+        if self._external is not None:
+            raise Unsupported(f"{self._site.name} is on a server that is not ours: it cannot be saved")
         self._office.store.save(to)
 
     async def close(self) -> None:
@@ -193,9 +216,19 @@ class Email(MailFace):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
+    def _open_external(self, site: Site) -> None:
+        """Mail on somebody else's server; the libraries for it are loaded here."""
+        from terrarium.capability.mail_external import ExternalOffice
+        from terrarium.capability.mail_login import server_of
+
+        self.traits = EXTERNAL  # type: ignore[misc]
+        self._external = ExternalOffice(site, server_of(site.config["backend"], self._accounts))
+        self._office = self._host = self._external
+        self._mailboxes = self._office.mailboxes
+
     def _carry(self, **letter: Value) -> None:
         """Send a letter of another capability, as `send` does."""
-        with self._arrivals.known():
+        with contextlib.nullcontext() if self._external is not None else self._arrivals.known():
             self.send(**letter)
 
     def _account(self, agent: str) -> Address:

@@ -13,7 +13,18 @@ from terrarium.core.network import Caller
 from terrarium.core.person import DOMAIN, Person
 from terrarium.core.values import Value
 
-KEYS = ("accounts", "domain", "host", "smtp_port", "submission_port", "imap_port", "pop3_port", "storage", "image")
+KEYS = (
+    "accounts",
+    "domain",
+    "host",
+    "smtp_port",
+    "submission_port",
+    "imap_port",
+    "pop3_port",
+    "storage",
+    "backend",
+    "image",
+)
 _ACCOUNT_KEYS = ("address", "password", "name")
 
 

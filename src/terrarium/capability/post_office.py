@@ -19,7 +19,7 @@ from terrarium.capability.mailbox import SEEN, Copy, Mailboxes, flag_named, id_o
 from terrarium.capability.mime import Message, completed, fields_of_message, parse, render
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Fields, Rows
+from terrarium.core.rows import Fields, Row, Rows
 from terrarium.core.values import Value
 
 
@@ -69,6 +69,10 @@ class PostOffice:
         self._rendered = OrderedDict[tuple[str, bool], bytes]()
         self._sizes: dict[tuple[str, bool], int] = {}
         self._remembered = 0
+
+    def rows(self) -> Iterator[Row]:
+        """All that there is."""
+        return self.store.all()
 
     # -- letters that come ----------------------------------------------------------------------------------------
 

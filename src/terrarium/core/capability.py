@@ -53,6 +53,10 @@ class Traits:
         )
 
 
+EXTERNAL = Traits(owned=False, deterministic=False, snapshots=False, sees_writes=False)
+"""Of a capability on somebody else's server."""
+
+
 @dataclass(frozen=True)
 class Access:
     """How an admin method touches the state, and whom a write concerns."""
@@ -217,6 +221,10 @@ class Readies(Protocol):
         Raises:
             CapabilityFault: It cannot be found out.
         """
+    """A capability whose traits depend on its configuration, such as one that may be on somebody else's server."""
+
+    def claims(self, config: Mapping[str, Value]) -> Traits:
+        """Its traits with that configuration, before it is open."""
         ...
 
 

@@ -23,6 +23,7 @@ from terrarium.testing.clause import engine, holds, raises
 
 _CONTRACT = frozenset({"open", "tools", "rows", "save", "close", "equipment", "claims", "ready"})
 _CONTRACT = frozenset({"open", "tools", "rows", "save", "close", "equipment", "deeds"})
+_CONTRACT = frozenset({"open", "tools", "rows", "save", "close", "equipment", "deeds", "claims"})
 _AGENTS = ("agent", "other")
 
 
