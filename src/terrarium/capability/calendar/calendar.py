@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
 
 from terrarium.capability.calendar.allowance import Allowance
 from terrarium.capability.calendar.busy import busy_periods
@@ -18,15 +19,17 @@ from terrarium.capability.calendar.occurrence import Range
 from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.capability.calendar.tools import CalendarTools
-from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.aside import aside
+from terrarium.core.capability import EXTERNAL, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
-from terrarium.core.errors import NotFound, Refused
+from terrarium.core.errors import NotFound, Refused, Unsupported
 from terrarium.core.network import Caller, Service
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, from_micros
 
 if TYPE_CHECKING:
+    from terrarium.capability.calendar.external import ExternalShelf
     from terrarium.capability.http.server import HttpServer
 
 _SYNC = frozenset({"number", "etag", "tag", "written", "by"})  # fields that every write changes
@@ -48,6 +51,9 @@ class Calendar(EventFace):
         domain (text, default "world.example"): The address of a person without one is `<id>@<domain>`.
         host (text, default "calendar.world"): Where the CalDAV server is; of an instance, `<instance>.calendar.world`.
         port (port, default 5232): The same.
+        backend (table): A CalDAV server that is not ours, in place of the emulated one: `url`, `user` and
+            `password_env`, the name of the environment variable with the password, of `username`; for further people
+            `logins`, the person's id to `user` and `password_env`.
         image (anything, ignored): Configurations written for containers have it.
 
     Shapes:
@@ -70,11 +76,30 @@ class Calendar(EventFace):
         """
         self._people = people_of(site.config, site.agents, site.name, site.people)
         self._site = site
-        self._shelf = Shelf(site, site.rows())
-        self._diary = Diary(site, self._shelf, self._people)
         self._server: HttpServer | None = None
         self._service: Service | None = None
+        self._external: ExternalShelf | None = None
+        if "backend" in site.config:
+            self._open_external(site)
+            return
+        self._shelf = Shelf(site, site.rows())
+        self._diary = Diary(site, self._shelf, self._people)
         self._service = await site.network.serve(self._people.host, self._people.port, self._connect)
+
+    def _open_external(self, site: Site) -> None:
+        """Calendars on somebody else's server; the libraries for it are loaded here."""
+        from terrarium.capability.calendar.dav_client import logins_of
+        from terrarium.capability.calendar.external import ExternalShelf, ServerInvitations
+
+        self.traits = EXTERNAL  # type: ignore[misc]
+        self._external = ExternalShelf(site, logins_of(site.config["backend"], self._people.username))
+        self._shelf = self._external
+        self._diary = Diary(site, self._shelf, self._people)
+        self._diary.invitations = ServerInvitations(site, self._shelf, self._people)
+
+    def claims(self, config: Mapping[str, Value]) -> Traits:
+        """Less, on a server that is not ours."""
+        return EXTERNAL if "backend" in config else self.traits
 
     def tools(self, agent: str) -> Sequence[Tool]:
         """What the agent may do, as the person it is.
@@ -85,7 +110,7 @@ class Calendar(EventFace):
         if agent not in self._people.agents:
             raise NotFound(f"there is no agent {agent!r}; the agents are: {', '.join(self._people.agents)}")
         desk = Desk(self._shelf, self._people, self._people.agents[agent])
-        return CalendarTools(self._diary, desk).tools(self._site.name)
+        return CalendarTools(self._diary, desk).tools(self._site.name, patient=self._external is not None)
 
     def rows(self) -> Iterator[Row]:
         """The state.
@@ -95,14 +120,20 @@ class Calendar(EventFace):
             gone: `owner/id/name`: what was deleted, for clients that synchronise.
             object: `owner/id/name`: an event, as text and as fields.
         """
-        return self._shelf.store.all()
+        return self._shelf.store.all() if self._external is None else self._external.rows()
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         """The changes without the numbers, tags and traces of deletion that clients synchronise by."""
         return [c for c in changes if c.table != "gone" and not (c.kind == "changed" and _SYNC.issuperset(c.fields))]
 
     async def save(self, to: Path) -> None:
-        """Copy the state into the folder `to`."""
+        """Copy the state into the folder `to`.
+
+        Raises:
+            Unsupported: It is on a server that is not ours.
+        """
+        if self._external is not None:
+            raise Unsupported(f"{self._site.name} is on a server that is not ours: it cannot be saved")
         self._shelf.store.save(to)
 
     async def close(self) -> None:
@@ -112,6 +143,8 @@ class Calendar(EventFace):
             self._service = None
         if self._server is not None:
             await self._server.close()
+        if self._external is not None:
+            await aside(self._external.close)
         self._shelf.store.close()
 
     async def _connect(self, connection: socket.socket, caller: Caller) -> None:
@@ -127,6 +160,12 @@ class Calendar(EventFace):
     @reads
     def connection_info(self) -> dict[str, Value]:
         """Where CalDAV clients find it, and who `username` is."""
+        if self._external is not None:
+            login = next(iter(self._external.logins.values()))
+            parts = urlsplit(login.url)
+            usual = 443 if parts.scheme == "https" else 80
+            told = {"caldav_host": parts.hostname, "caldav_port": parts.port or usual, "caldav_url": login.url}
+            return {**told, "username": login.user}
         host, port = self._people.host, self._people.port
         return {
             "caldav_host": host,

@@ -31,9 +31,9 @@ class Desk:
 
     def access(self, key: str) -> Access | None:
         """What the person may do with a calendar; None: not even know of it."""
-        fields = self.shelf.store.get("calendar", key)
-        if fields is None:
+        if not self.shelf.has(key):
             return None
+        fields = self.shelf.calendar(key)
         owner = key.partition("/")[0]
         if owner == self.person.id or (self.people.shared and owner == self.people.username):
             return "write"

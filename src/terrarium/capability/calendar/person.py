@@ -14,7 +14,7 @@ from terrarium.core.values import Value
 
 ADMIN = "admin"
 
-_KEYS = ("accounts", "domain", "host", "image", "people", "port", "username")
+_KEYS = ("accounts", "backend", "domain", "host", "image", "people", "port", "username")
 _PERSON_KEYS = ("address", "name", "password", "person")
 _MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<)?(?P<address>[^\s<>@/]+@[^\s<>@/]+)>?\s*")
 _ID = re.compile(r"[^\s/:\x00-\x20\x7f]{1,200}")

@@ -38,8 +38,8 @@ class CalendarTools:
         self._desk = desk
         self._person = desk.person
 
-    def tools(self, site_name: str) -> list[Tool]:
-        """The tools, named after the site."""
+    def tools(self, site_name: str, patient: bool = False) -> list[Tool]:
+        """The tools, named after the site; `patient`: each may wait for a server, and does it beside the loop."""
         looking: dict[str, Callable[..., Value]] = {
             "calendars": self.calendars,
             "events": self.events,
@@ -58,7 +58,8 @@ class CalendarTools:
         made = [
             _beside(Tool.of(method, instance_tool(site_name, verb), writes=False)) for verb, method in looking.items()
         ]
-        made += [Tool.of(method, instance_tool(site_name, verb)) for verb, method in acting.items()]
+        others = [Tool.of(method, instance_tool(site_name, verb)) for verb, method in acting.items()]
+        made += map(_beside, others) if patient else others
         return sorted((tool.in_zone(self._diary.site.clock.chosen_zone) for tool in made), key=lambda tool: tool.name)
 
     # -- looking --------------------------------------------------------------------------------------------------
