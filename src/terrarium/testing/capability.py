@@ -12,11 +12,13 @@ from typing import Any
 
 from terrarium.core.capability import Access, Capability, Site, Traits, admin_methods
 from terrarium.core.clock import Clock
+from terrarium.core.diff import diff_of
 from terrarium.core.errors import ConfigError, Refused, TerrariumError, Unsupported
 from terrarium.core.registry import find
 from terrarium.core.rows import Change, Row
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
+from terrarium.core.state import Deeds
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, canonical, decode, encode
 from terrarium.testing.clause import engine, holds, raises
@@ -90,6 +92,7 @@ def check_capability(
         if exercise is not None and traits.sees_writes and one.state()[0] != empty[0]:
             holds(len(one.changes) > empty[1], "writes: rows changed and `site.changed` was not called")
         _check_rows(one.rows())
+        _check_deeds(one)
         _check_reads(one)
         _check_tools(one)
         if traits.deterministic:
@@ -135,6 +138,15 @@ def _check_rows(rows: list[Row]) -> None:
         holds(
             canonical(again) == canonical(dict(row.fields)), f"rows: {row.table} {row.key!r} does not survive writing"
         )
+
+
+def _check_deeds(stand: _Stand) -> None:
+    capability: object = stand.capability
+    if isinstance(capability, Deeds):
+        changes = diff_of({}, {"checked": stand.rows()}).changes
+        before = canonical(encode(changes))
+        holds(all(deed in changes for deed in capability.deeds(changes)), "deeds: it gives changes it was not given")
+        holds(canonical(encode(changes)) == before, "deeds: it altered the changes it was given")
 
 
 def _check_reads(stand: _Stand) -> None:
