@@ -221,10 +221,6 @@ class Readies(Protocol):
         Raises:
             CapabilityFault: It cannot be found out.
         """
-    """A capability whose traits depend on its configuration, such as one that may be on somebody else's server."""
-
-    def claims(self, config: Mapping[str, Value]) -> Traits:
-        """Its traits with that configuration, before it is open."""
         ...
 
 

@@ -98,9 +98,6 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
     for spec, config in specs(task, provider):
         made = open_capability(spec, config, task)
         joined = joined & (made.claims(config) if isinstance(made, Claims) else made.traits)
-        capability = open_capability(spec, config, task)
-        claiming: object = capability
-        joined = joined & (claiming.claims(config) if isinstance(claiming, Claims) else capability.traits)
         if spec.partition(":")[0] == WORKSPACE:
             kind = find("sandbox", _place(config, provider)[0])
             joined = joined & Traits(
