@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.sax.saxutils import escape
 
-from terrarium.capability.calendar.caldav.xml import CALDAV, ICAL, BrokenXml, c, read
+from terrarium.capability.webdav.xml import CALDAV, ICAL, BrokenXml, c, read
 from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refused, nearest
 from terrarium.core.values import Value
 
