@@ -45,7 +45,8 @@ def test_initial_files_are_written_once(tmp_path: Path) -> None:
         ({"file": {}}, "unknown key 'file' (did you mean 'files'?)"),
         (
             {"zzz": 1},
-            "unknown key 'zzz'; there are: agents, command, env, files, image, network, packages, resources, sandbox, workdir",
+            "unknown key 'zzz'; there are: agents, command, env, files, image, network, packages, resources, sandbox, "
+            "workdir",
         ),
         ({"workdir": "work"}, "absolute"),
         ({"workdir": 7}, "absolute"),
