@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import h11
@@ -238,29 +237,18 @@ def test_an_application_sees_its_client_leave() -> None:
     run(ask())
 
 
-def test_over_tls(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(key), "-out", str(certificate), "-days", "9", "-subj", "/CN=web.world"]
-    command += ["-addext", "subjectAltName=DNS:web.world"]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl to make a certificate with")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-
+def test_over_tls() -> None:
     async def ask() -> None:
-        front = Front()
-        front.server = HttpServer(echo, tls=context)
-        async with front:
-            trusting = ssl.create_default_context(cafile=str(certificate))
-            connection = front.network.connect("web.world", 80, Caller("ann"))
+        async with Front() as front:
+            authority = front.network.authority
+            context, trusting = authority.server("web.world"), authority.client()
+            await front.network.serve("web.world", 443, partial(front.server.handle, tls=context))
+            connection = front.network.connect("web.world", 443, Caller("ann"))
             reader, writer = await asyncio.open_connection(sock=connection, ssl=trusting, server_hostname="web.world")
             writer.write(GET)
             assert (await reader.readuntil(b"ann ")).startswith(b"HTTP/1.1 200 ")
             writer.close()
-            plain = front.network.connect("web.world", 80, Caller("ann"))
+            plain = front.network.connect("web.world", 443, Caller("ann"))
             plain.setblocking(False)
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(plain, GET)

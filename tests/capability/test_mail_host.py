@@ -1,12 +1,10 @@
 import asyncio
+import imaplib
 import poplib
 import shutil
 import smtplib
-import socket
-import ssl
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,6 @@ import pytest
 from loopback import LiveMail
 from mail_site import MailSite
 
-from terrarium.capability.mail_account import accounts_of
-from terrarium.capability.mail_host import MailHost
-from terrarium.capability.post_office import PostOffice
 from terrarium.core.errors import ConfigError, NotFound
 from terrarium.core.network import Caller
 
@@ -34,7 +29,7 @@ def test_where_the_servers_are(tmp_path: Path) -> None:
     with LiveMail(tmp_path) as live:
         assert live.ask(lambda: live.email.connection_info) == {
             "smtp_host": "mail.world", "smtp_port": 25, "imap_host": "mail.world", "imap_port": 143,
-            "pop3_host": "mail.world", "pop3_port": 110,
+            "pop3_host": "mail.world", "pop3_port": 110, "smtps_port": 465, "imaps_port": 993, "pop3s_port": 995,
         }  # fmt: skip
         assert {25, 587, 110} <= ports(live)["mail.world"]
         assert "mail.world" in live.boxes["agent"].hosts
@@ -117,52 +112,59 @@ def test_nothing_is_imported_or_written_before_the_first_connection(tmp_path: Pa
     assert not here.site.folder.exists()
 
 
-def test_starttls_where_there_is_a_certificate(tmp_path: Path) -> None:
-    certificate = _certificate(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    trusting.check_hostname = False
+def test_every_port_can_be_encrypted(tmp_path: Path) -> None:
     with LiveMail(tmp_path) as live:
-        site = replace(live.site, name="email:tls", folder=tmp_path / "tls")
-        office = PostOffice(site, site.rows())
-        host = MailHost(site, office, accounts_of({}, ("agent",)), context)
-        live.run(host.open())
-        with smtplib.SMTP("127.0.0.1", live.port(25, host="tls.mail.world"), timeout=30) as client:
+        trusting = live.network.authority.client()
+        trusting.check_hostname = False  # here the host is an address of the machine
+        with live.smtp() as client:
             client.starttls(context=trusting)
             client.ehlo()
             assert "starttls" not in client.esmtp_features
             client.sendmail("boss@x", [ME], b"Subject: secret\r\n\r\n")
-        fetch = poplib.POP3("127.0.0.1", live.port(110, host="tls.mail.world"), timeout=30)
-        fetch.stls(context=trusting)
-        fetch.user(ME)
-        fetch.pass_("x")
-        assert fetch.stat()[0] == 1
-        fetch.quit()
-        with socket.create_connection(("127.0.0.1", live.port(25, host="tls.mail.world")), timeout=30) as plain:
+        with smtplib.SMTP_SSL("127.0.0.1", live.port(465), context=trusting, timeout=30) as client:
+            client.ehlo()
+            assert "starttls" not in client.esmtp_features
+            client.sendmail("boss@x", [ME], b"Subject: secret\r\n\r\n")
+        begun = poplib.POP3("127.0.0.1", live.port(110), timeout=30)
+        begun.stls(context=trusting)
+        for fetch in (begun, poplib.POP3_SSL("127.0.0.1", live.port(995), context=trusting, timeout=30)):
+            assert "STLS" not in fetch.capa()
+            fetch.user(ME)
+            fetch.pass_("x")
+            assert fetch.stat()[0] == 2
+            fetch.quit()
+        begun_too = live.imap()
+        begun_too.starttls(trusting)
+        for keep in (begun_too, imaplib.IMAP4_SSL("127.0.0.1", live.port(993), ssl_context=trusting, timeout=30)):
+            assert "STARTTLS" not in keep.capabilities
+            keep.login(ME, "x")
+            assert keep.select()[1] == [b"2"]
+            keep.logout()
+        assert not live.failures
+
+
+def test_what_is_said_before_the_encryption_is_forgotten(tmp_path: Path) -> None:
+    with LiveMail(tmp_path) as live:
+        trusting = live.network.authority.client()
+        with live.connect(25) as plain:
             plain.sendall(b"EHLO x\r\nSTARTTLS\r\nMAIL FROM:<injected@x>\r\n")
             said = b""
             while b"220 2.0.0" not in said:
                 said += plain.recv(1000)
-            with trusting.wrap_socket(plain, server_hostname="tls.mail.world") as secure:
+            with trusting.wrap_socket(plain, server_hostname="mail.world") as secure:
                 secure.sendall(b"EHLO x\r\nRCPT TO:<b@x>\r\nQUIT\r\n")
                 said = b""
                 while more := secure.recv(1000):
                     said += more
-        assert b"\r\n503 " in said, "what was said before the encryption is forgotten"
-        live.run(host.close())
-        office.store.close()
+        assert b"\r\n503 " in said
         assert not live.failures
 
 
-def _certificate(folder: Path) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate of this test, and is not here")
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=mail.world", "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
-    certificate.write_bytes(certificate.read_bytes() + key.read_bytes())
-    return certificate
+def test_who_does_not_encrypt_where_it_must_is_not_served(tmp_path: Path) -> None:
+    with LiveMail(tmp_path) as live:
+        for port in (465, 993, 995):
+            assert b"+OK" not in (said := live.say(port, b"EHLO x\r\na LOGIN ann any\r\n"))
+            assert b"250" not in said
+        with live.smtp() as client:
+            assert client.noop()[0] == 250
+        assert not live.failures

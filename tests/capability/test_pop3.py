@@ -39,7 +39,7 @@ def test_a_mailbox_is_fetched(mail: LiveMail) -> None:
         assert client.top(2, 0)[1] == lines[:-3]
         assert client.top(2, 100)[1] == lines
         assert len({line.split()[1] for line in client.uidl()[1]}) == 3
-        assert set(client.capa()) == {"USER", "TOP", "UIDL", "RESP-CODES", "PIPELINING", "UTF8"}
+        assert set(client.capa()) == {"USER", "TOP", "UIDL", "RESP-CODES", "PIPELINING", "UTF8", "STLS"}
         client.quit()
         assert mail.ask(mail.email.list_inbox, ME)[1]["flags"] == []
 

@@ -76,9 +76,9 @@ def test_the_server_says_what_it_can(mail: LiveMail) -> None:
         client.ehlo()
         assert client.esmtp_features == {
             **{"size": str(SIZE_LIMIT), "8bitmime": "", "smtputf8": "", "pipelining": "", "help": ""},
-            "auth": " PLAIN LOGIN",
+            **{"auth": " PLAIN LOGIN", "starttls": ""},
         }
-        assert client.docmd("STARTTLS")[0] == 454
+        assert client.docmd("STARTTLS", "now")[0] == 501
         assert client.vrfy("x")[0] == 252
         assert client.noop()[0] == client.rset()[0] == 250
         assert client.docmd("HELP")[0] == 214

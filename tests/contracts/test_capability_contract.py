@@ -88,6 +88,15 @@ def fill_store(store: Any) -> None:
     store.delete_object("first", "gone")
 
 
+def fill_web(web: Any) -> None:
+    web.site("shop.example", files={"/index.html": "<h1>Shop</h1>", "/large.bin": bytes(100_000)}, listing=True)
+    web.put("shop.example", "/grüße.txt", "Grüße")
+    web.respond("api.example", "/items?page=2", "{}", 404, {"Content-Type": "application/json"})
+    web.redirect("api.example", "/", "https://shop.example/")
+    web.down("api.example")
+    web.remove("shop.example", "/index.html")
+
+
 FILL = {
     "calendar": fill_calendar,
     "contacts": fill_contacts,
@@ -96,6 +105,7 @@ FILL = {
     "notion": fill_notion,
     "object_store": fill_store,
     "slack": fill_slack,
+    "web": fill_web,
     "workspace": fill_workspace,
 }
 

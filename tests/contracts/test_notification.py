@@ -139,6 +139,10 @@ def fill_store(store: Any) -> None:
     store.put_object("first", "a", "one")
 
 
+def fill_web(web: Any) -> None:
+    web.put("shop.example", "/a.txt", "one")
+
+
 FILL: dict[str, Callable[[Any], Any]] = {
     "calendar": fill_calendar,
     "contacts": fill_contacts,
@@ -147,6 +151,7 @@ FILL: dict[str, Callable[[Any], Any]] = {
     "notion": fill_notion,
     "object_store": fill_store,
     "slack": fill_slack,
+    "web": fill_web,
     "workspace": fill_workspace,
 }
 
@@ -296,6 +301,16 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
             ("other",),
         ),
         "slack_create_channel": (lambda it: it.use("_create_channel", name="new", people=["other"]), ("other",)),
+    },
+    "web": {
+        "site": (lambda it: it.capability.site("new.example"), ()),
+        "put": (lambda it: it.capability.put("shop.example", "/b.txt", "two"), ()),
+        "respond": (lambda it: it.capability.respond("shop.example", "/c", "no", 403), ()),
+        "redirect": (lambda it: it.capability.redirect("shop.example", "/d", "/a.txt"), ()),
+        "remove": (lambda it: it.capability.remove("shop.example", "/a.txt"), ()),
+        "down": (lambda it: it.capability.down("shop.example"), ()),
+        "up": (lambda it: (it.capability.down("shop.example"), it.capability.up("shop.example"))[1], ()),
+        "web_fetch": (lambda it: it.use("_fetch", url="https://shop.example/a.txt"), ()),
     },
     "workspace": {
         "fs.write_file": (lambda it: it.capability.fs.write_file("/root/b.txt", "two"), ()),

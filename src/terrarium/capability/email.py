@@ -43,6 +43,10 @@ class Email(MailFace):
         submission_port (port, default 587): Where people hand in their own.
         imap_port (port, default 143): Where IMAP is spoken.
         pop3_port (port, default 110): Where POP3 is spoken.
+        smtps_port (port, default 465): Where people hand in their own, encrypted from the first byte. The ports above
+            offer STARTTLS.
+        imaps_port (port, default 993): The same of IMAP.
+        pop3s_port (port, default 995): The same of POP3.
         storage (size, default "512m"): What the mails that agents send and store may take together, in bytes, or as
             text such as `512m` and `2g`. The task program has no such limit.
         backend (table): A server that is not ours, in place of the emulated one: `imap` and `smtp` (`host:port`), `tls`

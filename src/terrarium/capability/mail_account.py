@@ -13,18 +13,8 @@ from terrarium.core.network import Caller
 from terrarium.core.person import DOMAIN, Person
 from terrarium.core.values import Value
 
-KEYS = (
-    "accounts",
-    "domain",
-    "host",
-    "smtp_port",
-    "submission_port",
-    "imap_port",
-    "pop3_port",
-    "storage",
-    "backend",
-    "image",
-)
+_PORTS = ("smtp_port", "submission_port", "imap_port", "pop3_port", "smtps_port", "imaps_port", "pop3s_port")
+KEYS = ("accounts", "domain", "host", *_PORTS, "storage", "backend", "image")
 _ACCOUNT_KEYS = ("address", "password", "name")
 
 

@@ -26,7 +26,16 @@ from terrarium.core.values import Value
 if TYPE_CHECKING:
     from terrarium.capability.imap.server import ImapServer
 
-PORTS = {"smtp_port": 25, "submission_port": 587, "imap_port": 143, "pop3_port": 110}
+PORTS = {
+    "smtp_port": 25,
+    "submission_port": 587,
+    "imap_port": 143,
+    "pop3_port": 110,
+    "smtps_port": 465,
+    "imaps_port": 993,
+    "pop3s_port": 995,
+}
+"""The usual ones; on those of the last three lines a connection is encrypted from its first byte (RFC 8314)."""
 CONNECTIONS_LIMIT = 200  # of one caller at one time, to all ports together
 ROOM = 64 * 1024 * 1024  # bytes of messages that one caller may have on their way at one time
 
@@ -40,19 +49,15 @@ class MailHost:
         site: Where it stands: network, clock, requests.
         office: The mail.
         accounts: Who may log in.
-        tls: For STARTTLS, where there is a certificate.
 
     Raises:
         ConfigError: A port is no port or used twice, or the host cannot be one.
     """
 
-    def __init__(
-        self, site: Site, office: PostOffice, accounts: MailAccounts, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, site: Site, office: PostOffice, accounts: MailAccounts) -> None:
         self._site = site
         self._office = office
         self._accounts = accounts
-        self._tls = tls
         self._host, self._ports = _placed(site)
         self._rooms: dict[str, Room] = {}
         self._callers = Counter[str]()
@@ -67,6 +72,9 @@ class MailHost:
             "submission_port": partial(self._smtp, submission=True),
             "imap_port": self._imap,
             "pop3_port": self._pop3,
+            "smtps_port": partial(self._smtp, submission=True, tls=True),
+            "imaps_port": partial(self._imap, tls=True),
+            "pop3s_port": partial(self._pop3, tls=True),
         }
         for name, speak in speakers.items():
             self._services.append(
@@ -96,6 +104,9 @@ class MailHost:
             "imap_port": self._ports["imap_port"],
             "pop3_host": self._host,
             "pop3_port": self._ports["pop3_port"],
+            "smtps_port": self._ports["smtps_port"],
+            "imaps_port": self._ports["imaps_port"],
+            "pop3s_port": self._ports["pop3s_port"],
         }
 
     # -- connections ----------------------------------------------------------------------------------------------
@@ -113,8 +124,9 @@ class MailHost:
             self._open.discard(task)
 
     @contextlib.asynccontextmanager
-    async def _wire(self, connection: socket.socket, caller: Caller, busy: bytes) -> AsyncIterator[Wire]:
-        wire = await Wire.over(connection, self._rooms.setdefault(caller.name, Room(ROOM)))
+    async def _wire(self, connection: socket.socket, caller: Caller, busy: bytes, tls: bool) -> AsyncIterator[Wire]:
+        room = self._rooms.setdefault(caller.name, Room(ROOM))
+        wire = await Wire.over(connection, room, tls=self._tls if tls else None)
         try:
             if self._callers[caller.name] > CONNECTIONS_LIMIT:
                 await wire.send(busy)
@@ -123,13 +135,17 @@ class MailHost:
         finally:
             await wire.close()
 
+    @property
+    def _tls(self) -> ssl.SSLContext:
+        return self._site.authority.server(self._host)
+
     def _request(self, caller: Caller) -> Callable[[], AbstractAsyncContextManager[None]]:
         return partial(self._site.request, caller)
 
-    async def _smtp(self, connection: socket.socket, caller: Caller, submission: bool) -> None:
+    async def _smtp(self, connection: socket.socket, caller: Caller, submission: bool, tls: bool = False) -> None:
         from terrarium.capability.smtp import SmtpSession
 
-        async with self._wire(connection, caller, b"421 4.7.0 Too many connections\r\n") as wire:
+        async with self._wire(connection, caller, b"421 4.7.0 Too many connections\r\n", tls) as wire:
             session = SmtpSession(
                 wire,
                 self._office,
@@ -141,22 +157,22 @@ class MailHost:
             )
             await session.run()
 
-    async def _pop3(self, connection: socket.socket, caller: Caller) -> None:
+    async def _pop3(self, connection: socket.socket, caller: Caller, tls: bool = False) -> None:
         from terrarium.capability.pop3 import Pop3Session
 
-        async with self._wire(connection, caller, b"-ERR [SYS/TEMP] too many connections\r\n") as wire:
+        async with self._wire(connection, caller, b"-ERR [SYS/TEMP] too many connections\r\n", tls) as wire:
             request = self._request(caller)
             accounts = self._accounts.to(caller)
             await Pop3Session(wire, self._office, accounts, request, host=self._host, tls=self._tls).run()
 
-    async def _imap(self, connection: socket.socket, caller: Caller) -> None:
+    async def _imap(self, connection: socket.socket, caller: Caller, tls: bool = False) -> None:
         from terrarium.capability.imap.server import ImapServer
 
         if self._imap_server is None:
             self._imap_server = ImapServer(self._office, self._accounts, host=self._host, tls=self._tls)
         room = self._rooms.setdefault(caller.name, Room(ROOM))
         full = self._callers[caller.name] > CONNECTIONS_LIMIT
-        await self._imap_server.serve(connection, caller, room=room, full=full)
+        await self._imap_server.serve(connection, caller, room=room, full=full, secure=tls)
 
 
 def _placed(site: Site) -> tuple[str, dict[str, int]]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 LINE_LIMIT = 8192  # bytes of a command
 IDLE_SECONDS = 300.0  # of wall time for one command, or for one message
 _CHUNK = 64 * 1024
+_HANDSHAKE_SECONDS = 20.0
 _FAIR = 16  # lines after which others have their turn
 
 
@@ -61,14 +62,23 @@ class Wire:
         self.secure = False
 
     @classmethod
-    async def over(cls, connection: socket.socket, room: Room, idle: float = IDLE_SECONDS) -> Wire:
-        """A wire over a connected socket, as its server."""
+    async def over(
+        cls, connection: socket.socket, room: Room, idle: float = IDLE_SECONDS, tls: ssl.SSLContext | None = None
+    ) -> Wire:
+        """A wire over a connected socket, as its server; with `tls` it is encrypted from the first byte.
+
+        Raises:
+            OSError: The other end does not agree on how to encrypt.
+        """
         loop = asyncio.get_running_loop()
         reader, made = asyncio.StreamReader(_CHUNK, loop), loop.create_future()
         # With a callback the streams know that they are the server's, which decides who begins the TLS handshake.
         protocol = asyncio.StreamReaderProtocol(reader, lambda _, writer: made.set_result(writer), loop)
-        await loop.connect_accepted_socket(lambda: protocol, connection)
-        return cls(reader, await made, room, idle)
+        wait = {} if tls is None else {"ssl_handshake_timeout": _HANDSHAKE_SECONDS}
+        await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls, **wait)
+        wire = cls(reader, await made, room, idle)
+        wire.secure = tls is not None
+        return wire
 
     async def line(self) -> bytes:
         """The next line without its end, which is CRLF or LF.

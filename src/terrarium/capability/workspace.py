@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from terrarium.capability.workspace_faces import Files, Shell
 from terrarium.capability.workspace_place import Place, as_bytes
-from terrarium.core.capability import Site, Traits, instance_tool
+from terrarium.core.capability import Equipment, Site, Traits, instance_tool
 from terrarium.core.diff import RowChange
+from terrarium.core.equipment import shared
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
 from terrarium.core.person import person_of
 from terrarium.core.rows import Row
@@ -49,6 +50,7 @@ class Workspace:
         self.fs = Files(self._opened)
         self.shell = Shell(self._opened)
         self._name = "workspace"
+        self._agents: Sequence[str] = ()
         self._place: Place | None = None
         self._served: frozenset[str] | None = None
 
@@ -73,6 +75,7 @@ class Workspace:
         if isinstance(sandbox, Watched):
             sandbox.watch(site.changed, site.actor)
         await sandbox.open(site.folder)
+        self._agents = site.agents
         self._name, self._place = site.name, Place(site, sandbox, workdir, env)
         if fresh:
             try:
@@ -84,6 +87,11 @@ class Workspace:
             except Refused as error:
                 await self.close()
                 raise ConfigError(f"{site.name}: the initial files cannot be written: {error}") from error
+
+    async def equip(self, given: Mapping[str, Equipment]) -> None:
+        """Give commands the variables and files that all of its agents have; `env` of its configuration wins."""
+        served = self._agents if self._served is None else [name for name in self._agents if name in self._served]
+        await self._opened().equip(shared([given[name] for name in served]))
 
     def tools(self, agent: str) -> Sequence[Tool]:
         """Read, write, edit, list and exec, and shell where it lasts, for the agents that are served."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import posixpath
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from terrarium.core.capability import Site
+from terrarium.core.capability import Equipment, Site
+from terrarium.core.equipment import FOLDER
 from terrarium.core.errors import NotFound, Refused, SandboxFault
 from terrarium.core.person import Person
 from terrarium.core.rows import Change, Fields
-from terrarium.core.sandbox import Drafting, ExecResult, Sandbox, Watched
+from terrarium.core.sandbox import Drafting, Equippable, ExecResult, Sandbox, Watched
 from terrarium.core.values import INLINE_LIMIT
 
 _HOME = "/root"
@@ -40,6 +42,7 @@ class Place:
         self._site = site
         self._workdir = workdir
         self._env = env
+        self._equipment = Equipment()
 
     def at(self, path: Any) -> str:
         """A path as the sandbox knows it: relative ones start at the working directory.
@@ -56,14 +59,33 @@ class Place:
     ) -> ExecResult:
         """Run a command in the working directory."""
         limit = self._site.command_timeout if timeout is None else timeout
-        return await self.sandbox.exec(command, timeout=limit, cwd=self._workdir, env={**self._env, **(env or {})})
+        variables = {**self._variables, **(env or {})}
+        return await self.sandbox.exec(command, timeout=limit, cwd=self._workdir, env=variables)
 
     async def run_for_agent(self, command: str, lasting: bool = False) -> ExecResult:
         """Run an agent's command, in its lasting shell or in one of its own; services may act meanwhile."""
         limit = self._site.command_timeout
-        work = self.sandbox.shell(command, timeout=limit) if lasting else self.run(command)
+        work = self.sandbox.shell(command, timeout=limit, env=self._variables) if lasting else self.run(command)
         result: ExecResult = await (work if self._at_once else self._site.running(work))
         return result
+
+    async def equip(self, equipment: Equipment) -> None:
+        """Give it variables and files. A sandbox that cannot show files of others has them written into its own."""
+        before, self._equipment = self._equipment, equipment
+        if before.files == equipment.files:
+            return
+        if isinstance(self.sandbox, Equippable):
+            await self.sandbox.equip(equipment.files)
+            return
+        for name in before.files.keys() - equipment.files.keys():
+            with contextlib.suppress(NotFound):
+                await self.sandbox.remove(f"{FOLDER}/{name}")
+        for name, content in equipment.files.items():
+            await self.sandbox.write(f"{FOLDER}/{name}", content, mode=0o600)
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {**self._equipment.env, **self._env}
 
     async def write(self, path: str, content: bytes, mode: int | None = None) -> None:
         """Write a file; where the sandbox does not report it, this does.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from terrarium.core.aside import aside
+from terrarium.core.authority import Authority
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Network
@@ -135,6 +136,11 @@ class Site:
     people: Mapping[str, Person] = field(default_factory=dict)
     stores: list[Rows] = field(default_factory=list)
 
+    @property
+    def authority(self) -> Authority:
+        """Vouches for the world's host names: `site.authority.server("api.notion.com")` is what a TLS server shows."""
+        return self.network.authority
+
     def rows(self) -> Rows:
         """The one store of this capability's state, in its folder."""
         store = Rows(self.folder, self.changed, keep=self.keep)
@@ -186,11 +192,14 @@ class Equipment:
 
     Attributes:
         env: Variables of every command, such as `NOTION_TOKEN`.
-        files: Content by name; they lie in /run/secrets.
+        files: Content by name; they lie in /run/secrets. At most 48 KiB each.
+        secrets: Values in them that belong to somebody outside, such as the token of a real account, and may be written
+            nowhere. Those of a capability that is not `owned` are found in variables that are called so, and in files.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
 
 
 @runtime_checkable
@@ -199,6 +208,20 @@ class Equips(Protocol):
 
     def equipment(self, agent: str) -> Equipment:
         """What goes into the sandbox of the agent of that name; the same at every call."""
+        ...
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """A capability that takes files and modules from the folder of the task."""
+
+    def beside(self, folder: Path, load: Callable[[str], Any]) -> None:
+        """Told before it is opened.
+
+        Args:
+            folder: Of the task.
+            load: Gives what `module:name` names, of a module there or where Python imports from.
+        """
         ...
 
 
@@ -221,6 +244,15 @@ class Readies(Protocol):
         Raises:
             CapabilityFault: It cannot be found out.
         """
+        ...
+
+
+@runtime_checkable
+class Equipped(Protocol):
+    """A capability whose commands have the agents' equipment: a workspace."""
+
+    async def equip(self, given: Mapping[str, Equipment]) -> None:
+        """From now on each agent has this equipment, by its name; what it had before goes."""
         ...
 
 

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from terrarium.core.authority import Authority, authority
 from terrarium.core.errors import ConfigError, NotFound, Refused
 
 FIRST_ADDRESS = ipaddress.IPv4Address("127.77.0.1")
@@ -86,9 +87,13 @@ class Network:
 
     Args:
         failed: Told of a handler that broke; the connection it served is closed, and no other.
+
+    Attributes:
+        authority: Vouches for the names; sandboxes trust it.
     """
 
     def __init__(self, failed: Callable[[Service, Exception], None] = lambda service, error: None) -> None:
+        self.authority: Authority = authority()
         self._failed = failed
         self._addresses: dict[str, str] = {"localhost": "127.0.0.1"}
         self._services: dict[tuple[str, int], Service] = {}

@@ -24,6 +24,7 @@ TABLES: dict[str, dict[str, str]] = {
         "notion": "terrarium.capability.notion.notion:Notion",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
         "slack": "terrarium.capability.slack.slack:Slack",
+        "web": "terrarium.capability.web.web:Web",
         "workspace": "terrarium.capability.workspace:Workspace",
     },
     "sandbox": {

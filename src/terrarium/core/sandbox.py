@@ -177,8 +177,13 @@ class Sandbox(Protocol):
         """
         ...
 
-    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+    async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:
         """Run text in the sandbox's one lasting shell: folder, variables, functions and `$?` stay.
+
+        Args:
+            command: What to run.
+            timeout: Seconds of wall time.
+            env: Variables it begins with. In a shell that runs already, those that differ from the call before are set.
 
         Raises:
             CommandTimeout: It ran longer than `timeout` seconds of wall time; the shell and all it started are gone,
@@ -289,6 +294,19 @@ class Drafting(Protocol):
 
         Returns:
             Whether it was written; where it was not, `write` does it or says why it cannot be done.
+        """
+        ...
+
+
+@runtime_checkable
+class Equippable(Protocol):
+    """A sandbox that can show files in /run/secrets that are no part of its state."""
+
+    async def equip(self, files: Mapping[str, bytes]) -> None:
+        """Show these files there, by name, to nobody but root; those given before go.
+
+        Raises:
+            SandboxFault: They cannot be written.
         """
         ...
 

@@ -78,6 +78,13 @@ class Secrets:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values: list[str] = []
+        self._bytes: list[bytes] = []
+        self._written: list[str] = []
+        self._add(values)
+
+    def _add(self, values: Iterable[str]) -> None:
+        values = [*self._values, *values]
         self._values = sorted({value for value in values if len(value) >= _SHORTEST}, key=lambda v: (-len(v), v))
         self._bytes = [value.encode("utf-8", "surrogateescape") for value in self._values]
         self._written = [json.dumps(value)[1:-1] for value in self._values]
@@ -86,6 +93,12 @@ class Secrets:
     def of(cls, settings: Mapping[str, Any]) -> Secrets:
         """Those in an agent's settings, and the keys in the environment."""
         return cls([*_within(settings), *_of_environment(tuple(os.environ.items()))])
+
+    def learn(self, settings: Mapping[str, Any]) -> None:
+        """From now on those in these settings are secret too."""
+        found = set(_within(settings)) - set(self._values)
+        if found:
+            self._add(found)
 
     def scrub(self, value: T) -> T:
         """`value`, with every secret in it replaced by a mask; the same object where there is none.

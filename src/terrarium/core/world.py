@@ -15,6 +15,7 @@ from terrarium.core.calls import Calls, Handler
 from terrarium.core.capability import Capability, Site, Traits, check_name
 from terrarium.core.clock import Clock
 from terrarium.core.diff import Diff, diff_of
+from terrarium.core.equipment import hand_out
 from terrarium.core.errors import (
     CapabilityFault,
     CapabilityMissing,
@@ -91,6 +92,7 @@ class World:
         """Whose world it is, such as a trial's id: owners share no snapshot, so that each can drop its own."""
         self.carry: Callable[[], dict[str, Value]] = dict
         """Gives the plain state of the engine's (turns taken, tokens used) that a snapshot must hold too."""
+        self.secret: Callable[[Mapping[str, Value]], None] = lambda settings: None  # told what may be written nowhere
         self.capabilities: dict[str, Capability] = {}
         self.states = States(self.capabilities, journal)
         self.paths = Paths(self.capability)
@@ -98,8 +100,7 @@ class World:
         self.run_queued: Callable[[int], Awaitable[None]] = _nothing
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.network = Network(self._service_failed)
-        self.baton = Baton()
-        self.turnstile = Turnstile()
+        self.baton, self.turnstile = Baton(), Turnstile()
         self.notices, self.activity = Notices(notices), Activity()
         self.saving = Saving(
             snapshots,
@@ -133,8 +134,7 @@ class World:
         """Open the capability `type` or `type:instance`, or continue it where its folder holds state.
 
         Raises:
-            Refused: There is one of that name.
-            NotRegistered: There is no such type.
+            Refused, NotRegistered: There is one of that name already; there is no such type.
             CapabilityFault, ConfigError: It cannot be opened.
         """
         check_name(spec)
@@ -175,6 +175,7 @@ class World:
         self.capabilities[spec] = capability
         self._configs[spec] = config
         self.states.forget()
+        await hand_out(self.capabilities, self.agents, self.secret)
         self.callbacks.blind = not self.traits.sees_writes
 
     async def release(self, spec: str) -> None:
@@ -188,6 +189,7 @@ class World:
         self.states.forget()
         self.paths.forget(spec)
         self.callbacks.blind = not self.traits.sees_writes
+        await hand_out(self.capabilities, self.agents, self.secret)
         await aside(lambda: try_remove_tree(self.folder / spec))
 
     def capability(self, spec: str) -> Capability:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.agent import Agent
-from terrarium.core.capability import Capability, Claims, Traits
+from terrarium.core.capability import Beside, Capability, Claims, Traits
 from terrarium.core.clock import Clock
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.person import person_of
@@ -75,6 +75,8 @@ def open_capability(spec: str, config: Mapping[str, Value], task: Task | None = 
     own = config.get("import_path")
     package = _beside(str(own), task) if own and task is not None else ""
     made: Capability = find("capability", str(own or spec.partition(":")[0]), package)()
+    if isinstance(made, Beside) and task is not None and task.path:
+        made.beside(Path(task.path).parent, lambda target: find("capability", target, _beside(target, task)))
     return made
 
 

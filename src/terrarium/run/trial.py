@@ -220,7 +220,7 @@ class TrialRun:
             notices=task.entry.notices,
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
-        world.owner = self.trial.id
+        world.owner, world.secret = self.trial.id, self._secrets.learn
         made.append(world)
         return world
 

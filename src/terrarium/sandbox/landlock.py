@@ -9,6 +9,7 @@ for the same path below the folder, and a command finds it by `$HOME` and its wo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import shutil
@@ -17,6 +18,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from terrarium.core.equipment import FOLDER
 from terrarium.core.errors import NotFound, Refused, SandboxFault, TerrariumError, Unsupported
 from terrarium.core.sandbox import FILE_LIMIT, ExecResult, Feature, Ground
 from terrarium.sandbox.inside import confine, files, kernel, toll
@@ -122,7 +124,7 @@ class LandlockSandbox:
             given_input.close()
         return ExecResult(code, out, err, more_out or more_err)
 
-    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+    async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:
         """There is no lasting shell: each command is on its own.
 
         Raises:
@@ -219,6 +221,13 @@ class LandlockSandbox:
         self._counted = None
         await self._done(path, lambda: files.remove(self._root, checked_path(path).encode(), self._clock.micros))
 
+    async def equip(self, files: Mapping[str, bytes]) -> None:
+        """Write these files into /run/secrets, which is never saved."""
+        with contextlib.suppress(NotFound):
+            await self.remove(FOLDER)
+        for name, content in files.items():
+            await self.write(f"{FOLDER}/{name}", content, mode=0o600)
+
     async def save(self, to: Path) -> None:
         """Copy the files into the folder `to`; whatever runs stands still meanwhile.
 
@@ -233,7 +242,8 @@ class LandlockSandbox:
             to.mkdir(parents=True, exist_ok=True)
             to.chmod(0o700)
             await _tar(
-                "--create", "--format=posix", "--sparse", "--file", str(to / _SAVED), "--directory", str(folder), "."
+                *("--create", "--format=posix", "--sparse", f"--exclude=.{FOLDER}"),
+                *("--file", str(to / _SAVED), "--directory", str(folder), "."),
             )
         except OSError as error:
             raise SandboxFault(f"the files cannot be saved: {error}") from error

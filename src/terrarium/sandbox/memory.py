@@ -97,7 +97,7 @@ class MemorySandbox:
         status, out, err = run_line(tree, command, folder, variables, stdin or b"")
         return ExecResult(status, _shown(out), _shown(err), max(len(out), len(err)) > SHOWN_LIMIT)
 
-    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+    async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:
         """There is no lasting shell: each line is on its own.
 
         Raises:
@@ -170,6 +170,10 @@ class MemorySandbox:
             Refused: The folder is always there, as `/` and `/root` are.
         """
         self._opened().remove(resolve(path))
+
+    async def equip(self, files: Mapping[str, bytes]) -> None:
+        """Show these files in /run/secrets; they are no rows and cannot be changed."""
+        self._opened().give(files)
 
     def rows(self) -> Iterator[Row]:
         """Every folder and file: time, mode, size, and its content as `content` (UTF-8, at most 64 KiB) or `sha256`."""

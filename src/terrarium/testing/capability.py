@@ -23,7 +23,9 @@ from terrarium.core.tool import Tool
 from terrarium.core.values import Value, canonical, decode, encode
 from terrarium.testing.clause import engine, holds, raises
 
-_CONTRACT = frozenset({"open", "tools", "rows", "save", "close", "equipment", "claims", "ready", "deeds"})
+_CONTRACT = frozenset(
+    {"open", "tools", "rows", "save", "close", "equip", "equipment", "beside", "claims", "ready", "deeds"}
+)
 _AGENTS = ("agent", "other")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 _SYNC = frozenset({"number", "etag", "tag", "written", "by"})  # fields that every write changes
 
 
+HTTPS = 443
+
+
 class Calendar(EventFace):
     """Calendars: people plan, invite each other and answer.
 
@@ -50,7 +54,7 @@ class Calendar(EventFace):
         username (text, default "admin"): Whose calendars the task program makes where it names nobody.
         domain (text, default "world.example"): The address of a person without one is `<id>@<domain>`.
         host (text, default "calendar.world"): Where the CalDAV server is; of an instance, `<instance>.calendar.world`.
-        port (port, default 5232): The same.
+        port (port, default 5232): The same, in the clear; 443 always speaks TLS.
         backend (table): A CalDAV server that is not ours, in place of the emulated one: `url`, `user` and
             `password_env`, the name of the environment variable with the password, of `username`; for further people
             `logins`, the person's id to `user` and `password_env`.
@@ -71,20 +75,21 @@ class Calendar(EventFace):
 
         Raises:
             ConfigError: An unknown key, an agent that is not there, or a value that cannot be one.
-            Refused: Its port is served already.
+            Refused: A port of its host is served already.
             CapabilityFault: The state cannot be read.
         """
         self._people = people_of(site.config, site.agents, site.name, site.people)
         self._site = site
         self._server: HttpServer | None = None
-        self._service: Service | None = None
+        self._services: list[Service] = []
         self._external: ExternalShelf | None = None
         if "backend" in site.config:
             self._open_external(site)
             return
         self._shelf = Shelf(site, site.rows())
         self._diary = Diary(site, self._shelf, self._people)
-        self._service = await site.network.serve(self._people.host, self._people.port, self._connect)
+        for port, connect in {self._people.port: self._connect, HTTPS: self._connect_securely}.items():
+            self._services.append(await site.network.serve(self._people.host, port, connect))
 
     def _open_external(self, site: Site) -> None:
         """Calendars on somebody else's server; the libraries for it are loaded here."""
@@ -138,23 +143,26 @@ class Calendar(EventFace):
 
     async def close(self) -> None:
         """Serve nobody any more and close the file; idempotent."""
-        if self._service is not None:
-            await self._site.network.withdraw(self._service)
-            self._service = None
+        for service in self._services:
+            await self._site.network.withdraw(service)
+        self._services.clear()
         if self._server is not None:
             await self._server.close()
         if self._external is not None:
             await aside(self._external.close)
         self._shelf.store.close()
 
-    async def _connect(self, connection: socket.socket, caller: Caller) -> None:
+    async def _connect_securely(self, connection: socket.socket, caller: Caller) -> None:
+        await self._connect(connection, caller, self._site.authority.server(self._people.host))
+
+    async def _connect(self, connection: socket.socket, caller: Caller, tls: ssl.SSLContext | None = None) -> None:
         """One connection of a CalDAV client; the libraries for it are loaded with the first."""
         if self._server is None:
             from terrarium.capability.calendar.caldav.app import CalDav
             from terrarium.capability.http.server import HttpServer
 
             self._server = HttpServer(CalDav(self._diary).serve, now=lambda: self._site.clock.now)
-        await self._server.handle(connection, caller)
+        await self._server.handle(connection, caller, tls)
 
     @property
     @reads
@@ -170,7 +178,7 @@ class Calendar(EventFace):
         return {
             "caldav_host": host,
             "caldav_port": port,
-            "caldav_url": f"http://{host}:{port}/",
+            "caldav_url": f"https://{host}/" if port == HTTPS else f"http://{host}:{port}/",
             "username": self._people.username,
         }
 

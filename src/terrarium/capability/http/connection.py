@@ -27,11 +27,6 @@ class Front(Protocol):
     limits: HttpLimits
 
     @property
-    def scheme(self) -> str:
-        """`http` or `https`."""
-        ...
-
-    @property
     def state(self) -> dict[str, Any]:
         """What the application's lifespan left for its requests."""
         ...
@@ -50,6 +45,7 @@ class Connection:
         writer: Where the answers go.
         caller: Who it is.
         peer: Its address, where it has one.
+        secure: Whether it speaks TLS.
     """
 
     def __init__(
@@ -59,6 +55,7 @@ class Connection:
         writer: asyncio.StreamWriter,
         caller: Caller,
         peer: tuple[str, int] | None,
+        secure: bool,
     ) -> None:
         self._server = server
         self._limits = server.limits
@@ -66,6 +63,7 @@ class Connection:
         self._writer = writer
         self._caller = caller
         self._peer = peer
+        self._secure = secure
         self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.header_bytes)
         self._method = b""
 
@@ -126,7 +124,7 @@ class Connection:
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": request.http_version.decode("ascii"),
             "method": request.method.decode("ascii"),
-            "scheme": self._server.scheme,
+            "scheme": "https" if self._secure else "http",
             "path": unquote_to_bytes(path).decode("utf-8", "replace"),
             "raw_path": path,
             "query_string": query,

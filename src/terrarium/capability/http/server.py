@@ -8,10 +8,11 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from terrarium.capability.http.connection import Connection
+from terrarium.capability.http.date import http_date
 from terrarium.capability.http.lifespan import Lifespan
 from terrarium.capability.http.limits import HttpLimits
 from terrarium.core.network import Caller
@@ -37,7 +38,6 @@ class HttpServer:
         app: The application. Its lifespan starts with the first connection.
         limits: What one client may use.
         now: The time in `Date` headers; default: none is sent.
-        tls: Serve HTTPS with this context.
         name: What the `Server` header says.
     """
 
@@ -47,19 +47,22 @@ class HttpServer:
         *,
         limits: HttpLimits | None = None,
         now: Callable[[], datetime] | None = None,
-        tls: ssl.SSLContext | None = None,
         name: str = "terrarium",
     ) -> None:
         self.app = app
         self.limits = limits or HttpLimits()
         self.name = name
         self._now = now
-        self._tls = tls
         self._open: Counter[Caller] = Counter()
         self._lifespan = Lifespan(app)
 
-    async def handle(self, connection: socket.socket, caller: Caller) -> None:
+    async def handle(self, connection: socket.socket, caller: Caller, tls: ssl.SSLContext | None = None) -> None:
         """Serve one connection to its end; the socket is closed then.
+
+        Args:
+            connection: Accepted, non-blocking.
+            caller: Who is at the other end.
+            tls: Speak HTTPS, and show this.
 
         Raises:
             Exception: Whatever the application raised, after the client was told 500.
@@ -74,7 +77,7 @@ class HttpServer:
         self._open[caller] += 1
         try:
             await self._lifespan.start()
-            await self._serve(connection, caller)
+            await self._serve(connection, caller, tls)
         finally:
             self._open[caller] -= 1
             if not self._open[caller]:
@@ -92,16 +95,11 @@ class HttpServer:
         return found
 
     @property
-    def scheme(self) -> str:
-        """`http` or `https`."""
-        return "http" if self._tls is None else "https"
-
-    @property
     def state(self) -> dict[str, Any]:
         """What the application's lifespan left for its requests."""
         return self._lifespan.state
 
-    async def _serve(self, connection: socket.socket, caller: Caller) -> None:
+    async def _serve(self, connection: socket.socket, caller: Caller, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
         peer = None
         if connection.family == socket.AF_INET:
@@ -109,11 +107,11 @@ class HttpServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not see that it is TCP
         reader = asyncio.StreamReader(limit=256 * 1024, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        wait = {"ssl_handshake_timeout": 10.0} if self._tls is not None else {}
-        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, **wait)
+        wait = {"ssl_handshake_timeout": 10.0} if tls is not None else {}
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls, **wait)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
-            await Connection(self, reader, writer, caller, peer).run()
+            await Connection(self, reader, writer, caller, peer, tls is not None).run()
         finally:
             if not await _ended(writer):
                 transport.abort()
@@ -128,13 +126,3 @@ async def _ended(writer: asyncio.StreamWriter) -> bool:
         return True
     except (OSError, TimeoutError, ssl.SSLError):
         return False
-
-
-def http_date(moment: datetime) -> str:
-    """A moment as headers have it (RFC 9110, section 5.6.7)."""
-    at = moment.astimezone(UTC)
-    return f"{_DAYS[at.weekday()]}, {at.day:02d} {_MONTHS[at.month - 1]} {at.year:04d} {at:%H:%M:%S} GMT"
-
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -27,6 +27,7 @@ from terrarium.core.network import Caller
 APPEND_LIMIT = SIZE_LIMIT + 1024 * 1024  # transfer encodings included, a letter has its limit of its own
 LARGE_ANSWERS = 2  # with a large message each, that one caller is sent at one time; others wait
 _CHUNK = 64 * 1024
+_HANDSHAKE_SECONDS = 20.0
 _SLICE = 256 * 1024
 
 
@@ -54,7 +55,7 @@ class ImapServer:
         office: Where the mail is.
         accounts: Who may log in.
         host: What it calls itself.
-        tls: For STARTTLS; without it there is none.
+        tls: What it shows who wants to encrypt; without it nobody can.
         waits: How long it waits for clients.
     """
 
@@ -76,7 +77,13 @@ class ImapServer:
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     async def serve(
-        self, connection: socket.socket, caller: Caller, *, room: Room | None = None, full: bool = False
+        self,
+        connection: socket.socket,
+        caller: Caller,
+        *,
+        room: Room | None = None,
+        full: bool = False,
+        secure: bool = False,
     ) -> None:
         """One connection to its end; a handler for `Network.serve`.
 
@@ -85,13 +92,18 @@ class ImapServer:
             caller: Where it comes from.
             room: What it may hold of messages that are still coming.
             full: It has too many connections already, and is only told so.
+            secure: It is encrypted from the first byte.
+
+        Raises:
+            OSError: The client does not agree on how to encrypt.
         """
         desk = self._desk = self._desk or self._opened()
-        reader, writer = await _streams(connection)
+        reader, writer = await _streams(connection, self._tls if secure else None)
         one = _Connection(reader, writer, Wire(APPEND_LIMIT, room), self._waits, self._tls)
         slots = self._slots.setdefault(caller.name, asyncio.Semaphore(LARGE_ANSWERS))
         desk = replace(desk, accounts=self._accounts.to(caller))
         session = Session(desk, lambda: self._office.site.request(caller), one.send, slots)
+        session.secure = secure
         try:
             if full:
                 await one.send([b"* BYE there are too many connections\r\n"])
@@ -293,11 +305,14 @@ def _slices(data: bytes) -> Iterator[bytes | memoryview]:
         yield memoryview(data)[start : start + _SLICE]
 
 
-async def _streams(connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _streams(
+    connection: socket.socket, tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connected socket as streams whose end is the server's, which STARTTLS goes by."""
     loop = asyncio.get_running_loop()
     met: asyncio.Future[asyncio.StreamWriter] = loop.create_future()
     reader = asyncio.StreamReader(limit=_CHUNK)
     protocol = asyncio.StreamReaderProtocol(reader, lambda _, writer: met.set_result(writer))
-    await loop.connect_accepted_socket(lambda: protocol, connection)
+    wait = {} if tls is None else {"ssl_handshake_timeout": _HANDSHAKE_SECONDS}
+    await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls, **wait)
     return reader, await met

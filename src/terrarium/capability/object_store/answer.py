@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from terrarium.capability.http.server import http_date
+from terrarium.capability.http.date import http_date
 from terrarium.core.errors import Refused, TerrariumError
 from terrarium.core.rows import Fields
 

@@ -16,8 +16,18 @@ FOLDERS: dict[str, int] = {
 """The folders of a new sandbox, and their modes. All but /dev, /etc, /proc and /usr are empty."""
 
 _ROOTS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")  # links into /usr, or folders on older systems
+BUNDLE = "ssl/certs/ca-certificates.crt"
+"""Where programs look for whom to trust, below /etc."""
+BUNDLES = (
+    BUNDLE, "ssl/cert.pem", "ssl/ca-bundle.pem", "pki/tls/certs/ca-bundle.crt",
+    "pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+)  # fmt: skip
+"""All such places that systems have; many are links to another of them."""
+COVERED = frozenset({"hosts", *BUNDLES})
+"""What a sandbox that has started shows something else at."""
+
 _COPIED = (
-    "ld.so.cache", "ld.so.conf", "ssl/openssl.cnf", "ssl/certs/ca-certificates.crt",
+    "ld.so.cache", "ld.so.conf", "ssl/openssl.cnf", BUNDLE,
     "pki/tls/certs/ca-bundle.crt", "services", "protocols", "mime.types",
 )  # fmt: skip
 _PACKAGES = (
@@ -61,6 +71,7 @@ def etc() -> dict[str, bytes | str]:
     """What is in /etc, by path below it: the content of files as bytes, the target of links as text."""
     found: dict[str, bytes | str] = {name: text.encode() for name, text in _WRITTEN.items()}
     found.update(_LINKS)
+    found[BUNDLE] = b""
     for name in _COPIED:
         try:
             with open(f"/etc/{name}", "rb") as file:

@@ -20,6 +20,8 @@ _COVERED = (
 )  # fmt: skip
 FAKETIME = "/dev/faketime.so.1"
 TIME_FILE = "/dev/world/time"
+TRUSTED = "/dev/world/authorities.pem"
+SECRETS = "/run/secrets"
 
 
 class Template:
@@ -132,13 +134,17 @@ class Template:
 class Tree:
     """The descriptors that lead into the tree of a sandbox that has been built."""
 
-    def __init__(self, clock: int, hosts: int, upper: int) -> None:
+    def __init__(self, clock: int, hosts: int, trusted: int, secrets: int, upper: int) -> None:
         self.clock = clock
         self.hosts = hosts
+        self.trusted = trusted
+        self.secrets = secrets
         self.upper = upper
 
 
-def build(template: Template, lowers: list[str], rootfs: str | None, mounts: dict[str, str], shm: int) -> Tree:
+def build(
+    template: Template, lowers: list[str], rootfs: str | None, mounts: dict[str, str], shm: int, trusting: bool
+) -> Tree:
     """Build the tree in the caller's own mount namespace and make it the root.
 
     The working directory is the folder that holds `upper`, `work` and the sealed layers.
@@ -149,6 +155,7 @@ def build(template: Template, lowers: list[str], rootfs: str | None, mounts: dic
         rootfs: Where the root filesystem is; None: the machine's base.
         mounts: Folders to be read, by path inside; see `Template.shared`.
         shm: Bytes of /dev/shm.
+        trusting: Whom its programs trust will be written by the engine, and is not what the base says.
 
     Raises:
         OSError: The kernel refused something; the message says what.
@@ -156,9 +163,11 @@ def build(template: Template, lowers: list[str], rootfs: str | None, mounts: dic
     place, root = template.place, f"{template.place}/root"
     kernel.mount("tmpfs", f"{place}/world", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0755,size=8m")
     made = []
-    for name in ("time", "hosts"):
+    for name in ("time", "hosts", os.path.basename(TRUSTED)):
         made.append(os.open(f"{place}/world/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
     os.write(made[1], b"127.0.0.1\tlocalhost\n")
+    os.mkdir(f"{place}/world/secrets", 0o700)
+    made.append(os.open(f"{place}/world/secrets", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     upper = os.open("upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     layers = ":".join([*lowers, rootfs or f"{place}/skeleton"])
     kernel.mount(
@@ -181,10 +190,15 @@ def build(template: Template, lowers: list[str], rootfs: str | None, mounts: dic
     kernel.mount("tmpfs", f"{root}/dev/shm", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     kernel.bind(f"{place}/world", f"{root}/dev/world", kernel.ATTR_RDONLY)
     kernel.bind(f"{root}/dev/world/hosts", _at(top, "etc/hosts", "file"))  # read-only, as what it is taken from
+    kernel.bind(f"{root}/dev/world/secrets", _at(top, SECRETS[1:]))
+    if trusting:
+        found = [path for path in (f"etc/{name}" for name in ground.BUNDLES) if _is_file(top, path)]
+        for path in found or [f"etc/{ground.BUNDLE}"]:
+            kernel.bind(f"{root}{TRUSTED}", _at(top, path, "file"))
     _proc(top, root)
     os.close(top)
     kernel.enter_root(root)
-    return Tree(made[0], made[1], upper)
+    return Tree(made[0], made[1], made[2], made[3], upper)
 
 
 def _proc(top: int, root: str) -> None:
@@ -221,6 +235,21 @@ def _at(top: int, path: str, kind: str = "folder") -> str:
         os.close(at)
         at = following
     return f"/proc/self/fd/{at}"
+
+
+def _is_file(top: int, path: str) -> bool:
+    """Whether a path leads to a file through folders only."""
+    at, parts = os.dup(top), path.split("/")
+    try:
+        for number, part in enumerate(parts):
+            if _kind(at, part) != ("folder" if number < len(parts) - 1 else "file"):
+                return False
+            following = os.open(part, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            os.close(at)
+            at = following
+        return True
+    finally:
+        os.close(at)
 
 
 def _kind(folder: int, name: str) -> str | None:

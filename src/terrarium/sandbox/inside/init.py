@@ -8,6 +8,7 @@ and answers are datagrams, a line of JSON and the bytes that belong to it, with 
     {"id": n, "op": "read" | "write" | "folder" | "list" | "remove", "path": ...}
     {"id": n, "op": "pump", "path": ...} + pipe, what came before   take over the rest of a command's output
     {"id": n, "op": "flush" | "release", "pump": m}                 how much that has been; take no more of it
+    {"id": n, "op": "give", "name": ...}, content; without a name   a file in /run/secrets; those given before go
     {"id": n, "op": "end" | "stop" | "go"}                          end, stop, continue everything but itself
     → {"id": n, ...} or {"id": n, "errno": e}; of itself {"cap": name} after it ended everything for a cap
 """
@@ -72,15 +73,18 @@ def begin(
         kernel.loopback_up()
         with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w") as file:
             file.write("0")
-        tree = house.build(template, request["lowers"], request["rootfs_at"], request["mounts"], request["shm"])
+        ground = (request["lowers"], request["rootfs_at"], request["mounts"])
+        tree = house.build(template, *ground, request["shm"], request["trusting"])
         kernel.forget_arguments()
-        _shut_out({control.fileno(), tree.clock, tree.hosts, tree.upper, *([meter] if meter is not None else [])})
+        kept = {control.fileno(), tree.clock, tree.hosts, tree.trusted, tree.secrets, tree.upper}
+        _shut_out(kept | ({meter} if meter is not None else set()))
         kernel.gain_nothing(_RIGHTS if request["rootfs"] else frozenset())
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         init = Init(request, control, tree, meter)
         sockets = [new_socket() for _ in range(request["sockets"])]
-        init.answer({"ready": True, "enforced": request["enforced"]}, b"", [tree.clock, tree.hosts, *sockets])
-        for made in sockets:
+        given = [tree.clock, tree.hosts, tree.trusted, *sockets]
+        init.answer({"ready": True, "enforced": request["enforced"]}, b"", given)
+        for made in (tree.trusted, *sockets):
             os.close(made)
     except BaseException as error:
         try:
@@ -125,6 +129,7 @@ class Init:
         self._lock = keeper.Lock(program, _RIGHTS if request["rootfs"] else frozenset())
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._proc = os.stat("/proc").st_dev
+        self._secrets = tree.secrets
         self._sampler = Sampler(request["caps"], request["enforced"], tree.upper, meter)
         self._pumps: dict[int, Pump] = {}  # by the descriptor of the pipe
         self._numbers: dict[int, int] = {}  # descriptor, by the number that the engine knows
@@ -134,7 +139,7 @@ class Init:
         self._stopped: set[int] = set()
         self._woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(waker)
-        for descriptor in (control.fileno(), tree.clock, tree.hosts, tree.upper):
+        for descriptor in (control.fileno(), tree.clock, tree.hosts, tree.secrets, tree.upper):
             fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
 
     def serve(self) -> None:
@@ -237,6 +242,8 @@ class Init:
             return {"bytes": self._flush(request["pump"])}, b"", []
         elif op == "release":
             self._release(request["pump"], poll)
+        elif op == "give":
+            self._give(request.get("name"), content)
         elif op == "end":
             self._end()
         elif op == "stop":
@@ -255,7 +262,7 @@ class Init:
             try:
                 link = socket.socket(fileno=control)
                 kept = {control, *streams}
-                for number in (self._control.fileno(), self._root, *self._pumps):
+                for number in (self._control.fileno(), self._root, self._secrets, *self._pumps):
                     if number not in kept:
                         os.close(number)
                 if len(streams) < 3:
@@ -327,6 +334,17 @@ class Init:
             os.close(file)
             raise
         files.finish(file, request["time"], request.get("mode"))
+
+    def _give(self, name: str | None, content: bytes) -> None:
+        if name is None:
+            for old in os.listdir(self._secrets):
+                os.unlink(old, dir_fd=self._secrets)
+            return
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=self._secrets)
+        try:
+            files.fill(file, content)
+        finally:
+            os.close(file)
 
     def _end(self) -> None:
         _signal_all(signal.SIGKILL)

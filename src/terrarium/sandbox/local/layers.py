@@ -90,8 +90,9 @@ class Layers:
                 return self.draft.read(parts)
             file, _ = files.open_file(self._top(), _joined(parts), limit)
         except FileNotFoundError:
-            content = ground.etc().get("/".join(parts[1:])) if parts[:1] == ["etc"] and self.rootfs is None else None
-            if isinstance(content, bytes):
+            name = "/".join(parts[1:]) if parts[:1] == ["etc"] and self.rootfs is None else ""
+            content = ground.etc().get(name)
+            if isinstance(content, bytes) and name not in ground.COVERED:
                 return content
             self._only_ours(parts)
             raise

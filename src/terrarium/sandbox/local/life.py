@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.aside import aside
+from terrarium.core.authority import variables
 from terrarium.core.errors import EngineFault, SandboxFault
 from terrarium.core.sandbox import PACKAGES, Ground
 from terrarium.sandbox.inside import house, ids
@@ -32,6 +33,7 @@ _ENV = {
 }
 _FILES = 65_536  # descriptors of one process
 _SPARE = 4  # sockets that are had beforehand, besides one for each service
+_MOST = 200  # of them; more than 253 descriptors do not travel together
 
 
 class Life:
@@ -59,6 +61,11 @@ class Life:
         caps = asdict(ground.caps)
         told: list[Life] = []
         link = Link(lambda words: told[0]._hear(words) if told else None)
+        network = ground.network
+        vouching: asyncio.Future[bytes] | None = None
+        if network is not None and not network.authority.made:
+            # Meanwhile: the first one of a process takes longer than all the rest.
+            vouching = asyncio.ensure_future(aside(lambda: network.authority.certificate))
         try:
             lowers = await _sealed(folder, layers)
             request = {
@@ -69,18 +76,22 @@ class Life:
                 "hostname": ground.name.replace(":", "-")[:60] or "world",
                 "shm": (ground.caps.memory or 2 << 30) // 2,
                 "caps": caps,
-                "sockets": (len(ground.network.services()) if ground.network else 0) + _SPARE,
+                "sockets": min(len(network.services()) if network else 0, _MOST) + _SPARE,
+                "trusting": network is not None,
                 "faketime": library(),
             }
             child = await zygote().make(link.theirs, **request)
             link.theirs.close()
             person = {} if ground.person is None else ground.person.environment
             packages = {"PYTHONPATH": PACKAGES} if PACKAGES in ground.mounts else {}
-            env = {**_ENV, **person, **packages, **(_TIME if faketime else {})}
+            trust = {} if network is None else variables(house.TRUSTED)
+            env = {**_ENV, **trust, **person, **packages, **(_TIME if faketime else {})}
             life = cls(ground, link, child, env)
             told.append(life)
             async with asyncio.timeout(START_SECONDS):
                 answer = await link.ready
+                if vouching is not None:
+                    await vouching
         except (OSError, EngineFault, TimeoutError) as error:
             link.close()
             raise SandboxFault(f"the sandbox {ground.name} cannot be started: {error}{_hint()}") from error
@@ -90,7 +101,12 @@ class Life:
         if "failed" in answer.words:
             link.close()
             raise SandboxFault(f"the sandbox {ground.name} cannot be started: {answer.words['failed']}{_hint()}")
-        life._clock, life._hosts, *life._sockets = answer.descriptors
+        life._clock, life._hosts, trusted, *life._sockets = answer.descriptors
+        try:
+            if network is not None:
+                os.pwrite(trusted, network.authority.certificate, 0)
+        finally:
+            os.close(trusted)
         life._caps(caps, answer.words["enforced"])
         ground.clock.watch(life.tell_time)
         life.tell_time()
@@ -125,6 +141,16 @@ class Life:
         data = hosts.encode()
         os.pwrite(self._hosts, data, 0)
         os.ftruncate(self._hosts, len(data))
+
+    async def give(self, files: Mapping[str, bytes]) -> None:
+        """Show these files in /run/secrets; those given before go.
+
+        Raises:
+            OSError, SandboxFault: They cannot be written.
+        """
+        await self.link.ask("give")
+        for name, content in files.items():
+            await self.link.ask("give", content, name=name)
 
     async def socket(self) -> socket.socket:
         """A TCP socket in the sandbox's network namespace, neither bound nor connected, which does not block.

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from terrarium.core.aside import aside
 from terrarium.core.copying import copy_file
@@ -80,6 +80,7 @@ class LocalSandbox:
         self._joining = self._joined = False
         self._count = 0
         self._news = ""  # of an earlier life, for the next command
+        self._given: Mapping[str, bytes] = {}
         self._files = Files(self._opened, self._line, ground.clock)
 
     @property
@@ -129,19 +130,11 @@ class LocalSandbox:
         life = await self._started()
         variables = {**life.env, **checked_env(env or {}), "PWD": folder}
         self._count += 1
-        work = run(
-            life.link,
-            argv,
-            env=variables,
-            cwd=folder,
-            limits=life.limits,
-            stdin=stdin,
-            timeout=timeout,
-            number=self._count,
-        )
+        more: dict[str, Any] = {"limits": life.limits, "stdin": stdin, "timeout": timeout, "number": self._count}
+        work = run(life.link, argv, env=variables, cwd=folder, **more)
         return await self._outcome(life, work, timeout)
 
-    async def shell(self, command: str, *, timeout: float = 120.0) -> ExecResult:
+    async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:
         """Run text in the one lasting shell: folder, variables and functions stay for the next call.
 
         Its standard input is empty. `exit` ends it with that code, and the next call begins a new one.
@@ -154,14 +147,15 @@ class LocalSandbox:
         checked_text("command", command)
         if len(command) > _SHELL_LIMIT:
             raise Refused(f"a command of {len(command)} characters is over 1 MiB; write it into a file and run that")
+        given = checked_env(env or {})
         self._typing = self._typing or asyncio.Lock()
         async with self._typing:
             life = await self._started()
             if self._shell is None or not self._shell.alive:
                 self._end_shell()
                 self._shell = Shell(life.link)
-                await self._shell.start(life.env, "/root", life.limits)
-            return await self._outcome(life, self._shell.run(command, timeout), timeout)
+                await self._shell.start(life.env, given, "/root", life.limits)
+            return await self._outcome(life, self._shell.run(command, timeout, given), timeout)
 
     async def _outcome(self, life: Life, work: Awaitable[ExecResult], timeout: float) -> ExecResult:
         """What a command comes to, also where it brought down its keeper or the whole sandbox."""
@@ -283,6 +277,12 @@ class LocalSandbox:
         """
         await self._files.remove(path)
 
+    async def equip(self, files: Mapping[str, bytes]) -> None:
+        """Show these files in /run/secrets, read-only; they are no part of its state."""
+        self._given = dict(files)
+        if self._life is not None and self._life.link.open:
+            await self._life.give(self._given)
+
     # -- state ----------------------------------------------------------------------------------------------------
 
     def rows(self) -> Iterator[Row]:
@@ -357,6 +357,8 @@ class LocalSandbox:
                     if self._ground.network is not None:
                         await self._ground.network.join(self, Caller(self._ground.agent, self._ground.name))
                         self._joined = True
+                    if self._given:
+                        await life.give(self._given)
                 except BaseException:
                     await self._bury()  # it shall not run without the services of its world
                     raise

@@ -45,13 +45,16 @@ class Shell:
             os.fchown(self._reads, ids.owner(), ids.owner())
         os.set_blocking(self._script, False)
         self._loop.add_reader(self._heard, self._hear)
+        self._given: Mapping[str, str] = {}
         self._line = b""
         self._word = b""
         self._done: asyncio.Future[int] = self._loop.create_future()
         self.alive = False
 
-    async def start(self, env: Mapping[str, str], cwd: str, limits: Mapping[str, Any]) -> None:
-        """Start it.
+    async def start(
+        self, env: Mapping[str, str], given: Mapping[str, str], cwd: str, limits: Mapping[str, Any]
+    ) -> None:
+        """Start it, with the variables of every command here and those that this shell is given.
 
         Raises:
             SandboxFault: It cannot be started.
@@ -59,7 +62,7 @@ class Shell:
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         streams = (null, self._out.sink, self._err.sink, self._reads, self._tells)
         try:
-            await self._command.start(["/bin/sh", "-c", BEGINNING], env, cwd, limits, streams)
+            await self._command.start(["/bin/sh", "-c", BEGINNING], {**env, **given}, cwd, limits, streams)
         finally:
             os.close(null)
         for part in (self._out, self._err):
@@ -67,12 +70,13 @@ class Shell:
         os.close(self._reads)
         os.close(self._tells)
         self._reads = self._tells = -1
+        self._given = given
         self._command.ended.add_done_callback(self._ended)
         self.alive = True
         await self._write(_FIRST.encode())
 
-    async def run(self, text: str, timeout: float) -> ExecResult:
-        """Run text in it.
+    async def run(self, text: str, timeout: float, given: Mapping[str, str]) -> ExecResult:
+        """Run text in it; variables are set where they differ from those given before.
 
         Raises:
             CommandTimeout: It ran longer than `timeout` seconds; the shell and all it started are gone.
@@ -81,9 +85,10 @@ class Shell:
         self._count += 1
         word = secrets.token_hex(8)
         self._word, self._done = word.encode(), self._loop.create_future()
-        quoted = text.replace("'", "'\\''")
+        quoted = _quoted(text)
         before = _AS_BEFORE.format(code=self._code) if self._code else ""
-        line = f"{before}builtin eval '{quoted}' 4>&-\nbuiltin printf '%s %s\\n' {word} $? >&4\n"
+        before = self._changes(given) + before
+        line = f"{before}builtin eval {quoted} 4>&-\nbuiltin printf '%s %s\\n' {word} $? >&4\n"
         timer = self._loop.call_later(timeout, self._late)
         finished = False
         try:
@@ -125,6 +130,13 @@ class Shell:
         if not self._done.done():  # somebody waits for a command
             self._done.set_exception(Escaped(late=False))
             self._done.exception()
+
+    def _changes(self, given: Mapping[str, str]) -> str:
+        """Lines that set what is new and unset what is gone."""
+        before, self._given = self._given, given
+        lines = [f"builtin unset -v {name} && :\n" for name in before if name not in given]
+        new = {name: value for name, value in given.items() if before.get(name) != value}
+        return "".join([*lines, *(f"builtin export {name}={_quoted(value)} && :\n" for name, value in new.items())])
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -175,6 +187,10 @@ class Shell:
     def _late(self) -> None:
         if not self._done.done():
             self._done.set_exception(_Late())
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 class _Late(Exception):

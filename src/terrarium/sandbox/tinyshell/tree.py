@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from terrarium.core.clock import Clock
+from terrarium.core.equipment import FOLDER
 from terrarium.core.errors import CapabilityFault, NotFound, Refused
 from terrarium.core.rows import Fields, Rows
 from terrarium.core.sandbox import FILE_LIMIT
@@ -109,10 +110,17 @@ class Tree:
         self.actor = actor
         self.budget: int | None = None
         """Bytes and entries that may still be looked at; None: no limit. Set while a command line runs."""
+        self._base = BASE
+        self._given: dict[str, bytes] = {}
         self._used = 0
         self._holders: Counter[str] = Counter()  # of each blob: how many files have it
         for row in store.table("file"):
             self._count(row.fields, 1)
+
+    def give(self, files: Mapping[str, bytes]) -> None:
+        """Show these files in /run/secrets, which are no rows and cannot be changed; those given before go."""
+        self._given = {f"{FOLDER}/{name}": content for name, content in files.items()}
+        self._base = BASE | {parent(FOLDER), FOLDER} if files else BASE
 
     def spend(self, work: int) -> None:
         """Count work against the budget.
@@ -129,9 +137,9 @@ class Tree:
 
     def kind(self, path: str) -> Kind | None:
         """Whether there is a file or a folder."""
-        if path in BASE or self.store.get("dir", path) is not None:
+        if path in self._base or self.store.get("dir", path) is not None:
             return "dir"
-        return "file" if self.store.get("file", path) is not None else None
+        return "file" if path in self._given or self.store.get("file", path) is not None else None
 
     def stat(self, path: str) -> Stat:
         """Size and times.
@@ -139,11 +147,11 @@ class Tree:
         Raises:
             NotFound: No such path.
         """
-        found = self.store.get("file", path)
+        found = self._file(path) if self.kind(path) == "file" else None
         if found is not None:
             return Stat("file", found["size"], found["mtime"], found["mode"])
         folder = self.store.get("dir", path)
-        if folder is None and path not in BASE:
+        if folder is None and path not in self._base:
             raise fault("ENOENT", path)
         return Stat("dir", 0, folder["mtime"] if folder else from_micros(self.clock.start), 0o755)
 
@@ -174,13 +182,14 @@ class Tree:
         self._check_dir(path)
         prefix = under(path)
         start = len(prefix)
-        found = [base[start:] + "/" for base in BASE if base != path and parent(base) == path]
+        found = [base[start:] + "/" for base in self._base if base != path and parent(base) == path]
         for table, mark in (("dir", "/"), ("file", "")):
             for row in self.store.table(table, prefix):
                 self.spend(32)
                 if "/" not in row.key[start:]:
                     found.append(row.key[start:] + mark)
-        return sorted(found, key=lambda name: name.rstrip("/"))
+        found += [given[start:] for given in self._given if parent(given) == path]
+        return sorted(set(found), key=lambda name: name.rstrip("/"))
 
     def walk(self, path: str) -> list[tuple[str, Kind]]:
         """The path and everything below it, each folder before its content, in order of names.
@@ -194,9 +203,10 @@ class Tree:
         found: dict[str, Kind] = {path: kind}
         if kind == "dir":
             prefix = under(path)
-            found.update((base, "dir") for base in BASE if base.startswith(prefix))
+            found.update((base, "dir") for base in self._base if base.startswith(prefix))
             found.update((row.key, "dir") for row in self.store.table("dir", prefix))
             found.update((row.key, "file") for row in self.store.table("file", prefix))
+            found.update((given, "file") for given in self._given if given.startswith(prefix))
         self.spend(64 * len(found))
         return [(key, found[key]) for key in sorted(found, key=lambda key: key.split("/") if key != "/" else [])]
 
@@ -230,6 +240,7 @@ class Tree:
         """
         if self.kind(path) == "dir":
             raise fault("EISDIR", path)
+        self._check_ours(path)
         above = parent(path)
         while above != "/":
             if self.kind(above) == "file":
@@ -259,9 +270,10 @@ class Tree:
         Raises:
             NotFound: No such path.
         """
+        self._check_ours(path)
         if self.kind(path) == "dir":
             known = {name: value for name, value in fields.items() if name == "mtime"}
-            if path not in BASE and known:
+            if path not in self._base and known:
                 self.store.update(self.actor(), "dir", path, **known)
         else:
             self._put("file", path, {**self._file(path), **fields})
@@ -274,7 +286,7 @@ class Tree:
             Refused: The folder, or one in it, is always there.
         """
         entries = self.walk(path)
-        if any(key in BASE for key, _ in entries):
+        if any(key in self._base or key in self._given for key, _ in entries):
             raise fault("EBUSY", path)
         for key, kind in reversed(entries):
             self._drop(kind, key)
@@ -295,9 +307,10 @@ class Tree:
             raise Refused(f"{source} and {target} are the same file", code="EINVAL")
         if target.startswith(under(source)):
             raise Refused(f"{source}: cannot be put into itself, {target}", code="EINVAL")
-        if move and any(key in BASE for key, _ in entries):
+        if move and any(key in self._base or key in self._given for key, _ in entries):
             raise fault("EBUSY", source)
-        if move and entries[0][1] == "dir" and self.kind(target) == "dir" and (target in BASE or self.names(target)):
+        onto = entries[0][1] == "dir" and self.kind(target) == "dir"
+        if move and onto and (target in self._base or self.names(target)):
             raise fault("ENOTEMPTY", target)
         pairs = [(key, resolve(target + key[len(source) :]), kind) for key, kind in entries]
         for key, goal, kind in pairs:
@@ -310,7 +323,9 @@ class Tree:
         there = self.kind(target)
         if there is not None and there != kind:
             raise fault("EISDIR" if there == "dir" else "ENOTDIR", target)
-        fields = dict(self.store.get(kind, source) or {"mtime": self.clock.now})
+        self._check_ours(target)
+        found = self._file(source) if kind == "file" else self.store.get(kind, source)
+        fields = dict(found or {"mtime": self.clock.now})
         if not keep_time:
             fields["mtime"] = self.clock.now
         if kind == "dir" and there == "dir":
@@ -321,10 +336,17 @@ class Tree:
     # -- rows -----------------------------------------------------------------------------------------------------
 
     def _file(self, path: str) -> Fields:
+        if path in self._given:
+            content, time = self._given[path], from_micros(self.clock.start)
+            return {"content": content, "size": len(content), "mtime": time, "mode": 0o600}
         fields = self.store.get("file", path)
         if fields is None:
             raise fault("ENOENT" if self.kind(path) is None else "EISDIR", path)
         return fields
+
+    def _check_ours(self, path: str) -> None:
+        if path in self._given:
+            raise fault("EBUSY", path)
 
     def _check_dir(self, path: str) -> None:
         kind = self.kind(path)

@@ -13,7 +13,7 @@ from terrarium.capability.calendar.caldav.resource import Resource, Resources
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.rule import TooMany
-from terrarium.capability.http.server import http_date
+from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import not_modified
 from terrarium.capability.webdav.credentials import credentials

@@ -12,7 +12,7 @@ from terrarium.capability.contacts.carddav.properties import answered, propertie
 from terrarium.capability.contacts.carddav.report import report
 from terrarium.capability.contacts.carddav.resource import Resource, Resources
 from terrarium.capability.contacts.vcard import SIZE, parse
-from terrarium.capability.http.server import http_date
+from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import check, not_modified
 from terrarium.capability.webdav.credentials import credentials

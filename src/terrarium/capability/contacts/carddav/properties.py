@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from terrarium.capability.contacts.carddav.resource import Resource, Resources
 from terrarium.capability.contacts.vcard import SIZE
-from terrarium.capability.http.server import http_date
+from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.multistatus import response
 from terrarium.capability.webdav.xml import CS, card, href, tag
 
