@@ -79,6 +79,14 @@ def fill_notion(notion: Any) -> None:
     notion.fail_requests("agent")
 
 
+def fill_sheets(sheets: Any) -> None:
+    id = sheets.create_spreadsheet("Grüße")["id"]
+    sheets.write_range(id, "A1", [["a", 1.5, "=B1*2"], ["x" * 40_000, "5%", "=NOW()"]])
+    sheets.add_worksheet(id, "Two", 5, 3)
+    sheets.insert_rows(id, "Sheet1", [["new"]], 2)
+    sheets.share(id, "ann@corp.example", "reader")
+
+
 def fill_store(store: Any) -> None:
     if "first" not in store.list_buckets():
         store.create_bucket("first")
@@ -101,6 +109,7 @@ FILL = {
     "calendar": fill_calendar,
     "contacts": fill_contacts,
     "email": fill_mail,
+    "google_sheets": fill_sheets,
     "mcp": lambda mcp: None,
     "notion": fill_notion,
     "object_store": fill_store,

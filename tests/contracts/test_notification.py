@@ -133,6 +133,13 @@ def owned(it: Stand) -> dict[str, Any]:
     return {"Owner": {"people": [{"id": it.known["other"]}]}}
 
 
+def fill_sheets(sheets: Any) -> str:
+    id = str(sheets.create_spreadsheet("One")["id"])
+    sheets.write_range(id, "A1", [["a", 1], ["b", 2]])
+    sheets.add_worksheet(id, "Two")
+    return id
+
+
 def fill_store(store: Any) -> None:
     store.create_bucket("first")
     store.create_bucket("empty")
@@ -147,6 +154,7 @@ FILL: dict[str, Callable[[Any], Any]] = {
     "calendar": fill_calendar,
     "contacts": fill_contacts,
     "email": fill_mail,
+    "google_sheets": fill_sheets,
     "mcp": lambda mcp: None,
     "notion": fill_notion,
     "object_store": fill_store,
@@ -258,6 +266,36 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
             lambda it: it.use("_add_comment", page=it.known["page"], text="Look, @other"),
             ("other",),
         ),
+    },
+    "google_sheets": {
+        "create_spreadsheet": (lambda it: it.capability.create_spreadsheet("New"), ()),
+        "update_spreadsheet": (lambda it: it.capability.update_spreadsheet(it.known, "New"), ()),
+        "delete_spreadsheet": (lambda it: it.capability.delete_spreadsheet(it.known), ()),
+        "add_worksheet": (lambda it: it.capability.add_worksheet(it.known, "New"), ()),
+        "update_worksheet": (lambda it: it.capability.update_worksheet(it.known, "Two", rows=5), ()),
+        "delete_worksheet": (lambda it: it.capability.delete_worksheet(it.known, "Two"), ()),
+        "write_range": (lambda it: it.capability.write_range(it.known, "A1", [["new"]]), ()),
+        "append_rows": (lambda it: it.capability.append_rows(it.known, "Two", [["new"]]), ()),
+        "insert_rows": (lambda it: it.capability.insert_rows(it.known, "Two", [["new"]]), ()),
+        "delete_rows": (lambda it: it.capability.delete_rows(it.known, "Sheet1", 1, 1), ()),
+        "clear_range": (lambda it: it.capability.clear_range(it.known, "A1"), ()),
+        "share": (lambda it: it.capability.share(it.known, "other", "reader"), ("other",)),
+        "google_sheets_create": (lambda it: it.use("_create", title="New"), ()),
+        "google_sheets_add_worksheet": (lambda it: it.use("_add_worksheet", spreadsheet=it.known, title="New"), ()),
+        "google_sheets_write_range": (
+            lambda it: it.use("_write_range", spreadsheet=it.known, range="A1", values=[["new"]]),
+            (),
+        ),
+        "google_sheets_append_rows": (
+            lambda it: it.use("_append_rows", spreadsheet=it.known, worksheet="Two", rows=[["new"]]),
+            (),
+        ),
+        "google_sheets_delete_rows": (
+            lambda it: it.use("_delete_rows", spreadsheet=it.known, worksheet="Sheet1", start=1, end=1),
+            (),
+        ),
+        "google_sheets_clear_range": (lambda it: it.use("_clear_range", spreadsheet=it.known, range="A1"), ()),
+        "google_sheets_share": (lambda it: it.use("_share", spreadsheet=it.known, person="other"), ("other",)),
     },
     "object_store": {
         "create_bucket": (lambda it: it.capability.create_bucket("second"), ()),

@@ -20,6 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
         "calendar": "terrarium.capability.calendar.calendar:Calendar",
         "contacts": "terrarium.capability.contacts.contacts:Contacts",
         "email": "terrarium.capability.email:Email",
+        "google_sheets": "terrarium.capability.google_sheets.google_sheets:GoogleSheets",
         "mcp": "terrarium.capability.mcp.mcp:Mcp",
         "notion": "terrarium.capability.notion.notion:Notion",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
