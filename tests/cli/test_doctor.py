@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 
@@ -25,6 +26,7 @@ def test_the_real_command(shop):
     found = json.loads(shop("doctor", "--json", code=0 if tier.tier().number < 3 else 1))
     assert found["tier"] == tier.tier().number
     assert found["disk_free"] > 0
+    assert found["browser"] is None or os.access(found["browser"], os.X_OK)
     if found["tier"] < 3:
         assert set(found["caps"]) == set(vars(Caps()))
 

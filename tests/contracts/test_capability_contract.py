@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from notes_capability import Notes
+from terrarium.capability.browser.window import Kept
 from terrarium.core.capability import Traits, reads
 from terrarium.core.errors import ConfigError
 from terrarium.core.registry import TABLES, find
@@ -105,7 +106,23 @@ def fill_web(web: Any) -> None:
     web.remove("shop.example", "/index.html")
 
 
+def fill_browser(browser: Any) -> None:
+    """With what a browser would keep: whether there is one to start is not what this is about."""
+    kept = Kept(
+        storage={"http://shop.example": {"seen": "yes", "ü/": "x" * 70_000}},
+        tabs=[("http://shop.example/", "Shop"), ("about:blank", "")],
+        current=1,
+        visits=["http://shop.example/"],
+        files=[("a.bin", "http://shop.example/a", bytes(range(256)))],
+        answer=(True, "yes"),
+    )
+    browser._desk.keep("agent", kept)
+    browser.set_cookie("https://shop.example", "session", "1", agent="agent")
+    browser.set_cookie("http://shop.example:8080/a/b", "other", "2", http_only=True, agent="agent")
+
+
 FILL = {
+    "browser": fill_browser,
     "calendar": fill_calendar,
     "contacts": fill_contacts,
     "email": fill_mail,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refused
-from terrarium.core.message import Usage
+from terrarium.core.message import ImageBlock, Usage
 from terrarium.core.tool import Tool, failure, foreign_tool, show
 
 
@@ -130,3 +130,7 @@ def test_failures_as_results():
     assert (failure(NotFound("no")).error, failure(NotFound("no")).content) == ("refused", "error: no")
     assert failure(CapabilityFault("x")).error == "refused"
     assert failure(KeyError("x")).error == "failed"
+
+
+def test_of_an_image_an_agent_is_told_that_it_is_one():
+    assert show(ImageBlock(b"\x89PNG...")) == "[image/png, 7 bytes]"

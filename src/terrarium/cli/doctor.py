@@ -38,6 +38,7 @@ def command(as_json: bool) -> None:
 
 def examine() -> dict[str, Any]:
     """What was found, as plain data."""
+    from terrarium.capability.browser.chromium import executable
     from terrarium.sandbox.inside import ground
     from terrarium.sandbox.local.life import library
     from terrarium.sandbox.tier import tier
@@ -57,6 +58,7 @@ def examine() -> dict[str, Any]:
         "user": os.geteuid(),
         "disk_free": shutil.disk_usage(here).free,
         "docker": docker(),
+        "browser": executable(),
     }
 
 
@@ -85,6 +87,7 @@ def docker(address: str | None = None) -> str | None:
 
 
 def _tell(found: dict[str, Any]) -> None:
+    from terrarium.capability.browser.chromium import INSTALL
     from terrarium.cli.safe_text import visible
 
     rows = [
@@ -97,6 +100,7 @@ def _tell(found: dict[str, Any]) -> None:
         ("python", f"{found['python']} on Linux {found['kernel']}"),
         ("disk free", f"{found['disk_free'] / 2**30:.1f} GiB"),
         ("docker", found["docker"] or "not reachable"),
+        ("browser", found["browser"] or f"none; {INSTALL}"),
     ]
     width = max(len(name) for name, _ in rows)
     for name, told in rows:

@@ -94,6 +94,20 @@ def writes(*, notifies: str | None = None, silent: bool = False) -> Callable[[F]
     return mark
 
 
+class MakeSandbox(Protocol):
+    """Makes sandboxes for what interprets what agents send."""
+
+    def __call__(self, part: str = "", **settings: Value) -> Sandbox:
+        """A sandbox of the capability, not yet open.
+
+        Args:
+            part: Which, where it has several; the sandbox is called `<capability>:<part>`.
+            settings: Laid over those of the capability: `sandbox`, `network`, `resources`, and `caller`, the agent in
+                whose name it connects.
+        """
+        ...
+
+
 @dataclass
 class Site:
     """Where a capability stands: what the world gives it.
@@ -123,7 +137,7 @@ class Site:
     changed: Callable[[Change], None]
     actor: Callable[[], str]
     wait: Callable[[Coroutine[Any, Any, Any]], Any]
-    sandbox: Callable[[], Sandbox]
+    sandbox: MakeSandbox
     network: Network = field(default_factory=Network)
     running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run

@@ -17,6 +17,7 @@ from terrarium.core.errors import ConfigError, NotRegistered
 
 TABLES: dict[str, dict[str, str]] = {
     "capability": {
+        "browser": "terrarium.capability.browser.browser:Browser",
         "calendar": "terrarium.capability.calendar.calendar:Calendar",
         "contacts": "terrarium.capability.contacts.contacts:Contacts",
         "email": "terrarium.capability.email:Email",

@@ -12,6 +12,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from terrarium.core.errors import CapabilityFault, ConfigError, Refused
+from terrarium.core.message import ImageBlock
 from terrarium.core.values import Value, encode, record
 
 if TYPE_CHECKING:
@@ -132,9 +133,14 @@ def foreign_tool(
 
 
 def show(value: Value) -> str:
-    """A value as the text an agent sees: text as it is, everything else as JSON, cut at 1 MiB."""
+    """A value as the text an agent sees: text as it is, everything else as JSON, cut at 1 MiB.
+
+    Of an image only that it is one: whoever shows images takes it from the result's `value`.
+    """
     if isinstance(value, str):
         text = value
+    elif isinstance(value, ImageBlock):
+        text = f"[{value.media_type}, {len(value.data)} bytes]"
     elif value is None:
         text = "done"
     else:

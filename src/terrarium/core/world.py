@@ -156,7 +156,7 @@ class World:
             block=self.calls.block,
             request=self.request,
             proxy=lambda agent: self.proxy(agent),
-            sandbox=lambda: self._sandbox(spec, config),
+            sandbox=lambda part="", **more: self._sandbox(f"{spec}:{part}" if part else spec, {**config, **more}),
             network=self.network,
             post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
             notify=lambda agent, text: self.notices.put(agent, spec, text),

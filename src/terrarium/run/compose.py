@@ -191,8 +191,10 @@ def sandboxes(
         here = world()
         name, settings = _place(config, provider)
         served = list(config.get("agents") or here.agents)
-        own = spec.partition(":")[0] == WORKSPACE  # what serves an agent in another sandbox does not act as the agent
-        agent = served[0] if own and len(served) == 1 else None
+        # What serves an agent in another sandbox does not act as the agent, unless its capability says so.
+        own = spec.partition(":")[0] == WORKSPACE
+        caller = config.get("caller")
+        agent = caller if isinstance(caller, str) else served[0] if own and len(served) == 1 else None
         ground = Ground(
             clock=clock,
             name=spec,

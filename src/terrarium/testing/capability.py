@@ -49,7 +49,9 @@ class _Stand:
             changed=self.changes.append,
             actor=lambda: "task",
             wait=wait,
-            sandbox=lambda: find("sandbox", "memory")(Ground(self.clock, changed=self.changes.append)),
+            sandbox=lambda part="", **settings: find("sandbox", "memory")(
+                Ground(self.clock, changed=self.changes.append)
+            ),
         )
         wait(self.capability.open(site))
 
