@@ -26,6 +26,7 @@ NAMES = (
     "diff",
     "mail",
     "calendar",
+    "postgres",
     "determinism",
     "imports",
     "sandbox",

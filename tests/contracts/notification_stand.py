@@ -13,8 +13,10 @@ import pytest
 
 from terrarium.capability.browser.chromium import executable
 from terrarium.capability.http.host import WebHost
+from terrarium.capability.postgres import binaries
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
+from terrarium.core.errors import ConfigError
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
@@ -75,8 +77,15 @@ class Stand:
 
 @contextmanager
 def standing(kind: str, folder: Path) -> Iterator[Stand]:
-    if kind == "browser" and (tier().number != 1 or executable() is None):
-        pytest.skip("no namespaces or no Chromium here")
+    if kind in ("browser", "postgres") and tier().number != 1:
+        pytest.skip("no namespaces here")
+    if kind == "browser" and executable() is None:
+        pytest.skip("no Chromium here")
+    if kind == "postgres":
+        try:
+            binaries.find()
+        except ConfigError as error:
+            pytest.skip(str(error))
     with engine() as wait:
         stand = Stand(kind, folder, wait)
         yield stand
@@ -157,6 +166,10 @@ def fill_sheets(sheets: Any) -> str:
     return id
 
 
+def fill_postgres(postgres: Any) -> None:
+    postgres.execute("CREATE TABLE t (x int)")
+
+
 def fill_store(store: Any) -> None:
     store.create_bucket("first")
     store.create_bucket("empty")
@@ -195,6 +208,7 @@ FILL: dict[str, Callable[[Any], Any]] = {
     "mcp": lambda mcp: None,
     "notion": fill_notion,
     "object_store": fill_store,
+    "postgres": fill_postgres,
     "slack": fill_slack,
     "web": fill_web,
     "workspace": fill_workspace,

@@ -13,10 +13,12 @@ import pytest
 
 from notes_capability import Notes
 from terrarium.capability.browser.window import Kept
+from terrarium.capability.postgres import binaries
 from terrarium.core.capability import Traits, reads
 from terrarium.core.errors import ConfigError
 from terrarium.core.registry import TABLES, find
 from terrarium.core.rows import Row
+from terrarium.sandbox.tier import tier
 from terrarium.testing import check_capability
 
 
@@ -88,6 +90,27 @@ def fill_sheets(sheets: Any) -> None:
     sheets.share(id, "ann@corp.example", "reader")
 
 
+def fill_postgres(postgres: Any) -> None:
+    postgres.execute(
+        "CREATE TABLE IF NOT EXISTS orders (id serial PRIMARY KEY, total numeric, at timestamptz DEFAULT now())"
+    )
+    postgres.executemany("INSERT INTO orders (total) VALUES (%s)", [[12.5], [7]])
+    postgres.execute(
+        "CREATE TYPE mood AS ENUM ('good'); CREATE TABLE loose (x mood, y bytea); CREATE INDEX ON loose (x)"
+    )
+    postgres.execute("INSERT INTO loose VALUES ('good', '\\x00ff'), ('good', '\\x00ff'); CREATE ROLE reader")
+    postgres.create_database("other")
+
+
+def skip_without_postgres() -> None:
+    if tier().number != 1:
+        pytest.skip("no namespaces here")
+    try:
+        binaries.find()
+    except ConfigError as error:
+        pytest.skip(str(error))
+
+
 def fill_store(store: Any) -> None:
     if "first" not in store.list_buckets():
         store.create_bucket("first")
@@ -130,6 +153,7 @@ FILL = {
     "mcp": lambda mcp: None,
     "notion": fill_notion,
     "object_store": fill_store,
+    "postgres": fill_postgres,
     "slack": fill_slack,
     "web": fill_web,
     "workspace": fill_workspace,
@@ -142,6 +166,8 @@ def test_every_capability(name: str):
         importlib.import_module(TABLES["capability"][name].partition(":")[0])
     except ImportError as error:
         pytest.skip(f"not there yet: {error}")
+    if name == "postgres":
+        skip_without_postgres()
     check_capability(find("capability", name), exercise=FILL.get(name))
 
 

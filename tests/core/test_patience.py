@@ -95,3 +95,17 @@ def test_what_fails_is_raised_and_the_baton_is_back(tmp_path):
             assert hall.baton.holder == "agent"
 
     asyncio.run(go())
+
+
+def test_two_who_wait_at_once_do_not_make_time_go_twice_as_fast(tmp_path, monkeypatch):
+    monkeypatch.setattr(patience, "SECONDS", 0.01)
+    monkeypatch.setattr(patience, "TICK", 0.1)
+    hall = Hall(tmp_path)
+
+    async def go() -> float:
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(hall.patience.follow(asyncio.sleep(1.0)) for _ in range(5)))
+        return asyncio.get_running_loop().time() - began
+
+    assert hall.passed <= asyncio.run(go()) + 0.1
+    assert hall.passed > 0

@@ -15,13 +15,18 @@ def command(folder: str, yes: bool) -> None:
     """Find what killed runs under FOLDER (default: outputs) left behind, and remove it.
 
     That is: worlds of trials that nobody runs any more, files half written, worker processes whose supervisor is gone,
-    and control groups in which no process is left. Nothing else is ever removed: journals, verdicts and snapshots stay,
-    and a run that goes on is left alone. Without a terminal it only lists, unless --yes is given.
+    control groups in which no process is left, and folders of database servers that are gone. Nothing else is ever
+    removed: journals, verdicts and snapshots stay, and a run that goes on is left alone. Without a terminal it only
+    lists, unless --yes is given.
     """
+    from terrarium.capability.postgres.server import sweep
     from terrarium.cli.leftover import in_use, leftovers, processes, reap, remove, runs
     from terrarium.cli.safe_text import visible
     from terrarium.core.errors import TerrariumError
 
+    swept = sweep()
+    if swept:
+        click.echo(f"removed the folders of {swept} database servers whose process is gone")
     here = processes()
     orphans = [process for process in here if process.orphan]
     paths: list[Path] = []

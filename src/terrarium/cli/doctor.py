@@ -59,7 +59,20 @@ def examine() -> dict[str, Any]:
         "disk_free": shutil.disk_usage(here).free,
         "docker": docker(),
         "browser": executable(),
+        "postgres": postgres(),
     }
+
+
+def postgres() -> str:
+    """The PostgreSQL that databases of worlds are started from, or what to do where there is none."""
+    from terrarium.capability.postgres.binaries import find
+    from terrarium.core.errors import ConfigError
+
+    try:
+        found = find()
+    except ConfigError as error:
+        return str(error)
+    return f"{found.version} in {found.host}"
 
 
 def docker(address: str | None = None) -> str | None:
@@ -101,6 +114,7 @@ def _tell(found: dict[str, Any]) -> None:
         ("disk free", f"{found['disk_free'] / 2**30:.1f} GiB"),
         ("docker", found["docker"] or "not reachable"),
         ("browser", found["browser"] or f"none; {INSTALL}"),
+        ("postgres", found["postgres"]),
     ]
     width = max(len(name) for name, _ in rows)
     for name, told in rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,7 +20,10 @@ async def aside(work: Callable[[], T]) -> T:
     Raises:
         Exception: What `work` raises.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
+    except RuntimeError:  # the interpreter ends, and gives no threads any more
+        return work()
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

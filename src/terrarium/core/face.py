@@ -10,6 +10,7 @@ from typing import Any
 
 from terrarium.core.capability import admin_methods
 from terrarium.core.errors import CapabilityMissing
+from terrarium.core.paths import CLOSE
 from terrarium.core.replay import Call
 from terrarium.core.world import World
 
@@ -71,6 +72,8 @@ class Face:
         if not self._prefix and name in getattr(capability, "faces", ()):
             return Face(world, spec, f"{name}.")
         methods = admin_methods(capability)
+        if path == CLOSE:
+            return lambda: world.call(Call(f"env.{spec}.{path}", {}))
         if path not in methods:
             raise AttributeError(f"{spec} has no {path!r}; it has: {', '.join(sorted(methods))}")
         if methods[path].fact:

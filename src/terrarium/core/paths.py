@@ -9,6 +9,9 @@ from terrarium.core.calls import Handler
 from terrarium.core.capability import Capability, admin_methods
 from terrarium.core.values import Value
 
+CLOSE = "close"
+"""A program may end its session with any capability, as it would elsewhere; the world goes on."""
+
 
 class Paths:
     """The handlers of one world, those of capabilities found when they are first called.
@@ -37,6 +40,8 @@ class Paths:
         if found is None:
             _, spec, method = path.split(".", 2)
             capability = self._capability(spec)
+            if method == CLOSE:
+                return Handler(lambda _number: None, "read")
             access = admin_methods(capability)[method]
             run = _fact(capability, method) if access.fact else _method(capability, method)
             found = self._handlers[path] = Handler(run, access.mode)

@@ -25,6 +25,7 @@ TABLES: dict[str, dict[str, str]] = {
         "mcp": "terrarium.capability.mcp.mcp:Mcp",
         "notion": "terrarium.capability.notion.notion:Notion",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
+        "postgres": "terrarium.capability.postgres.postgres:Postgres",
         "slack": "terrarium.capability.slack.slack:Slack",
         "web": "terrarium.capability.web.web:Web",
         "workspace": "terrarium.capability.workspace:Workspace",

@@ -127,6 +127,9 @@ class Ground:
         mounts: Folders of the machine that can be read inside, and not written, by absolute path inside. Never named by
             a task; their files must be readable by everybody.
         packages: Python packages of the engine's environment that programs inside can import, such as `notion-client`.
+        below: The folder of another sandbox of the same kind, closed: what was written there lies below what is written
+            here, and is not changed. It is no part of the saved state.
+        uid: As whom its commands run, for programs that refuse to be root; what they may do is the same.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -141,6 +144,8 @@ class Ground:
     person: Person | None = None
     mounts: Mapping[str, str] = field(default_factory=dict)
     packages: Sequence[str] = ()
+    below: Path | None = None
+    uid: int = 0
 
 
 class Sandbox(Protocol):
@@ -203,6 +208,8 @@ class Sandbox(Protocol):
 
     async def dial(self, address: str, port: int) -> socket.socket:
         """A socket connected to a port inside the sandbox; see `terrarium.core.network.Member`.
+
+        An address that starts with a slash is that of a unix socket inside, and `port` is not used.
 
         Raises:
             Unsupported: It has no network.

@@ -6,6 +6,7 @@ Made at its first use and keyed by pid: a forked child gets one of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Coroutine
@@ -13,6 +14,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_SECONDS = 5.0  # for what still runs to end
 
 
 class Runtime:
@@ -32,12 +35,23 @@ class Runtime:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def close(self) -> None:
-        """Stop the loop; idempotent."""
+        """End what still runs on the loop, and stop it; idempotent."""
         if self._thread.is_alive():
+            with contextlib.suppress(TimeoutError):
+                self.submit(_end_tasks()).result(_SECONDS + 1)
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
         if not self.loop.is_closed():
             self.loop.close()
+
+
+async def _end_tasks() -> None:
+    """As `asyncio.run` does at its end: what lasts as long as the loop, such as a pool of servers, lets go."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_SECONDS)
 
 
 _runtimes: dict[int, Runtime] = {}

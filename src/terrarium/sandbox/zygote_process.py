@@ -177,6 +177,7 @@ class Zygote:
         request["rootfs_at"] = template.mapped(rootfs, self._ids()) if rootfs else None
         mounts = request["mounts"]
         request["mounts"] = {path: template.shared(folder) for path, folder in mounts.items()}
+        request["lowers"] += [template.shared(folder) for folder in request["below"]]
         request["lowers"].append(template.points((house.SECRETS, *mounts)))
         self._made += 1
         group = self._group(request)

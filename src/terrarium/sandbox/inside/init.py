@@ -5,6 +5,7 @@ and answers are datagrams, a line of JSON and the bytes that belong to it, with 
 
     {"id": n, "op": "run"} + words, control, stdin, stdout, stderr  a command, see `keeper`; words: a file in memory
     {"id": n, "op": "sockets", "count": 8}                          TCP sockets of this network namespace
+    {"id": n, "op": "unix", "path": ...}                            a socket connected to a unix socket
     {"id": n, "op": "read" | "write" | "folder" | "list" | "remove", "path": ...}
     {"id": n, "op": "pump", "path": ...} + pipe, what came before   take over the rest of a command's output
     {"id": n, "op": "flush" | "release", "pump": m}                 how much that has been; take no more of it
@@ -120,13 +121,20 @@ def new_socket() -> int:
         return made.detach()
 
 
+def connected(path: bytes) -> int:
+    """A socket connected to the unix socket at `path`; it never waits, also where nobody accepts."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as made:
+        made.connect(path)
+        return made.detach()
+
+
 class Init:
     """Serves the engine until it lets go."""
 
     def __init__(self, request: Mapping[str, Any], control: socket.socket, tree: house.Tree, meter: int | None) -> None:
         self._control = control
         program = filter.program(memory_files="memory" in request["enforced"])
-        self._lock = keeper.Lock(program, _RIGHTS if request["rootfs"] else frozenset())
+        self._lock = keeper.Lock(program, _RIGHTS if request["rootfs"] else frozenset(), request["uid"])
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._proc = os.stat("/proc").st_dev
         self._secrets = tree.secrets
@@ -226,6 +234,8 @@ class Init:
             self._run(request, descriptors)
         elif op == "sockets":
             return {}, b"", [new_socket() for _ in range(request["count"])]
+        elif op == "unix":
+            return {}, b"", [connected(path)]
         elif op == "read":
             return self._read(path, request["limit"])
         elif op == "folder":

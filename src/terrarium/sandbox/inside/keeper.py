@@ -22,7 +22,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 
-from terrarium.sandbox.inside import kernel
+from terrarium.sandbox.inside import ids, kernel
 
 TYPE_CHECKING = False  # `typing` takes longer to load than all of this
 if TYPE_CHECKING:
@@ -35,11 +35,15 @@ _FAILURES = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126, errno.ENO
 
 
 class Lock:
-    """What commands may not do: the seccomp filter; and all that capabilities allow, but for those that are kept."""
+    """What commands may not do: the seccomp filter; and all that capabilities allow, but for those that are kept.
 
-    def __init__(self, program: bytes, kept: frozenset[int]) -> None:
+    Where `uid` is not 0, they see themselves as that user: in a user namespace of their own, as there may be no other.
+    """
+
+    def __init__(self, program: bytes, kept: frozenset[int], uid: int = 0) -> None:
         self.program = program
         self.kept = kept
+        self.uid = uid
 
 
 def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[int], lock: Lock) -> None:
@@ -57,6 +61,8 @@ def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[i
         signal.signal(number, signal.SIG_IGN)
     kernel.prctl(kernel.PR_SET_SUBREAPER, 1)
     crowded = len(os.listdir("/proc")) > request["limits"].get("NPROC", (1 << 30, 0))[0]
+    if lock.uid:
+        _be(lock.uid)
     kernel.drop_capabilities(lock.kept)
     kernel.filter_calls(lock.program)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -70,6 +76,15 @@ def keep(request: Mapping[str, Any], control: socket.socket, streams: Sequence[i
         os.close(stream)
     _watch(child, control, woken)
     os._exit(0)
+
+
+def _be(uid: int) -> None:
+    """Move into a user namespace in which this process is `uid`, and has no rights over what is outside of it."""
+    kernel.unshare(kernel.NEWUSER)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else its maps belong to somebody else
+    ids.write_maps("self", [(uid, 0, 1)], [(uid, 0, 1)], deny_groups=True)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.gain_nothing(frozenset())
 
 
 def _spawned(request: Mapping[str, Any], streams: Sequence[int]) -> int | None:

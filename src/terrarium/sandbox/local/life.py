@@ -14,7 +14,7 @@ from typing import Any
 
 from terrarium.core.aside import aside
 from terrarium.core.authority import variables
-from terrarium.core.errors import EngineFault, SandboxFault
+from terrarium.core.errors import EngineFault, NotFound, SandboxFault
 from terrarium.core.sandbox import PACKAGES, Ground
 from terrarium.sandbox.inside import house, ids
 from terrarium.sandbox.local.layers import Layers
@@ -73,6 +73,8 @@ class Life:
                 "lowers": lowers,
                 "rootfs": rootfs,
                 "mounts": {path: ground.mounts[path] for path in sorted(ground.mounts)},
+                "below": _below(ground.below, rootfs),
+                "uid": ground.uid,
                 "hostname": ground.name.replace(":", "-")[:60] or "world",
                 "shm": (ground.caps.memory or 2 << 30) // 2,
                 "caps": caps,
@@ -151,6 +153,20 @@ class Life:
         await self.link.ask("give")
         for name, content in files.items():
             await self.link.ask("give", content, name=name)
+
+    async def unix(self, path: str) -> socket.socket:
+        """A socket connected to a unix socket inside, which does not block.
+
+        Raises:
+            NotFound: Nobody listens there.
+            SandboxFault: The sandbox is gone.
+        """
+        try:
+            made = socket.socket(fileno=(await self.link.ask("unix", path=path)).descriptors.pop())
+        except OSError as error:
+            raise NotFound(f"nobody listens on {path} in the sandbox: {error.strerror}") from None
+        made.setblocking(False)
+        return made
 
     async def socket(self) -> socket.socket:
         """A TCP socket in the sandbox's network namespace, neither bound nor connected, which does not block.
@@ -278,6 +294,12 @@ async def _sealed(folder: Path, layers: Layers) -> list[str]:
     except BaseException:
         layers.ours = not layers.lived
         raise
+
+
+def _below(folder: Path | None, rootfs: str | None) -> list[str]:
+    """The layers of another sandbox, the newest first."""
+    found = Layers(folder.absolute(), rootfs) if folder is not None else None
+    return [str(found.tree / name) for name in reversed(found.names())] if found is not None else []
 
 
 def _hint() -> str:

@@ -89,7 +89,7 @@ class LocalSandbox:
         return base_name(self._rootfs)
 
     async def open(self, folder: Path) -> None:
-        """Begin with the state in `folder`, which may be empty; starts no process and writes nothing.
+        """Begin with the state in `folder`; starts no process and writes nothing.
 
         Raises:
             SandboxFault: The state cannot be read.
@@ -101,6 +101,7 @@ class LocalSandbox:
             self._ground = replace(self._ground, mounts={**self._ground.mounts, PACKAGES: str(packages)})
         self._folder = folder = folder.absolute()  # the zygote works elsewhere
         self._layers, self._rows = Layers(folder, self._rootfs), None
+        self._layers.ours &= self._ground.below is None  # else only a process sees what is below
         if self._ground.person is not None:
             name_user(self._layers, self._ground.person, self._ground.clock.micros)
 
@@ -207,25 +208,25 @@ class LocalSandbox:
         return made
 
     async def dial(self, address: str, port: int) -> socket.socket:
-        """A socket connected to a port that a process inside the sandbox listens on.
+        """A socket connected to a port or a unix socket that a process inside the sandbox listens on.
 
         Raises:
             NotFound: Nobody listens there.
             SandboxFault: It cannot be had.
         """
         life = await self._member()
+        if address.startswith("/"):
+            return await life.unix(address)
         made = await life.socket()
         try:
             async with asyncio.timeout(10.0):
                 await asyncio.get_running_loop().sock_connect(made, (address, port))
-        except ConnectionRefusedError:
+        except BaseException as error:
             made.close()
-            raise NotFound(f"nobody listens on {address}:{port} in the sandbox") from None
-        except OSError as error:  # TimeoutError is one: whoever listens accepts nobody
-            made.close()
-            raise SandboxFault(f"{address}:{port} cannot be reached in the sandbox: {error}") from error
-        except BaseException:
-            made.close()
+            if isinstance(error, ConnectionRefusedError):
+                raise NotFound(f"nobody listens on {address}:{port} in the sandbox") from None
+            if isinstance(error, OSError):  # TimeoutError is one: whoever listens accepts nobody
+                raise SandboxFault(f"{address}:{port} cannot be reached in the sandbox: {error}") from error
             raise
         return made
 

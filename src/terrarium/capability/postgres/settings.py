@@ -1,0 +1,172 @@
+"""What a task says of its database: names, the port, who may log in, and whose server it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from terrarium.capability.postgres.template import DATABASE, PASSWORD, USER
+from terrarium.core.capability import Site
+from terrarium.core.errors import ConfigError, nearest, unknown_key
+from terrarium.core.person import person_of
+from terrarium.core.sandbox import Caps, caps_of
+from terrarium.core.seeds import child_seed
+from terrarium.core.values import Value
+
+KEYS = ("db_name", "dsn", "dsn_env", "host", "image", "password", "port", "resources", "roles", "user")
+_ROLE_KEYS = ("password", "role", "superuser")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Role:
+    """Somebody who may log in."""
+
+    name: str
+    password: str = field(repr=False)
+    superuser: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration, checked.
+
+    Attributes:
+        host: Where it is in the world.
+        port: The same.
+        database: Its name.
+        admin: Who owns it.
+        roles: Whose role is another one, by agent or by id of a person.
+        dsn: Where somebody else's server is; None: it is the world's own.
+        caps: What the server may use; None: the usual.
+    """
+
+    host: str
+    port: int
+    database: str
+    admin: Role
+    roles: Mapping[str, Role]
+    dsn: str | None = field(repr=False)
+    caps: Caps | None
+
+    @property
+    def plain(self) -> bool:
+        """Whether an untouched server is already as it should be."""
+        return (self.database, self.admin, dict(self.roles)) == (DATABASE, Role(USER, PASSWORD, True), {})
+
+    def role_of(self, site: Site, agent: str) -> Role:
+        """As whom an agent works."""
+        person = person_of(site.people, agent)
+        if person is not None and person.id in self.roles:
+            return self.roles[person.id]
+        return self.roles.get(agent, self.admin)
+
+    def url(self, role: Role) -> str:
+        """How programs of a role find it."""
+        return f"postgresql://{quote(role.name)}:{quote(role.password)}@{self.host}:{self.port}/{quote(self.database)}"
+
+
+def checked(site: Site) -> Settings:
+    """The configuration of a database.
+
+    Raises:
+        ConfigError: An unknown key or a bad value.
+    """
+    config = site.config
+    for key in config:
+        if key not in KEYS:
+            raise unknown_key(site.name, str(key), KEYS)
+    _, _, instance = site.name.partition(":")
+    usual = f"{instance.lower().replace('_', '-')}.db.world" if instance and instance != "default" else "db.world"
+    host = config.get("host", usual)
+    if not isinstance(host, str) or not host:
+        raise ConfigError(f"{site.name}: host must be a name, not {host!r}")
+    port = config.get("port", 5432)
+    if type(port) is not int or not 0 < port < 65536:
+        raise ConfigError(f"{site.name}: port must be a port from 1 to 65535, not {port!r}")
+    told = config.get("roles") or {}
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{site.name}: roles must be a table of roles by agent or person, not {told!r:.100}")
+    user = _name(site, "user", config.get("user", USER))
+    # Who has a role of its own must not know the password of all.
+    usual_password = _made_up(site, user) if told else PASSWORD
+    admin = Role(user, _password(site, "password", config.get("password", usual_password)), True)
+    return Settings(
+        host.lower().rstrip("."),
+        port,
+        _name(site, "db_name", config.get("db_name", DATABASE)),
+        admin,
+        _roles(site, told, admin),
+        _dsn(site),
+        caps_of(config["resources"]) if config.get("resources") else None,
+    )
+
+
+def _roles(site: Site, told: Mapping[str, Value], admin: Role) -> dict[str, Role]:
+    found: dict[str, Role] = {}
+    for who, about in told.items():
+        if who not in site.agents and who not in site.people:
+            there = [*site.agents, *site.people]
+            raise ConfigError(
+                f"{site.name}: roles of {who!r}, who is neither an agent nor a person{nearest(who, there)}"
+            )
+        table = about if isinstance(about, Mapping) else {"role": about}
+        for key in table:
+            if key not in _ROLE_KEYS:
+                raise unknown_key(f"{site.name}: roles of {who!r}", str(key), _ROLE_KEYS)
+        name = _name(site, f"the role of {who!r}", table.get("role", who))
+        person = site.people.get(who) or person_of(site.people, who)
+        usual = person.password if person is not None and person.password is not None else _made_up(site, name)
+        password = _password(site, f"the password of {who!r}", table.get("password", usual))
+        superuser = table.get("superuser", False)
+        if not isinstance(superuser, bool):
+            raise ConfigError(f"{site.name}: superuser of {who!r} must be true or false, not {superuser!r}")
+        role = Role(name, password, superuser)
+        same = next((other for other in found.values() if other.name == name), None)
+        if name in (admin.name, USER) or (same is not None and same != role):
+            raise ConfigError(f"{site.name}: the role {name!r} of {who!r} is somebody else's already")
+        found[who] = role
+    return found
+
+
+def _made_up(site: Site, role: str) -> str:
+    """A password that follows from the trial's seed, so that it is the same whenever the world is opened."""
+    return f"{child_seed(site.rng.seed, site.name, 'password', role):016x}"
+
+
+def _name(site: Site, what: str, name: Value) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("pg_"):
+        raise ConfigError(f"{site.name}: {what} must be a name of letters, digits and '_', not {name!r:.100}")
+    return name
+
+
+def _password(site: Site, what: str, password: Value) -> str:
+    if not isinstance(password, str) or not password or not password.isprintable():
+        raise ConfigError(f"{site.name}: {what} must be text that is not empty")
+    return password
+
+
+def _dsn(site: Site) -> str | None:
+    dsn, variable = site.config.get("dsn"), site.config.get("dsn_env")
+    if dsn is None and variable is None:
+        return None
+    given = [key for key in ("db_name", "password", "port", "host", "resources", "roles", "user") if key in site.config]
+    if given or (dsn is not None and variable is not None):
+        raise ConfigError(f"{site.name}: with a server of your own, {given[0] if given else 'dsn_env'} has no meaning")
+    for key, value in (("dsn", dsn), ("dsn_env", variable)):
+        if value is not None and (not isinstance(value, str) or not value):
+            raise ConfigError(f"{site.name}: {key} must be text")
+    if variable is not None:
+        found = os.environ.get(str(variable))
+        if not found:
+            raise ConfigError(f"{site.name}: the environment variable {variable} is not set; dsn_env names it")
+        return found
+    if re.search(r"password\s*=|://[^/@\s]*:[^/@\s]*@", str(dsn)):
+        raise ConfigError(
+            f"{site.name}: dsn holds a password, which would be written down: put all of it into an environment "
+            "variable, and name that in dsn_env"
+        )
+    return str(dsn)

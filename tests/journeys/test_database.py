@@ -1,0 +1,108 @@
+"""A database in whole trials: tools, conditions, resume after a crash, what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from terrarium.capability.postgres.binaries import find
+from terrarium.capability.postgres.server import sweep
+from terrarium.capability.postgres.template import cache
+from terrarium.core.errors import ConfigError
+from terrarium.sandbox.tier import tier
+
+
+def lacking() -> str:
+    if tier().number != 1:
+        return "no namespaces here"
+    try:
+        find()
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(lacking()), reason=lacking() or "it is there")
+
+TASK = """
+@entry(capabilities=["postgres"])
+def run(env, agent):
+    env.postgres.execute("CREATE TABLE t (id serial PRIMARY KEY, x int, at timestamptz DEFAULT now())")
+    env.when(lambda: env.postgres.query("SELECT count(*) AS n FROM t")[0]["n"] >= 2,
+             lambda: env.reward("two at " + env.clock.now.isoformat(), 0))
+    agent.act("go")
+    env.clock.advance("1h")
+    env.postgres.execute("INSERT INTO t (x) VALUES (99)")
+    agent.act("again")
+    env.postgres.close()
+    rows = env.postgres.query("SELECT id, x, at FROM t ORDER BY id")
+    return run_checkers({"rows": lambda: [(r["id"], r["x"]) for r in rows] == [(1, 1), (2, 2), (3, 99), (4, 4)],
+                         "time": lambda: (rows[2]["at"] - rows[0]["at"]).total_seconds() >= 3600})
+"""
+SCRIPT = [
+    {"tool": "postgres_execute", "args": {"sql": "INSERT INTO t (x) VALUES (1)"}},
+    {"tool": "postgres_execute", "args": {"sql": "INSERT INTO t (x) VALUES (2)"}},
+    "done",
+    {"tool": "postgres_execute", "args": {"sql": "INSERT INTO t (x) VALUES (4)"}},
+    "done",
+]
+
+
+def test_a_trial_with_a_database(play) -> None:
+    played = play(TASK, SCRIPT, snapshot="every-turn")
+    assert played.reward == 1.0
+    assert [text for text in played.said if text.startswith("two at 2030-01-07")]
+    assert len(played.events("change")) >= 5
+
+
+def test_it_goes_on_after_a_crash(play) -> None:
+    played = play(TASK, SCRIPT, snapshot="every-turn")
+    assert played.reward == 1.0
+    snapshots = played.snapshots()
+    assert snapshots
+    played.crash_behind(snapshots[0])
+    again = played.run()
+    assert again.reward == 1.0
+
+
+LEFT = """
+import sys, json, asyncio, os
+sys.path[:0] = json.loads(sys.argv[1])
+from terrarium.capability.postgres.binaries import find
+from terrarium.capability.postgres.pool import pool
+from terrarium.core.clock import Clock
+async def main():
+    server, session = await pool(find()).take(Clock())
+    print(server._folder, flush=True)
+    os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+
+
+def test_nothing_is_left_of_a_killed_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT, json.dumps(sys.path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    folder = Path(done.stdout.strip())
+    assert folder.parent == cache() / "live", done.stderr
+    used: list[Path] = []
+    for _ in range(100):
+        used = [path for path in Path("/proc").glob("[0-9]*/cwd") if _leads_to(path, folder)]
+        if not used:
+            break
+    assert not used
+    sweep()
+    assert not folder.exists()
+    assert not folder.with_name(f"{folder.name}.lock").exists()
+
+
+def _leads_to(path: Path, folder: Path) -> bool:
+    try:
+        return os.readlink(path).startswith(str(folder))  # noqa: PTH115
+    except OSError:
+        return False
