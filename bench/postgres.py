@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -33,8 +34,11 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
         found = asyncio.run(_measure(Path(folder), repeats))
         yield _figure("first answer, nothing started", found["cold"], "ms", COLD)
         yield _figure("first answer, from the pool", found["warm"], "ms", WARM)
-        plain = _plain(Path(folder), 1 if quick else 3)
-        yield Figure("the same programs: initdb, pg_ctl start, psql", median(plain), "ms", None, _best(plain))
+        plain, what = _plain(1 if quick else 3), "the same programs: initdb, pg_ctl start, psql"
+        if plain:
+            yield Figure(what, median(plain), "ms", None, _best(plain))
+        else:
+            yield Figure(what, None, "ms", None, "another user than root cannot run them here")
         yield _figure("a further answer", found["trip"], "ms", None)
         yield _figure("snapshot", found["save"], "ms", None)
         if not loaded:
@@ -134,20 +138,27 @@ def _memory() -> float:
     return total
 
 
-def _plain(folder: Path, repeats: int) -> list[float]:
+def _plain(repeats: int) -> list[float]:
+    """A server of the same programs by hand; as somebody else where this is root, whom they refuse."""
     programs, times = find().host, []
-    for number in range(repeats):
-        place = Path(tempfile.mkdtemp(dir="/tmp"))
-        data = place / f"plain-{number}"
+    for _ in range(repeats):
+        place = tempfile.mkdtemp(dir="/tmp", prefix="plain-")
         script = (
-            f"{programs}/initdb -D {data} -U postgres --auth=trust --no-sync >/dev/null && "
-            f'{programs}/pg_ctl -D {data} -w -l {place}/log -o "-c listen_addresses= -k {place}" start >/dev/null && '
-            f"{programs}/psql -h {place} -U postgres -c 'SELECT 1' >/dev/null"
+            f"{programs}/initdb -D {place}/data -U postgres --auth=trust --no-sync >{place}/out && "
+            f"{programs}/pg_ctl -D {place}/data -w -l {place}/log -o '-h \"\" -k {place}' start >{place}/out && "
+            f"{programs}/psql -h {place} -U postgres -c 'SELECT 1' >{place}/out"
         )
-        argv = ["unshare", "--user", "--map-user=26", "sh", "-c", script] if os.geteuid() == 0 else ["sh", "-c", script]
-        began = time.perf_counter()
-        subprocess.run(argv, check=True, timeout=120, capture_output=True)
-        times.append(1e3 * (time.perf_counter() - began))
-        stop = f"{programs}/pg_ctl -D {data} -m immediate stop; rm -rf {place}"
-        subprocess.run([*argv[:-1], stop], check=False, timeout=60, capture_output=True)
+        user = []
+        if os.geteuid() == 0:
+            shutil.chown(place, "nobody")
+            user = ["runuser", "-u", "nobody", "--"]
+        try:
+            began = time.perf_counter()
+            done = subprocess.run([*user, "sh", "-c", script], cwd="/", timeout=120, capture_output=True, check=False)
+            if done.returncode == 0:
+                times.append(1e3 * (time.perf_counter() - began))
+        finally:
+            stop = [*user, f"{programs}/pg_ctl", "-D", f"{place}/data", "-m", "immediate", "stop"]
+            subprocess.run(stop, cwd="/", timeout=60, capture_output=True, check=False)
+            shutil.rmtree(place, ignore_errors=True)
     return times
