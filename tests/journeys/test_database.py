@@ -1,4 +1,4 @@
-"""A database in whole trials: tools, conditions, resume after a crash, what is left behind."""
+"""A database in whole trials: tools, clients, conditions, resume after a crash, what is left behind."""
 
 from __future__ import annotations
 
@@ -106,3 +106,32 @@ def _leads_to(path: Path, folder: Path) -> bool:
         return os.readlink(path).startswith(str(folder))  # noqa: PTH115
     except OSError:
         return False
+
+
+WIRE = """
+CLIENTS = {"packages": ["psycopg", "psycopg-binary"]}
+@entry(capabilities=["postgres", "workspace"], capabilities_config={"workspace": CLIENTS})
+def run(env, agent):
+    info = env.postgres.connection_info
+    env.postgres.execute("CREATE TABLE t (x int)")
+    env.when(lambda: env.postgres.query("SELECT count(*) AS n FROM t")[0]["n"] >= 2, lambda: env.reward("two", 0))
+    env.workspace.fs.write_file("url", "postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**info))
+    agent.act("go")
+    return run_checkers({"rows": lambda: env.postgres.query("SELECT count(*) AS n FROM t") == [{"n": 3}]})
+"""
+CLIENT = """python3 -c "
+import psycopg
+with psycopg.connect(open('url').read()) as c:
+    [c.execute('INSERT INTO t VALUES (%s)', (i,)) for i in range(3)]
+    print(c.execute('SELECT count(*), now() FROM t').fetchone())
+"
+"""
+
+
+def test_a_client_in_the_agents_sandbox(play) -> None:
+    played = play(WIRE, [{"tool": "workspace_exec", "args": {"command": CLIENT}}, "done"])
+    assert played.reward == 1.0, played.shown()
+    assert "datetime.datetime(2030, 1, 7, 9" in played.shown()[0]
+    assert "two" in played.said
+    told = [event for event in played.events("change") if event.data["capability"] == "postgres"]
+    assert {event.actor for event in told} == {"task", "agent"}
