@@ -35,7 +35,7 @@ NOTES = (
 )
 
 _SECTION = re.compile(r"(Args|Configuration|Raises|Returns|Shapes|Tables):")
-_ENTRY = re.compile(r"    (\w+(?:, \w+)*)(?: \((.+?)\))?: (.*)")
+_ENTRY = re.compile(r"    ([\w.]+(?:, [\w.]+)*)(?: \((.+?)\))?: (.*)")
 
 
 @dataclass(frozen=True)

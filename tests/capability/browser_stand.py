@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import ssl
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import trustme
 
 from terrarium.capability.browser.browser import Browser
 from terrarium.capability.browser.chromium import INSTALL, executable
 from terrarium.capability.http.host import WebHost
-from terrarium.capability.http.server import HttpServer
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
 from terrarium.core.errors import CapabilityFault
@@ -108,9 +105,8 @@ class LiveBrowser:
                 sandbox=self._sandbox,
                 network=self.network,
             )
-            self.web = WebHost(self.site, ["shop.example", "bad.example"], self._app)
+            self.web = WebHost(self.site, ["shop.example", "bad.example", "safe.example"], self._app)
             await self.web.open()
-            await self.network.serve("safe.example", 443, HttpServer(self._app, tls=self._certificate()).handle)
             await self.browser.open(self.site)
 
         self.run(go())
@@ -129,11 +125,6 @@ class LiveBrowser:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-    def _certificate(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        trustme.CA().issue_cert("safe.example").configure_cert(context)
-        return context
 
     def _sandbox(self, part: str = "", **settings: Any) -> LocalSandbox:
         self.box = LocalSandbox(

@@ -14,7 +14,7 @@ from terrarium.core.values import Value
 
 ADMIN = "admin"
 
-_KEYS = ("accounts", "backend", "domain", "host", "image", "people", "port", "username")
+_KEYS = ("accounts", "domain", "host", "image", "people", "port", "username")
 _PERSON_KEYS = ("address", "name", "password", "person")
 _MAILBOX = re.compile(r"\s*(?:(?P<name>[^<>]*?)\s*<)?(?P<address>[^\s<>@/]+@[^\s<>@/]+)>?\s*")
 _ID = re.compile(r"[^\s/:\x00-\x20\x7f]{1,200}")
@@ -104,7 +104,7 @@ def people_of(
     Raises:
         ConfigError: An unknown key or agent, or a value that cannot be one.
     """
-    _known(f"configuration key of {service}", config, _KEYS)
+    _known(f"configuration key of {service}", config, (*_KEYS, "backend") if service == "calendar" else _KEYS)
     domain, username = _text(config, "domain", DOMAIN).lower(), _text(config, "username", ADMIN)
     accounts, others, declared = _table(config, "accounts"), _table(config, "people"), declared or {}
     _known("agent for accounts", accounts, agents)
