@@ -24,6 +24,7 @@ NAMES = (
     "journal",
     "replay",
     "diff",
+    "emulators",
     "mail",
     "calendar",
     "postgres",

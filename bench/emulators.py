@@ -6,10 +6,11 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from bench.figure import Figure, at_least, at_most, median, spread
 from terrarium.capability.http.server import HttpServer
@@ -23,6 +24,7 @@ from terrarium.core.world import World
 
 RATE, OPENING, DIFFERENT = 1000.0, 20.0, 4.0
 ALL = ("contacts", "google_sheets", "notion", "object_store", "slack", "web")
+CONFIG = {"web": {"sites": {"shop.example": {"files": {"/a.html": "<h1>hello</h1>"}}}}}
 ME = Caller("agent", "workspace")
 
 
@@ -49,8 +51,7 @@ async def _compared(
         world = await stack.enter_async_context(_World((name,)))
         capability: Any = world.capabilities[name]
         host, path = prepare(capability)
-        token = dict(capability.equipment("agent").env) if isinstance(capability, Equips) else {}
-        request = _request(host, path, token)
+        request = _request(host, path, await _token(world.network, capability))
         first = await _exchange(world.network, host, request, 1)
         if not first.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(f"{name} answers {first[:300]!r}")
@@ -82,8 +83,24 @@ def _bare(body: bytes) -> HttpServer:
     return HttpServer(Starlette(routes=[Route("/{path:path}", answer)]))
 
 
-def _request(host: str, path: str, env: dict[str, str]) -> bytes:
-    told = next((env[name] for name in ("NOTION_TOKEN", "SLACK_BOT_TOKEN", "SLACK_TOKEN") if name in env), "")
+async def _token(network: Network, capability: Any) -> str:
+    """What the agent's programs show the service; empty where they need not."""
+    if not isinstance(capability, Equips):
+        return ""
+    equipment = capability.equipment("agent")
+    if "google_authorized_user" in equipment.files:
+        user = json.loads(equipment.files["google_authorized_user"])
+        words = {name: user[name] for name in ("client_id", "client_secret", "refresh_token")}
+        form = urlencode({"grant_type": "refresh_token", **words}).encode()
+        head = "POST /token HTTP/1.1\r\nHost: oauth2.googleapis.com\r\nContent-Type: application/x-www-form-urlencoded"
+        asked = f"{head}\r\nContent-Length: {len(form)}\r\n\r\n".encode() + form
+        answer = await _exchange(network, "oauth2.googleapis.com", asked, 1)
+        return str(json.loads(answer.partition(b"\r\n\r\n")[2])["access_token"])
+    names = ("NOTION_TOKEN", "SLACK_BOT_TOKEN")
+    return next((equipment.env[name] for name in names if name in equipment.env), "")
+
+
+def _request(host: str, path: str, told: str) -> bytes:
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Notion-Version: 2025-09-03"]
     lines += [f"Authorization: Bearer {told}"] if told else []
     return "\r\n".join([*lines, "", ""]).encode()
@@ -130,7 +147,7 @@ class _World:
             sandbox=_none,
         )
         for name in self._names:
-            await self.world.acquire(name)
+            await self.world.acquire(name, CONFIG.get(name))
         return self.world
 
     async def __aexit__(self, *_: object) -> None:
@@ -150,15 +167,37 @@ async def _opening(names: tuple[str, ...]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _contacts(contacts: Any) -> tuple[str, str]:
-    raise NotImplementedError
-
-
 def _in_store(store: Any) -> tuple[str, str]:
     store._shelf.make_bucket("box", public=True)
     store.put_object("box", "a.txt", "hello")
     return "s3.amazonaws.com", "/box/a.txt"
 
 
-READS: dict[str, Callable[[Any], tuple[str, str]]] = {"object_store": _in_store}
-Work = Callable[[], Awaitable[None]]
+def _in_notion(notion: Any) -> tuple[str, str]:
+    return "api.notion.com", f"/v1/pages/{notion.create_page('A page')['id']}"
+
+
+def _in_sheets(sheets: Any) -> tuple[str, str]:
+    id = sheets.create_spreadsheet("Budget")["id"]
+    sheets.write_range(id, "A1", [["a", 1], ["b", 2]])
+    return "sheets.googleapis.com", f"/v4/spreadsheets/{id}/values/A1:B2"
+
+
+def _in_slack(slack: Any) -> tuple[str, str]:
+    slack.create_channel("general", ["agent"])
+    slack.post("agent", "general", "hello")
+    channel = slack.channels()[0]["id"]
+    return "slack.com", f"/api/conversations.history?channel={channel}"
+
+
+def _in_web(web: Any) -> tuple[str, str]:
+    return "shop.example", "/a.html"
+
+
+READS: dict[str, Callable[[Any], tuple[str, str]]] = {
+    "google_sheets": _in_sheets,
+    "notion": _in_notion,
+    "object_store": _in_store,
+    "slack": _in_slack,
+    "web": _in_web,
+}
