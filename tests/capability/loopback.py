@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import imaplib
 import poplib
 import smtplib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from live import Live
 
 from terrarium.capability.email import Email
-from terrarium.core.capability import Site
-from terrarium.core.clock import Clock
-from terrarium.core.errors import NotFound
-from terrarium.core.network import Caller, Network, Service
-from terrarium.core.person import declared
-from terrarium.core.rows import Change
-from terrarium.core.seeds import Rng
-
-T = TypeVar("T")
 
 
-class Loopback:
-    """A member of a world's network without a namespace of its own: every port of it is a free one of the machine."""
-
-    def __init__(self) -> None:
-        self.ports: dict[tuple[str, int], int] = {}
-        self.hosts = ""
-
-    async def listen(self, address: str, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        self.ports[address, port] = listener.getsockname()[1]
-        return listener
-
-    async def dial(self, address: str, port: int) -> socket.socket:
-        raise NotFound(f"nobody listens on {address}:{port}")
-
-    async def name_hosts(self, hosts: str) -> None:
-        self.hosts = hosts
-
-
-class LiveMail:
-    """An open `Email` whose servers run on a loop of their own, with a sandbox called after each agent."""
+class LiveMail(Live):
+    """An open `Email`, with a sandbox called after each agent."""
 
     def __init__(
         self,
@@ -57,78 +30,12 @@ class LiveMail:
         name: str = "email",
         people: Mapping[str, Any] | None = None,
     ) -> None:
-        self.changes: list[Change] = []
-        self.failures: list[tuple[Service, Exception]] = []
-        self.holder = "task"
-        self.clock, self.rng = Clock(), Rng(seed)
-        self.boxes = {agent: Loopback() for agent in agents}
         self.email = Email()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-
-        async def go() -> None:
-            self._baton = asyncio.Lock()
-            self.network = Network(lambda service, error: self.failures.append((service, error)))
-            self.site = site = Site(
-                name=name,
-                folder=folder / name,
-                config=config or {},
-                clock=self.clock,
-                rng=self.rng,
-                agents=agents,
-                changed=self.changes.append,
-                actor=lambda: self.holder,
-                wait=asyncio.run,
-                sandbox=lambda: None,  # type: ignore[arg-type, return-value]
-                network=self.network,
-                request=self._request,
-                people=declared(people or {}, agents),
-            )
-            await self.email.open(site)
-            for agent, box in self.boxes.items():
-                await self.network.join(box, Caller(agent, agent))
-
-        self.run(go())
-
-    def __enter__(self) -> LiveMail:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        async def end() -> None:
-            await self.network.close()
-            await self.email.close()
-
-        self.run(end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    @contextlib.asynccontextmanager
-    async def _request(self, caller: Caller) -> AsyncIterator[None]:
-        async with self._baton:
-            self.holder = caller.name
-            try:
-                yield
-            finally:
-                self.holder = "task"
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have the loop do something."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
-
-    def ask(self, method: Callable[..., T], *args: Any, **named: Any) -> T:
-        """Call an admin method as the task program does: while nobody else acts."""
-
-        async def go() -> T:
-            async with self._baton:
-                return method(*args, **named)
-
-        return self.run(go())
+        super().__init__(self.email, folder, name, seed=seed, agents=agents, config=config, people=people)
 
     def port(self, port: int, agent: str = "agent", host: str = "mail.world") -> int:
         """Where on the machine a port of the mail host is for an agent."""
-        return self.boxes[agent].ports[self.network.name(host), port]
+        return super().port(port, agent, host)
 
     def connect(self, port: int, agent: str = "agent") -> socket.socket:
         """A plain connection."""

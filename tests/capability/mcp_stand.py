@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loopback import Loopback
+from live import Loopback
 
 from terrarium.capability.mcp.mcp import Mcp
 from terrarium.core.capability import Site

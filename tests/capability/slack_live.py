@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from loopback import Loopback
+from live import Live, Loopback
 from slack_sdk import WebClient
 
 from terrarium.capability.slack.slack import Slack
-from terrarium.core.capability import Site
-from terrarium.core.clock import Clock
-from terrarium.core.network import Caller, Network, Service
-from terrarium.core.person import declared
-from terrarium.core.rows import Change
-from terrarium.core.seeds import Rng
+from terrarium.core.network import Caller
 
-T = TypeVar("T")
 PEOPLE = {
     "ann": "Ann Lee <ann@corp.example>",
     "bob": {"name": "Bob Ray", "address": "bob@corp.example", "agent": "agent"},
@@ -46,8 +37,8 @@ class Receiver(Loopback):
         return made
 
 
-class LiveSlack:
-    """An open `Slack` whose hosts are served on a loop of its own."""
+class LiveSlack(Live):
+    """An open `Slack`, with the sandbox of the first agent, and one that is nobody's."""
 
     def __init__(
         self,
@@ -57,74 +48,10 @@ class LiveSlack:
         people: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        self.changes: list[Change] = []
-        self.told: list[tuple[str, str]] = []
-        self.failures: list[tuple[Service, Exception]] = []
-        self.holder, self.clock, self.box, self.outside = "task", Clock(), Receiver(), Loopback()
-        self.slack = Slack()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-
-        async def go() -> None:
-            self._baton = asyncio.Lock()
-            self.network = Network(lambda service, error: self.failures.append((service, error)))
-            site = Site(
-                name="slack",
-                folder=folder / "slack",
-                config=config or {},
-                clock=self.clock,
-                rng=Rng(7),
-                agents=agents,
-                changed=self.changes.append,
-                actor=lambda: self.holder,
-                wait=asyncio.run,
-                sandbox=lambda: None,  # type: ignore[arg-type, return-value]
-                network=self.network,
-                request=self._request,
-                notify=lambda agent, text: self.told.append((agent, text)),
-                people=declared(PEOPLE if people is None else people, agents),
-            )
-            await self.slack.open(site)
-            await self.network.join(self.box, Caller(agents[0], "workspace"))
-            await self.network.join(self.outside, Caller(None, "outside"))
-
-        self.run(go())
-
-    def __enter__(self) -> LiveSlack:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        async def end() -> None:
-            await self.network.close()
-            await self.slack.close()
-
-        self.run(end())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    @contextlib.asynccontextmanager
-    async def _request(self, caller: Caller) -> AsyncIterator[None]:
-        async with self._baton:
-            self.holder = caller.name
-            try:
-                yield
-            finally:
-                self.holder = "task"
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have the loop do something."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
-
-    def ask(self, method: Callable[..., T], *args: Any) -> T:
-        """Do something as the task program does: while nobody else acts."""
-
-        async def go() -> T:
-            async with self._baton:
-                return method(*args)
-
-        return self.run(go())
+        self.slack, self.box, self.outside = Slack(), Receiver(), Loopback()
+        boxes = {Caller(agents[0], "workspace"): self.box, Caller(None, "outside"): self.outside}
+        people = PEOPLE if people is None else people
+        super().__init__(self.slack, folder, "slack", agents=agents, config=config, people=people, boxes=boxes)
 
     @property
     def origin(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Loopback
+from live import Loopback
 from mcp.server.mcpserver import MCPServer
 from mcp_stand import Stand
 

@@ -21,10 +21,8 @@ from terrarium.core.errors import ConfigError, NotFound, Refused
 
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[StoreStand]:
-    stand = StoreStand(tmp_path / "store", {"buckets": {"reports": {"other": "read"}, "private": {"agent": "none"}}})
-    yield stand
-    stand.close()
-    assert stand.failures == []
+    with StoreStand(tmp_path, {"buckets": {"reports": {"other": "read"}, "private": {"agent": "none"}}}) as stand:
+        yield stand
 
 
 def code(error: Any) -> str:
@@ -161,35 +159,26 @@ def test_signed_addresses(stand: StoreStand) -> None:
             urllib.request.urlopen(spoiled)
         assert error.value.code in (400, 403)
         error.value.close()
-    stand.store._site.clock.move(stand.store._site.clock.micros + 61_000_000)
+    stand.clock.move(stand.clock.micros + 61_000_000)
     with pytest.raises(HTTPError, match="403") as expired:
         urllib.request.urlopen(url)
     expired.value.close()
 
 
 def test_agents_fill_it_up_to_its_cap_and_no_further(tmp_path: Path) -> None:
-    stand = StoreStand(tmp_path / "store", {"buckets": ["box"], "storage": "1m"})
-    client = stand.client()
-    try:
+    with StoreStand(tmp_path, {"buckets": ["box"], "storage": "1m"}) as stand:
+        client = stand.client()
         for _ in range(3):  # what was replaced counts no more, on the disk neither
             client.put_object(Bucket="box", Key="a", Body=_noise(700_000))
-        assert len(list((tmp_path / "store" / "blobs").iterdir())) == 1
+        assert len(list((tmp_path / "object_store" / "blobs").iterdir())) == 1
         with pytest.raises(ClientError) as full:
             client.put_object(Bucket="box", Key="c", Body=_noise(700_000))
         assert code(full) == "EntityTooLarge"
         stand.store.put_object("box", "c", _noise(700_000))
-    finally:
-        stand.close()
 
 
 def test_tools(stand: StoreStand) -> None:
-    tools = {tool.name: tool for tool in stand.store.tools("agent")}
-    stand.actor = "agent"
-
-    def use(name: str, **arguments: Any) -> Any:
-        tool = tools[f"object_store_{name}"]
-        return tool.function(**tool.bind(arguments))
-
+    use = stand.use
     use("write", bucket="reports", key="a.txt", content="hello")
     use("copy", bucket="reports", key="a.txt", to_key="b.txt")
     assert use("read", bucket="reports", key="b.txt") == "hello"
@@ -208,7 +197,7 @@ def test_tools(stand: StoreStand) -> None:
 )
 def test_a_configuration_that_cannot_be(tmp_path: Path, config: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        StoreStand(tmp_path / "store", config)
+        StoreStand(tmp_path, config)
 
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "XYZ")
@@ -239,12 +228,11 @@ BODIES = (
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreStand]:
-    stand = StoreStand(tmp_path_factory.mktemp("target") / "store", {"buckets": {"private": {"agent": "none"}}})
-    stand.store.create_bucket("reports", public=True)
-    stand.store.put_object("reports", "a", "hello")
-    yield stand
-    stand.close()
-    assert stand.failures == []
+    config = {"buckets": {"private": {"agent": "none"}}}
+    with StoreStand(tmp_path_factory.mktemp("target"), config) as stand:
+        stand.store.create_bucket("reports", public=True)
+        stand.store.put_object("reports", "a", "hello")
+        yield stand
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
