@@ -224,3 +224,31 @@ def test_several_agents_each_have_a_view_of_their_own(play):
     assert [e.actor for e in played.events("change")] == ["buyer", "seller"]
     assert [e.seen_by for e in played.events("tool_result")] == [("buyer",), ("seller",)]
     assert played.result.verdict.rewards == {"buyer": 1.0, "seller": 1.0}
+
+
+def test_arguments_of_admin_methods_are_held_against_their_types_and_keywords_arrive(play):
+    played = play(
+        """
+        @entry(["notion", "object_store"])
+        def fn(env, agent):
+            page = env.notion.create_page("Today")
+            [block] = env.notion.append_blocks(page["id"], "- [ ] fern")
+            env.notion.update_block(block["id"], to_do={"checked": True})
+            for use in (
+                lambda: env.object_store.get_object(None, 7),
+                lambda: env.notion.append_blocks(page["id"], 5),
+                lambda: env.notion.update_block(to_do={}),
+            ):
+                try:
+                    use()
+                except (Refused, TypeError) as error:
+                    env.reward(str(error), 0)
+            return run_checkers({"ticked": lambda: env.notion.markdown(page["id"]) == "- [x] fern"})
+        """
+    )
+    assert played.reward == 1.0
+    assert played.said == [
+        "env.object_store.get_object: bucket must be str, and is None",
+        "env.notion.append_blocks: children must be list[dict[str, Any]] | str, and is int: 5",
+        "missing a required argument: 'block_id'",
+    ]

@@ -33,7 +33,7 @@ class Taker:
 
 def handed(*givers: Any, agents: tuple[str, ...] = ("ann",), secrets: Secrets | None = None) -> dict[str, Equipment]:
     taker = Taker()
-    there: Any = {f"giver:{number}": giver for number, giver in enumerate(givers)} | {"workspace": taker}
+    there: Any = {f"giver{number}": giver for number, giver in enumerate(givers)} | {"workspace": taker}
     asyncio.run(hand_out(there, agents, (secrets or Secrets()).learn))
     return taker.given
 
@@ -41,6 +41,21 @@ def handed(*givers: Any, agents: tuple[str, ...] = ("ann",), secrets: Secrets | 
 def test_the_first_capability_wins() -> None:
     given = handed(Giver({"TOKEN": "one", "A": "a"}, {"f": b"1"}), Giver({"TOKEN": "two"}, {"f": b"2", "g": b"3"}))
     assert given == {"ann": Equipment({"TOKEN": "one", "A": "a"}, {"f": b"1", "g": b"3"})}
+
+
+def test_instances_give_under_their_names_and_one_of_them_without() -> None:
+    def given(*specs: str, empty: str = "") -> Equipment:
+        taker = Taker()
+        there: Any = {spec: Giver() if spec == empty else Giver({"TOKEN": spec}, {"key": b"k"}) for spec in specs}
+        asyncio.run(hand_out(there | {"workspace": taker}, ("ann",), Secrets().learn))
+        return taker.given["ann"]
+
+    assert given("giver", "giver:two").env == {"TOKEN": "giver", "TWO_TOKEN": "giver:two"}
+    assert given("giver:two", "giver").env == {"TOKEN": "giver", "TWO_TOKEN": "giver:two"}
+    assert given("giver:a-b", "giver:2").env == {"TOKEN": "giver:a-b", "A_B_TOKEN": "giver:a-b", "_2_TOKEN": "giver:2"}
+    assert given("giver", "giver:two", empty="giver").env == {"TOKEN": "giver:two", "TWO_TOKEN": "giver:two"}
+    assert given("giver:default").env == {"TOKEN": "giver:default"}
+    assert sorted(given("giver", "giver:two").files) == ["key", "two_key"]
 
 
 def test_agents_that_share_get_what_all_of_them_have() -> None:
@@ -68,7 +83,7 @@ def test_agents_that_share_get_what_all_of_them_have() -> None:
     ],
 )
 def test_what_cannot_be_given(given: Any) -> None:
-    with pytest.raises(CapabilityFault, match="giver:0 equips"):
+    with pytest.raises(CapabilityFault, match="giver0 equips"):
         handed(Giver(*given))
 
 

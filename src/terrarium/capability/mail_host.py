@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from terrarium.capability.mail_account import MailAccounts
 from terrarium.capability.mail_wire import Room, Wire
 from terrarium.capability.post_office import PostOffice
-from terrarium.core.capability import Site
+from terrarium.core.capability import Site, instance_host
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Service
 from terrarium.core.values import Value
@@ -177,9 +177,7 @@ class MailHost:
 
 def _placed(site: Site) -> tuple[str, dict[str, int]]:
     """The host and ports that the configuration says, else the usual ones."""
-    _, _, instance = site.name.partition(":")
-    usual = f"{instance.lower().replace('_', '-')}.mail.world" if instance else "mail.world"
-    host = site.config.get("host", usual)
+    host = site.config.get("host", instance_host(site.name, "mail.world"))
     if not isinstance(host, str):
         raise ConfigError(f"host must be a name, not {host!r}")
     ports = {name: _port(name, site.config, usual_port) for name, usual_port in PORTS.items()}

@@ -307,6 +307,12 @@ def instance_tool(site_name: str, verb: str) -> str:
     return f"{site_name.replace(':', '_')}_{verb}"
 
 
+def instance_host(site_name: str, usual: str) -> str:
+    """The usual host name of a service: `email` → `mail.world`, `email:sales` → `sales.mail.world`."""
+    instance = site_name.partition(":")[2]
+    return usual if instance in ("", "default") else f"{instance.lower().replace('_', '-')}.{usual}"
+
+
 async def digest_of(capability: Capability) -> str:
     """The digest of a capability's canonical rows."""
     if capability.traits.sees_writes:

@@ -1,8 +1,12 @@
 """Equipment: what the capabilities of a world put into the sandboxes of its agents.
 
-Of two capabilities that give the same variable or file, the one that the world had first wins. A sandbox that several
-agents share gets what all of them would get: what one of them alone has, such as a token of its own, would let the
-others act in its name.
+Of two capabilities that give the same variable or file, the one that the world had first wins. Of several instances of
+one type, one gives its variables and files as they are: the one without a name, else the first that gives any, so that
+what belongs together stays together. Each with a name also gives them with that name before: `NOTION_TOKEN` of
+`notion:sales` as `SALES_NOTION_TOKEN`.
+
+A sandbox that several agents share gets what all of them would get: what one of them alone has, such as a token of its
+own, would let the others act in its name.
 """
 
 from __future__ import annotations
@@ -50,8 +54,7 @@ def shared(equipments: Sequence[Equipment]) -> Equipment:
 
 
 def _of(capabilities: Mapping[str, Capability], agent: str, secret: Callable[[Mapping[str, Any]], None]) -> Equipment:
-    env: dict[str, str] = {}
-    files: dict[str, bytes] = {}
+    given: dict[str, Equipment] = {}
     for spec, capability in capabilities.items():
         if not isinstance(capability, Equips):
             continue
@@ -61,8 +64,26 @@ def _of(capabilities: Mapping[str, Capability], agent: str, secret: Callable[[Ma
             contents = [data.decode("utf-8", "replace") for data in found.files.values()]
             secret({"env": dict(found.env), "secrets": contents})
         secret({"secrets": list(found.secrets)})
-        env, files = {**found.env, **env}, {**found.files, **files}
+        if found.env or found.files:
+            given[spec] = found
+    plain: dict[str, str] = {}
+    for spec in given:
+        kind, _, instance = spec.partition(":")
+        plain[kind] = spec if instance in ("", "default") else plain.get(kind, spec)
+    env: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    for spec, found in given.items():
+        kind, _, instance = spec.partition(":")
+        for before in [""] * (plain[kind] == spec) + [f"{instance}_"] * (instance not in ("", "default")):
+            env = {_capitals(before) + name: value for name, value in found.env.items()} | env
+            files = {before + name: data for name, data in found.files.items()} | files
     return Equipment(env, files)
+
+
+def _capitals(prefix: str) -> str:
+    """The name of an instance as the beginning of a variable."""
+    name = re.sub(r"[^A-Z0-9]", "_", prefix.upper())
+    return f"_{name}" if name[:1].isdigit() else name
 
 
 def _check(spec: str, found: Any) -> None:

@@ -86,9 +86,7 @@ class Face:
         def call(*args: Any, **kwargs: Any) -> Any:
             arguments = {**dict(zip(names, args, strict=False)), **kwargs}
             if len(arguments) != len(args) + len(kwargs) or not required <= arguments.keys() <= names.keys():
-                arguments = (
-                    inspect.signature(function).bind(*args, **kwargs).arguments
-                )  # raises, and says what is wrong
+                arguments = _bound(function, args, kwargs)
             for key, value in arguments.items():
                 if isinstance(value, os.PathLike):
                     arguments[key] = os.fspath(value)
@@ -98,6 +96,20 @@ class Face:
         call.__doc__ = function.__doc__
         world.paths.bound[f"{spec}.{path}"] = call
         return call
+
+
+def _bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by name, those of a method's `**rest` among them.
+
+    Raises:
+        TypeError: They do not fit; it says how.
+    """
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    rest = [name for name, p in bound.signature.parameters.items() if p.kind is p.VAR_KEYWORD]
+    given = dict(bound.arguments)
+    for name in rest:
+        given |= given.pop(name, {})
+    return given
 
 
 @functools.cache

@@ -139,7 +139,10 @@ class Network:
             raise ConfigError(f"{port!r} is not a port: they are 1 to 65535")
         address = self.name(host)
         if (address, port) in self._services:
-            raise Refused(f"{host}:{port} is served already; give one of the two another port in capabilities_config")
+            raise Refused(
+                f"{host}:{port} is served already; give one of the two another host or port in capabilities_config,"
+                " where it has such a key"
+            )
         service = Service(host.lower().rstrip("."), port, address, handler)
         self._services[address, port] = service
         hosts = self.hosts()

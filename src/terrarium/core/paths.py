@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from terrarium.core.argument import check_arguments
 from terrarium.core.calls import Handler
 from terrarium.core.capability import Capability, admin_methods
 from terrarium.core.values import Value
@@ -43,7 +44,7 @@ class Paths:
             if method == CLOSE:
                 return Handler(lambda _number: None, "read")
             access = admin_methods(capability)[method]
-            run = _fact(capability, method) if access.fact else _method(capability, method)
+            run = _fact(capability, method) if access.fact else _method(capability, path, method)
             found = self._handlers[path] = Handler(run, access.mode)
         return found
 
@@ -57,8 +58,13 @@ def _fact(capability: Capability, name: str) -> Callable[..., Value]:
     return lambda _number: getattr(capability, name)
 
 
-def _method(capability: Capability, path: str) -> Callable[..., Value]:
+def _method(capability: Capability, path: str, method: str) -> Callable[..., Value]:
     function: Any = capability
-    for part in path.split("."):
+    for part in method.split("."):
         function = getattr(function, part)
-    return lambda _number, **args: function(**args)
+
+    def run(_number: int, **arguments: Value) -> Value:
+        check_arguments(path, function, arguments)
+        return function(**arguments)
+
+    return run

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from terrarium.core.capability import instance_host
 from terrarium.core.errors import ConfigError, Refused
 from terrarium.core.person import DOMAIN, Person, person_of
 from terrarium.core.values import Value
@@ -124,7 +125,6 @@ def people_of(
     port = config.get("port", 5232)
     if type(port) is not int or not 0 < port < 65536:
         raise ConfigError(f"port must be a whole number from 1 to 65535, not {port!r}")
-    name = instance.partition(":")[2]
     return People(
         agents=behind,
         named=named,
@@ -132,7 +132,7 @@ def people_of(
         shared=not accounts and not declared,
         username=username,
         confined=bool(declared) or any(person.password is not None for person in named.values()),
-        host=_text(config, "host", f"{name.replace('_', '-').lower()}.{service}.world" if name else f"{service}.world"),
+        host=_text(config, "host", instance_host(instance, f"{service}.world")),
         port=port,
         declared=bool(declared),
     )

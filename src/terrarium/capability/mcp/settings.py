@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from terrarium.capability.mcp.listing import configured
-from terrarium.core.capability import Site
+from terrarium.core.capability import Site, instance_host
 from terrarium.core.errors import ConfigError, nearest
 from terrarium.core.values import Value
 
@@ -84,11 +84,9 @@ def settings_of(site: Site) -> Settings:
         raise ConfigError(f"{where}: command must be the name of a program, its arguments in args, not {command!r}")
     if url is not None and (not isinstance(url, str) or not _URL.fullmatch(url)):
         raise ConfigError(f"{where}: url must begin with http:// or https://, not {url!r}")
-    instance = where.partition(":")[2].lower().replace("_", "-")
-    own = f"{instance}.mcp.world" if instance else "mcp.world"
     tools = config.get("tools")
     return Settings(
-        host=_text(where, "host", config.get("host", own)),
+        host=_text(where, "host", config.get("host", instance_host(where, "mcp.world"))),
         command=command,
         args=_texts(where, "args", config.get("args", ())),
         env=_table(where, "env", config.get("env", {}), str),

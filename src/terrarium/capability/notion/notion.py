@@ -16,7 +16,7 @@ from terrarium.capability.notion.face import NotionFace
 from terrarium.capability.notion.rich_text import of
 from terrarium.capability.notion.store import Store
 from terrarium.capability.notion.tools import NotionTools
-from terrarium.core.capability import Equipment, Site, Traits, reads, writes
+from terrarium.core.capability import Equipment, Site, Traits, instance_host, reads, writes
 from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refused, Unsupported, unknown_key
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -239,8 +239,7 @@ class Notion(NotionFace):
         return self._store
 
     async def _serve(self, site: Site) -> None:
-        instance = site.name.partition(":")[2].lower().replace("_", "-")
-        host = _text(site, "host", f"{instance}.{HOST}" if instance else HOST)
+        host = _text(site, "host", instance_host(site.name, HOST))
         self._url = f"https://{host}"
         self._app: Any = None
         limits = HttpLimits(body_bytes=21 * 1024 * 1024)

@@ -11,9 +11,10 @@ from terrarium.capability.http.limits import HttpLimits
 from terrarium.capability.object_store.keys import Keys
 from terrarium.capability.object_store.shelf import Shelf
 from terrarium.capability.object_store.tools import ObjectTools
-from terrarium.core.capability import Equipment, Site, Traits, reads, writes
+from terrarium.core.capability import Equipment, Site, Traits, instance_host, reads, writes
 from terrarium.core.errors import ConfigError, Refused, unknown_key
 from terrarium.core.rows import Fields, Row
+from terrarium.core.seeds import child_seed
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("access", "buckets", "host", "storage")
 _HOSTS = ("s3.us-east-1.amazonaws.com", "s3.amazonaws.com")
+_INSTANCES = "s3.world"  # below Amazon's own name, the name of an instance would be that of a bucket
 _BODY = 64 * 1024 * 1024
 
 
@@ -34,7 +36,8 @@ class ObjectStore:
         access (text, default "write"): What an agent may do with a bucket that does not say: `none`, `read`, `write`.
             Whoever made a bucket may write it.
         host (text, default that of Amazon): The name it is served at, in place of `s3.amazonaws.com` and
-            `s3.us-east-1.amazonaws.com`; also with the name of a bucket before it.
+            `s3.us-east-1.amazonaws.com`, or of an instance `<instance>.s3.world`; also with the name of a bucket before
+            it.
         storage (size, default "512m"): What all objects may take together when agents add some.
 
     Shapes:
@@ -58,8 +61,9 @@ class ObjectStore:
         if host is not None and not isinstance(host, str):
             raise ConfigError(f"{site.name}: host must be the name of a host, not {host!r:.80}")
         self._site = site
-        self._names = (host,) if host else _HOSTS
-        self._keys = Keys(site.rng.seed, site.agents)
+        own = instance_host(site.name, _INSTANCES)
+        self._names = (host,) if host else _HOSTS if own == _INSTANCES else (own,)
+        self._keys = Keys(child_seed(site.rng.seed, site.name), site.agents)
         fresh = not site.folder.exists()
         self._store = site.rows()
         self._shelf = Shelf(site, self._store)

@@ -79,10 +79,7 @@ class Postgres:
         """What tells the programs of an agent where the database is, and who they are: what psql and libraries read."""
         if self._settings.dsn is not None:
             return Equipment()
-        role, (_, _, instance) = self._settings.role_of(self._site, agent), self._site.name.partition(":")
-        if instance and instance != "default":
-            name = "".join(letter if letter.isalnum() else "_" for letter in instance.upper())
-            return Equipment({f"{name}_DATABASE_URL": self._settings.url(role)})
+        role = self._settings.role_of(self._site, agent)
         env = {
             "PGHOST": self._settings.host,
             "PGPORT": str(self._settings.port),

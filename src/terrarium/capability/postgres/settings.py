@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from terrarium.capability.postgres.template import DATABASE, PASSWORD, USER
-from terrarium.core.capability import Site
+from terrarium.core.capability import Site, instance_host
 from terrarium.core.errors import ConfigError, nearest, unknown_key
 from terrarium.core.person import person_of
 from terrarium.core.sandbox import Caps, caps_of
@@ -79,9 +79,7 @@ def checked(site: Site) -> Settings:
     for key in config:
         if key not in KEYS:
             raise unknown_key(site.name, str(key), KEYS)
-    _, _, instance = site.name.partition(":")
-    usual = f"{instance.lower().replace('_', '-')}.db.world" if instance and instance != "default" else "db.world"
-    host = config.get("host", usual)
+    host = config.get("host", instance_host(site.name, "db.world"))
     if not isinstance(host, str) or not host:
         raise ConfigError(f"{site.name}: host must be a name, not {host!r}")
     port = config.get("port", 5432)

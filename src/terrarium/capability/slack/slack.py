@@ -14,7 +14,7 @@ from terrarium.capability.slack.messages import Draft
 from terrarium.capability.slack.shape import file_shape, user_shape
 from terrarium.capability.slack.team import Team
 from terrarium.capability.slack.tools import SlackTools
-from terrarium.core.capability import Equipment, Site, Traits, reads, writes
+from terrarium.core.capability import Equipment, Site, Traits, instance_host, reads, writes
 from terrarium.core.errors import Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -64,10 +64,8 @@ class Slack(ChatFace):
         self._store = site.rows()
         self._chat = Chat(site, self._store, self._team)
         self._api: Api | None = None
-        _, _, instance = site.name.partition(":")
-        prefix = f"{instance.lower().replace('_', '-')}." if instance else ""
-        self._host = f"{prefix}slack.com"
-        self._web = WebHost(site, [f"{prefix}{host}" for host in HOSTS], self._serve, name="slack")
+        self._host = instance_host(site.name, "slack.com")
+        self._web = WebHost(site, [instance_host(site.name, host) for host in HOSTS], self._serve, name="slack")
         await self._web.open()
 
     def tools(self, agent: str) -> Sequence[Tool]:

@@ -61,8 +61,12 @@ def _files(folder: Path) -> dict[str, bytes]:
     Raises:
         Refused: It is none, or holds too much.
     """
-    if not folder.is_dir():
-        raise Refused(f"there is no folder {folder}")
+    try:
+        there = folder.is_dir()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
+        raise Refused(f"there is no folder {str(folder)[:200]}")
     found: dict[str, bytes] = {}
     for file in sorted(folder.rglob("*")):
         if file.is_symlink() or not file.is_file():

@@ -194,7 +194,9 @@ def path_of(path: object) -> str:
     """
     found = path if isinstance(path, str) else ""
     if not found.startswith("/") or len(found) > _PATH_LIMIT or not found.isprintable() or "#" in found:
-        raise Refused(f"{str(path)[:80]!r} cannot be a path: it begins with a slash, and is written as people read it")
+        raise Refused(
+            f"{str(path)[:80]!r} cannot be a path: write it as people read it, with a slash first, such as '/a.html'"
+        )
     return found
 
 
