@@ -28,6 +28,7 @@ def test_it_is_the_capability_called_workspace() -> None:
     assert find("capability", "workspace") is Workspace
     faces = admin_methods(contract)
     assert {name: access.mode for name, access in faces.items()} == {
+        "connection_info": "read",
         "fs.download": "read",
         "fs.exists": "read",
         "fs.list_dir": "read",
@@ -39,6 +40,12 @@ def test_it_is_the_capability_called_workspace() -> None:
         "fs.write_file": "write",
         "shell.exec": "write",
     }
+
+
+def test_where_it_is(tmp_path: Path) -> None:
+    assert Desk(tmp_path / "plain").workspace.connection_info == {"hostname": "workspace", "image": ""}
+    image = Desk(tmp_path / "image", image={"name": "ubuntu:24.04"})
+    assert image.workspace.connection_info["image"] == "ubuntu:24.04"
 
 
 # -- fs ---------------------------------------------------------------------------------------------------------------

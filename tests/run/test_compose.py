@@ -8,6 +8,7 @@ import pytest
 
 from terrarium.core.errors import ConfigError, TaskBroken
 from terrarium.core.sandbox import Caps, bytes_of, caps_of
+from terrarium.core.task import entry
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.trial import Trial, TrialConfig
 
@@ -32,6 +33,34 @@ def test_each_of_several_agents_has_a_workspace_of_its_own(play):
     )
     assert played.reward == 1.0
     assert played.shown() == ['["secret.txt", "todo.txt"]', '["todo.txt"]']
+
+
+def test_a_workspace_named_after_an_agent_is_its_own_and_settings_of_one_not_asked_for_count(play):
+    asked = {"workspace:buyer": {"sandbox": "memory"}, "workspace:seller": {"sandbox": "memory"}}
+    listed = """
+        await agents["buyer"].act("look")
+        await agents["seller"].act("look")"""
+    look = [{"tool": "workspace_list", "args": {}}, "looked"]
+    own = play(
+        TWO.format(
+            capabilities=list(asked),
+            config=asked,
+            body=f"""env.workspace("buyer").fs.write_file("secret.txt", "at most 100"){listed}""",
+        ),
+        look,
+    )
+    assert (own.reward, own.shown()) == (1.0, ['["secret.txt"]', "[]"])
+    implied = {
+        "workspace": {"sandbox": "memory", "files": {"todo.txt": "deal"}},
+        "workspace:seller": {"files": {"price.txt": "90"}},
+    }
+    both = play(TWO.format(capabilities=[], config=implied, body=listed), look)
+    assert (both.reward, both.shown()) == (1.0, ['["todo.txt"]', '["price.txt"]'])
+
+
+def test_settings_of_a_workspace_that_nobody_has_are_refused():
+    with pytest.raises(ConfigError, match="workspace:spare"):
+        entry(["email"], capabilities_config={"workspace:spare": {}})(lambda env, agent: None)
 
 
 def test_agents_share_the_workspace_that_names_them(play):

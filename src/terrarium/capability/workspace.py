@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from terrarium.capability.workspace_faces import Files, Shell
 from terrarium.capability.workspace_place import Place, as_bytes
-from terrarium.core.capability import Equipment, Site, Traits, instance_tool
+from terrarium.core.capability import Equipment, Site, Traits, instance_tool, reads
 from terrarium.core.diff import RowChange
 from terrarium.core.equipment import shared
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
@@ -49,7 +49,7 @@ class Workspace:
     def __init__(self) -> None:
         self.fs = Files(self._opened)
         self.shell = Shell(self._opened)
-        self._name = "workspace"
+        self._name, self._image = "workspace", ""
         self._agents: Sequence[str] = ()
         self._place: Place | None = None
         self._served: frozenset[str] | None = None
@@ -77,6 +77,8 @@ class Workspace:
         await sandbox.open(site.folder)
         self._agents = site.agents
         self._name, self._place = site.name, Place(site, sandbox, workdir, env)
+        image = site.config.get("image") or ""
+        self._image = str(image.get("name", "") if isinstance(image, Mapping) else image)
         if fresh:
             try:
                 await self._place.make_dir(workdir)
@@ -109,6 +111,12 @@ class Workspace:
         if "shell" in self._opened().sandbox.supports:
             tools.append(Tool.of(self._shell, instance_tool(name, "shell"), command=True))
         return tools
+
+    @property
+    @reads
+    def connection_info(self) -> dict[str, Value]:
+        """What it is called inside, `hostname`, and the `image` that its configuration asks for, which is not used."""
+        return {"hostname": self._name.replace(":", "-")[:60], "image": self._image}
 
     def rows(self) -> Iterator[Row]:
         """The files, where the sandbox can tell.

@@ -242,11 +242,12 @@ def entry(
     settings = capabilities_config or config
     if isinstance(capabilities, str) or not all(isinstance(spec, str) for spec in capabilities):
         raise ConfigError(f"capabilities must be a list of names, not {capabilities!r}")
-    for spec in settings or {}:
-        if spec not in capabilities and spec.partition(":")[0] != "workspace":
-            raise unknown_key("capabilities_config", spec, capabilities)
     if not agents or isinstance(agents, str) or len(set(agents)) != len(agents):
         raise ConfigError(f"agents must be a list of different names, not {agents!r}")
+    implied = {"workspace", *(f"workspace:{agent}" for agent in agents if len(agents) > 1)}
+    for spec in settings or {}:
+        if spec not in capabilities and spec not in implied:
+            raise unknown_key("capabilities_config", spec, capabilities)
     for spec in (notices,) if isinstance(notices, str) else notices:
         if isinstance(notices, str) or spec not in ("all", *capabilities, *(s.partition(":")[0] for s in capabilities)):
             raise ConfigError(f"notices must be a list of this task's capabilities, or ['all'], not {notices!r}")

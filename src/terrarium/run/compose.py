@@ -41,16 +41,24 @@ _RESOURCES = {
 def specs(task: Task, provider: SandboxConfig) -> list[tuple[str, Mapping[str, Value]]]:
     """The capabilities of a task with their settings, in the order they are opened.
 
-    A workspace is always there, one for each agent where there are several. One that the task did not ask for is
-    emulated, unless the job names a sandbox. Where a workspace has a network, the agents' tools are on it, by MCP.
+    A workspace is always there, one for each agent where there are several. One that the task neither asked for nor
+    configured is emulated, unless the job names a sandbox. Where a workspace has a network, the agents' tools are on
+    it, by MCP.
     """
     wanted = [(spec, dict(task.capabilities_config.get(spec, {}))) for spec in task.capabilities]
     if not any(spec.partition(":")[0] == WORKSPACE for spec, _ in wanted):
-        wanted.append((WORKSPACE, {"sandbox": "memory"} if provider.name == "auto" else {}))
+        usual: dict[str, Value] = {"sandbox": "memory"} if provider.name == "auto" else {}
+        wanted.append((WORKSPACE, dict(task.capabilities_config.get(WORKSPACE) or usual)))
+    own = {f"{WORKSPACE}:{agent}": agent for agent in task.agents}
     found: list[tuple[str, Mapping[str, Value]]] = []
     for spec, config in wanted:
-        if spec == WORKSPACE and len(task.agents) > 1 and "agents" not in config:
-            found += [(f"{WORKSPACE}:{agent}", {**config, "agents": [agent]}) for agent in task.agents]
+        if len(task.agents) == 1 or "agents" in config:
+            found.append((spec, config))
+        elif spec == WORKSPACE:
+            told = task.capabilities_config
+            found += [(name, {**config, **told.get(name, {}), "agents": [agent]}) for name, agent in own.items()]
+        elif spec in own:
+            found.append((spec, {**config, "agents": [own[spec]]}))
         else:
             found.append((spec, config))
     if MCP not in task.capabilities and any(_networked(spec, config, provider) for spec, config in found):
