@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
@@ -121,6 +122,18 @@ def test_conditions_copies_and_removal(stand: StoreStand) -> None:
     client.create_bucket(Bucket="mine")
     client.delete_bucket(Bucket="mine")
     assert stand.store.list_buckets() == ["private", "reports"]
+
+
+def test_clients_that_are_told_nothing_ask_for_new_buckets_where_somebody_answers(
+    stand: StoreStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket that is not there yet has no host of its own, and there is no DNS."""
+    for name, value in stand.store.equipment("agent").env.items():
+        monkeypatch.setenv(name, value)
+    for region in (None, "eu-central-1"):
+        client = boto3.Session().client("s3", region_name=region)
+        asked = client.generate_presigned_url("create_bucket", {"Bucket": "fresh"})
+        assert asked.startswith(f"{stand.store.connection_info['endpoint_url']}/fresh?")
 
 
 def test_who_may_do_what(stand: StoreStand) -> None:

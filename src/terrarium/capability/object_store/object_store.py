@@ -82,16 +82,19 @@ class ObjectStore:
         return ObjectTools(self._shelf).tools(self._site.name)
 
     def equipment(self, agent: str) -> Equipment:
-        """The access key of an agent, as S3's clients look for it."""
+        """The access key of an agent and the address, as S3's clients look for them.
+
+        An address that is told, even the usual one, is asked by path in Amazon's library for Python and its command
+        line, and in all regions: so a bucket that is not there can be made, or found missing, without a host of its own.
+        """
         key = self._keys.of(agent)
-        address = {} if self._names == _HOSTS else {"AWS_ENDPOINT_URL_S3": f"https://{self._names[0]}"}
         return Equipment(
             {
                 "AWS_ACCESS_KEY_ID": key.id,
                 "AWS_SECRET_ACCESS_KEY": key.secret,
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_REGION": "us-east-1",
-                **address,
+                "AWS_ENDPOINT_URL_S3": f"https://{self._names[-1]}",
             }
         )
 
