@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from live import Live
 
 from terrarium.capability.contacts.contacts import Contacts
 from terrarium.capability.contacts.vcard import escaped, new, parse, split, unescaped
@@ -44,6 +46,16 @@ def opened(folder: Path, agents: tuple[str, ...] = ("agent",), people: dict[str,
     )
     asyncio.run(contacts.open(site))
     return contacts
+
+
+def test_the_server_is_there_in_the_clear_and_over_tls(tmp_path: Path):
+    with Live(Contacts(), tmp_path, "contacts") as live:
+        trusting = live.network.authority.client()
+        for port, context in ((5232, None), (443, trusting)):
+            link = socket.create_connection(("127.0.0.1", live.port(port, host="contacts.world")))
+            with context.wrap_socket(link, server_hostname="contacts.world") if context else link as link:
+                link.sendall(b"OPTIONS / HTTP/1.1\r\nHost: contacts.world\r\nConnection: close\r\n\r\n")
+                assert b"addressbook" in link.recv(65536)
 
 
 @pytest.fixture

@@ -46,6 +46,13 @@ def test_every_tier(monkeypatch, found, code, told):
     assert json.loads(_doctor("--json", code=code))["advice"] == list(found.advice)
 
 
+def test_what_no_extra_brought_is_told_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda module: None if module == "formualizer" else object())
+    said = _doctor(code=0 if tier.tier().number < 3 else 1)
+    assert "extra google-sheets  not installed: formulas show #ERROR!; pip install 'terrarium[google-sheets]'" in said
+    assert json.loads(_doctor("--json", code=0))["extras"]["mcp"] == "installed"
+
+
 def test_docker_is_asked_and_not_waited_for(tmp_path):
     def serve(listener, answer):
         link, _ = listener.accept()

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ _MEANS = {
     2: "Landlock and seccomp: files and commands in one folder, no network",
     3: "nothing: commands could only run as you, without any wall (--unsafe-local)",
 }
+_EXTRAS = {
+    "postgres": ("psycopg", "programs and tools cannot ask databases"),
+    "google-sheets": ("formualizer", "formulas show #ERROR!"),
+    "mcp": ("mcp", "a world's tools are not offered by MCP"),
+    "notion": ("notion_client", "backend 'api' of notion cannot be used"),
+}
+"""By extra: the module that it brings, and what is without it."""
 _SECONDS = 2.0
 _DOCKER = "/var/run/docker.sock"
 
@@ -60,6 +68,15 @@ def examine() -> dict[str, Any]:
         "docker": docker(),
         "browser": executable(),
         "postgres": postgres(),
+        "extras": extras(),
+    }
+
+
+def extras() -> dict[str, str]:
+    """By extra of the package: `installed`, or what is without it and how to have it."""
+    return {
+        extra: "installed" if find_spec(module) else f"not installed: {lost}; pip install 'terrarium[{extra}]'"
+        for extra, (module, lost) in _EXTRAS.items()
     }
 
 
@@ -115,6 +132,7 @@ def _tell(found: dict[str, Any]) -> None:
         ("docker", found["docker"] or "not reachable"),
         ("browser", found["browser"] or f"none; {INSTALL}"),
         ("postgres", found["postgres"]),
+        *((f"extra {extra}", how) for extra, how in found["extras"].items()),
     ]
     width = max(len(name) for name, _ in rows)
     for name, told in rows:

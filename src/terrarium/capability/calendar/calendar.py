@@ -20,6 +20,7 @@ from terrarium.capability.calendar.occurrence import Range
 from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.capability.calendar.tools import CalendarTools
+from terrarium.capability.http.host import HTTPS
 from terrarium.core.aside import aside
 from terrarium.core.capability import EXTERNAL, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from terrarium.capability.http.server import HttpServer
 
 _SYNC = frozenset({"number", "etag", "tag", "written", "by"})  # fields that every write changes
-
-
-HTTPS = 443
 
 
 class Calendar(EventFace):

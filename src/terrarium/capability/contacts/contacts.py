@@ -10,6 +10,7 @@ from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.contacts.books import DEFAULT, Books
 from terrarium.capability.contacts.desk import ContactDesk, shape
 from terrarium.capability.contacts.tools import ContactTools
+from terrarium.capability.http.host import HTTPS
 from terrarium.core.capability import Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Service
@@ -19,6 +20,7 @@ from terrarium.core.values import Value
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
     from terrarium.capability.http.server import HttpServer
     from terrarium.core.network import Caller
@@ -37,7 +39,7 @@ class Contacts:
         username (text, default "admin"): Whose the books are where the task declares nobody.
         domain (text, default "world.example"): The address of a person without one is `<id>@<domain>`.
         host (text, default "contacts.world"): Where the CardDAV server is; of an instance, `<instance>.contacts.world`.
-        port (port, default 5232): The same.
+        port (port, default 5232): The same, in the clear; 443 always speaks TLS.
         image (anything, ignored): Configurations written for containers have it.
 
     Shapes:
@@ -60,8 +62,9 @@ class Contacts:
         self._site = site
         self._books = Books(site, site.rows())
         self._server: HttpServer | None = None
-        self._service: Service | None = None
-        self._service = await site.network.serve(self._people.host, self._people.port, self._connect)
+        self._services: list[Service] = []
+        for port, connect in {self._people.port: self._connect, HTTPS: self._connect_securely}.items():
+            self._services.append(await site.network.serve(self._people.host, port, connect))
 
     def tools(self, agent: str) -> Sequence[Tool]:
         """What the agent may do, as the person it is.
@@ -92,28 +95,32 @@ class Contacts:
         """Serve nobody any more and close the file; idempotent."""
         if not hasattr(self, "_books"):
             return
-        if self._service is not None:
-            await self._site.network.withdraw(self._service)
-            self._service = None
+        for service in self._services:
+            await self._site.network.withdraw(service)
+        self._services.clear()
         if self._server is not None:
             await self._server.close()
         self._books.store.close()
 
-    async def _connect(self, connection: socket.socket, caller: Caller) -> None:
+    async def _connect_securely(self, connection: socket.socket, caller: Caller) -> None:
+        await self._connect(connection, caller, self._site.authority.server(self._people.host))
+
+    async def _connect(self, connection: socket.socket, caller: Caller, tls: ssl.SSLContext | None = None) -> None:
         """One connection of a CardDAV client; the libraries for it are loaded with the first."""
         if self._server is None:
             from terrarium.capability.contacts.carddav.app import CardDav
             from terrarium.capability.http.server import HttpServer
 
             self._server = HttpServer(CardDav(self._books, self._people).serve, now=lambda: self._site.clock.now)
-        await self._server.handle(connection, caller)
+        await self._server.handle(connection, caller, tls)
 
     @property
     @reads
     def connection_info(self) -> dict[str, Value]:
         """Where CardDAV clients find it."""
         host, port = self._people.host, self._people.port
-        return {"carddav_host": host, "carddav_port": port, "carddav_url": f"http://{host}:{port}/"}
+        url = f"https://{host}/" if port == HTTPS else f"http://{host}:{port}/"
+        return {"carddav_host": host, "carddav_port": port, "carddav_url": url}
 
     # -- books ----------------------------------------------------------------------------------------------------
 

@@ -84,8 +84,9 @@ class ObjectStore:
     def equipment(self, agent: str) -> Equipment:
         """The access key of an agent and the address, as S3's clients look for them.
 
-        An address that is told, even the usual one, is asked by path in Amazon's library for Python and its command
-        line, and in all regions: so a bucket that is not there can be made, or found missing, without a host of its own.
+        An address that is told, even the usual one, is asked by path by Amazon's library for Python and its command
+        line, and for all regions: so a bucket that is not there can be made, or found missing, without a host of its
+        own.
         """
         key = self._keys.of(agent)
         return Equipment(
