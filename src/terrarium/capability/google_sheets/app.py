@@ -18,6 +18,7 @@ from terrarium.capability.google_sheets.key import LASTS, Keys, Token
 from terrarium.capability.google_sheets.mask import parse, pick
 from terrarium.capability.google_sheets.request import Request, request_of
 from terrarium.capability.google_sheets.shape import load
+from terrarium.capability.http.body import body_of
 from terrarium.core.aside import aside
 from terrarium.core.network import Caller
 
@@ -54,18 +55,13 @@ class SheetsServer:
         """One request (ASGI 3)."""
         if scope["type"] != "http":
             raise NotImplementedError("this application speaks HTTP only")
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
+        if body is None:
+            return
         headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
         caller: Caller = scope["extensions"]["terrarium"]["caller"]
         async with self._office.site.request(caller):
-            status, content, kind = await self._answer(scope, headers, bytes(body), caller)
+            status, content, kind = await self._answer(scope, headers, body, caller)
         told = [(b"content-type", kind.encode("latin-1")), (b"content-length", b"%d" % len(content))]
         if status == 401:
             told.append((b"www-authenticate", b'Bearer realm="https://accounts.google.com/", error="invalid_token"'))

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from terrarium.capability.http.body import body_of
 from terrarium.capability.object_store import chunked, keys
 from terrarium.capability.object_store.answer import Answer, Asked, failure, refused
 from terrarium.capability.object_store.buckets import Buckets
@@ -51,16 +52,12 @@ class S3:
         """One request (ASGI 3)."""
         if scope["type"] != "http":
             raise NotImplementedError("this application speaks HTTP only")
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
+        if body is None:
+            return
         self._count += 1
         request = f"{self._count:016X}"
-        answer = await self._answer(scope, bytes(body), request)
+        answer = await self._answer(scope, body, request)
         told = {"x-amz-request-id": request, **answer.headers}
         if "content-length" not in told:
             told["content-length"] = str(len(answer.body))

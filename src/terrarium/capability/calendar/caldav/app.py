@@ -13,6 +13,7 @@ from terrarium.capability.calendar.caldav.resource import Resource, Resources
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.rule import TooMany
+from terrarium.capability.http.body import body_of
 from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import not_modified
@@ -52,17 +53,12 @@ class CalDav:
         if scope["type"] != "http":
             raise NotImplementedError("this application speaks HTTP only")
         headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in reversed(scope["headers"])}
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
+        if body is None:
+            return
         caller: Caller = scope["extensions"]["terrarium"]["caller"]
         path = scope["raw_path"].decode("latin-1")
-        asked = (scope["method"], path, headers, bytes(body), caller)
+        asked = (scope["method"], path, headers, body, caller)
         async with self._diary.site.request(caller):
             if scope["method"] in _LOOKING:  # may take long: the engine's loop goes on meanwhile
                 answer = await aside(partial(self._answer, *asked))

@@ -12,6 +12,7 @@ from terrarium.capability.contacts.carddav.properties import answered, propertie
 from terrarium.capability.contacts.carddav.report import report
 from terrarium.capability.contacts.carddav.resource import Resource, Resources
 from terrarium.capability.contacts.vcard import SIZE, parse
+from terrarium.capability.http.body import body_of
 from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import check, not_modified
@@ -54,15 +55,11 @@ class CardDav:
         if scope["type"] != "http":
             raise NotImplementedError("this application speaks HTTP only")
         headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in reversed(scope["headers"])}
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
+        if body is None:
+            return
         caller: Caller = scope["extensions"]["terrarium"]["caller"]
-        asked = (scope["method"], scope["raw_path"].decode("latin-1"), headers, bytes(body), caller)
+        asked = (scope["method"], scope["raw_path"].decode("latin-1"), headers, body, caller)
         async with self._books.site.request(caller):
             if scope["method"] in _LOOKING:  # may take long: the engine's loop goes on meanwhile
                 answer = await aside(partial(self._answer, *asked))
