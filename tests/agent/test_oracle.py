@@ -81,6 +81,20 @@ def test_a_task_without_solution_has_no_oracle(play):
     assert played.error.startswith("ConfigError: this task has no reference solution")
 
 
+def test_of_several_agents_the_one_without_a_solution_is_named(play):
+    played = play(
+        """
+        @entry(agents=["ann", "bob"])
+        async def fn(env, agents): ...
+
+        @fn.solution
+        def solve(seat): ...
+        """,
+        "oracle",
+    )
+    assert "agent 'bob' has no solution: decorate one with @<task>.solution(agent='bob')" in played.error
+
+
 def test_a_solution_may_return_a_reply_that_gives_up(play):
     played = play(
         """

@@ -296,6 +296,9 @@ def test_applications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"sites": {"a.example": {"files": {"/a": 5}}}}, "content of a page"),
         ({"sites": {"a.example": {"app": "no_such_module:app"}}}, "no_such_module"),
         ({"sites": {"a.example": {"app": "nocolon"}}}, "module:name"),
+        ({"sites": {"a.example": {"app": "os:sep"}}}, "os:sep is not an application"),
+        ({"sites": {"a.example": {"files": {"a.html": ""}}}}, "a slash first"),
+        ({"sites": {"a.example": "x" * 5000}}, "there is no folder"),
         ({"sites": {"a.example": {"listing": 1}}}, "True or False"),
     ],
 )

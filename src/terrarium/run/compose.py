@@ -282,7 +282,10 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     made = agent_class(config, task)
     arguments: dict[str, Any] = dict(config.kwargs)
     if config.import_path is None and config.name == "oracle":
-        arguments = {"solution": task.entry.solutions.get(name), "params": dict(task.params), **arguments}
+        solutions = task.entry.solutions
+        if solutions and name not in solutions:
+            raise ConfigError(f"agent {name!r} has no solution: decorate one with @<task>.solution(agent={name!r})")
+        arguments = {"solution": solutions.get(name), "params": dict(task.params), **arguments}
     elif config.import_path is None and config.name == "random":
         arguments.setdefault("seed", child_seed(seed, "agent", name))
     elif config.import_path is None and config.name == "scripted" and isinstance(arguments.get("script"), str):

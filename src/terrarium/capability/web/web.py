@@ -329,8 +329,8 @@ class Web:
 
     def _make(self, host: str, settings: dict[str, Any]) -> None:
         pages = settings.pop("pages")
-        if settings["app"] is not None:
-            self._load(settings["app"])
+        if settings["app"] is not None and not callable(self._load(settings["app"])):
+            raise Refused(f"{settings['app']} is not an application: it cannot be called")
         self._shelf.make(host, **settings)
         for path, content in sorted(pages.items()):
             self._shelf.put(host, path, content)
