@@ -56,8 +56,11 @@ class Books:
     def __init__(self, site: Site, store: Rows) -> None:
         self.site = site
         self.store = store
-        self._room: int | None = None
-        store.subscribe(self._weigh)
+        self._room = 0
+        self._uids: dict[tuple[str, str], str] = {}
+        for row in store.table("card"):
+            self._note(Change("", "card", row.key, None, row.fields))
+        store.subscribe(self._note)
 
     # -- books ----------------------------------------------------------------------------------------------------
 
@@ -149,7 +152,8 @@ class Books:
 
     def with_uid(self, key: str, uid: str) -> Item | None:
         """A card of a book by its UID."""
-        return next((item for item in self.cards(key) if item.fields["uid"] == uid), None)
+        name = self._uids.get((key, uid))
+        return None if name is None else self.card(key, name)
 
     def put(self, key: str, name: str, card: Card, text: str | None = None) -> Item:
         """Store a card.
@@ -171,7 +175,7 @@ class Books:
             raise Refused("another card of this book has that UID")
         before = self.store.get("card", f"{key}/{name}")
         many = self.store.count("card") + self.store.count("gone") >= CARDS and before is None
-        if many or self._used() + len(text) - (len(before["text"]) if before else 0) > ROOM:
+        if many or self._room + len(text) - (len(before["text"]) if before else 0) > ROOM:
             raise Refused("the address books take all the room there is")
         if before is not None and before["text"] == text:
             return Item(key, name, before)
@@ -211,15 +215,17 @@ class Books:
     def _usual(self) -> dict[str, Value]:
         return {"name": "Contacts", "description": None, "number": 0}
 
-    def _used(self) -> int:
-        if self._room is None:
-            self._room = sum(len(row.fields["text"]) for row in self.store.table("card"))
-        return self._room
-
-    def _weigh(self, change: Change) -> None:
-        if self._room is not None and change.table == "card":
-            sizes = [len(fields["text"]) if fields else 0 for fields in (change.after, change.before)]
-            self._room += sizes[0] - sizes[1]
+    def _note(self, change: Change) -> None:
+        """Keep what is known of the cards by heart: the room they take, and where each UID is."""
+        if change.table != "card":
+            return
+        book, _, name = change.key.rpartition("/")
+        if change.before is not None:
+            self._room -= len(change.before["text"])
+            self._uids.pop((book, change.before["uid"]), None)
+        if change.after is not None:
+            self._room += len(change.after["text"])
+            self._uids[book, change.after["uid"]] = name
 
 
 def _title(text: str) -> str:

@@ -142,12 +142,12 @@ def accounts_of(
 
 
 def backend_of(config: Mapping[str, Value]) -> str:
-    """`embedded` or `api`.
+    """`embedded` or `api`, which it is where there are credentials, too.
 
     Raises:
         ConfigError: It is neither.
     """
-    told = _text(config, "backend", "embedded")
+    told = _text(config, "backend", "api" if "credentials_file" in config else "embedded")
     if told not in ("embedded", "api"):
         raise ConfigError(f"backend is 'embedded' or 'api', not {told!r:.60}{nearest(told, ('embedded', 'api'))}")
     return told

@@ -38,7 +38,7 @@ class GoogleSheets:
         requests_per_minute (int, default 0): What one account may ask of the API in a minute of world time; then it
             answers 429. 0: no limit.
         root_folder_name (text, default "Terrarium"): The folder of the task program's files.
-        backend (text, default "embedded"): `api`: a real account, by gspread.
+        backend (text, default "embedded"): `api`: a real account, by gspread; so it is where `credentials_file` is.
         credentials_file (text, default $GOOGLE_SHEETS_CREDENTIALS_FILE): With `api`: the key of a service account, or
             what a user's login left.
         authorized_user_file (text, default none): With `api`: the latter, where it is another file.

@@ -16,7 +16,7 @@ from terrarium.capability.notion.face import NotionFace
 from terrarium.capability.notion.rich_text import of
 from terrarium.capability.notion.store import Store
 from terrarium.capability.notion.tools import NotionTools
-from terrarium.core.capability import Equipment, Site, Traits, instance_host, reads, writes
+from terrarium.core.capability import EXTERNAL, Equipment, Site, Traits, instance_host, reads, writes
 from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refused, Unsupported, unknown_key
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -36,7 +36,6 @@ _KEYS = (
     "timeout_ms",
     "tokens",
 )
-_EXTERNAL = Traits(owned=False, deterministic=False, snapshots=False, sees_writes=False)
 
 
 class Notion(NotionFace):
@@ -57,7 +56,8 @@ class Notion(NotionFace):
         host (text, default "api.notion.com"): Where it is served; of an instance, `<instance>.api.notion.com`.
         storage_bytes (number, default 67108864): What the workspace may hold, roughly, before agents' requests are
             refused.
-        backend (text, default "emulated"): `api` is the real Notion: your own account, over the Internet.
+        backend (text, default "emulated"): `api` is the real Notion: your own account, over the Internet; so it is
+            where there is an `auth_token`.
         auth_token (text, default NOTION_TOKEN of the environment): Of `api`: the token of an integration.
         base_url (text, default "https://api.notion.com"): Of `api`: where it is.
         timeout_ms (number, default 60000): Of `api`: for one request.
@@ -68,6 +68,10 @@ class Notion(NotionFace):
         self._host: WebHost | None = None
         self._remote: Remote | None = None
         self._store: Store | None = None
+
+    def claims(self, config: Mapping[str, Value]) -> Traits:
+        """Less, of somebody's real workspace."""
+        return EXTERNAL if _backend(config) == "api" else Traits()
 
     async def open(self, site: Site) -> None:
         """Begin, or continue with what the site's folder holds.
@@ -82,7 +86,7 @@ class Notion(NotionFace):
             if key not in _KEYS:
                 raise unknown_key(site.name, str(key), _KEYS)
         self._site = site
-        backend = config.get("backend", "emulated")
+        backend = _backend(config)
         if backend not in ("emulated", "api"):
             raise ConfigError(f"{site.name}: backend is 'emulated' or 'api', not {str(backend)[:40]!r}")
         root = _text(site, "root_page_name", "Terrarium")
@@ -255,7 +259,7 @@ class Notion(NotionFace):
         await self._app.serve(scope, receive, send)
 
     async def _open_remote(self, site: Site, root: str) -> None:
-        self.traits = _EXTERNAL  # type: ignore[misc]
+        self.traits = EXTERNAL  # type: ignore[misc]
         token = site.config.get("auth_token") or os.environ.get("NOTION_TOKEN")
         if not isinstance(token, str) or not token:
             raise ConfigError(f"{site.name}: backend 'api' needs auth_token, or NOTION_TOKEN in the environment")
@@ -286,6 +290,10 @@ class Notion(NotionFace):
 
 
 _PAGES = {"property": "object", "value": "page"}
+
+
+def _backend(config: Mapping[str, Value]) -> Value:
+    return config.get("backend", "api" if "auth_token" in config else "emulated")
 
 
 def _title(page: Mapping[str, Any]) -> str:
