@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import httpx
 import notion_node
@@ -12,6 +13,7 @@ import pytest
 from notion_world import LiveNotion
 
 from terrarium.capability.notion.api import ROUTES
+from terrarium.sandbox.tier import tier
 
 DESCRIPTION = "scripts/notion-openapi.json"
 MCP = "node_modules/@notionhq/notion-mcp-server/bin/cli.mjs"
@@ -95,3 +97,32 @@ def test_the_mcp_server(tmp_path):
     assert found["me"]["type"] == "bot"
     assert [page["id"] for page in found["found"]["results"]] == [found["made"]["id"]]
     assert found["refused"]["code"] == "object_not_found"
+
+
+TASK = """
+@entry(["notion", "workspace"], {"workspace": {"sandbox": "local"}})
+def fn(env, agent):
+    env.workspace.fs.upload(CLIENT, "/root/node_modules/@notionhq/client")
+    env.workspace.fs.write_file("ask.mjs", PROGRAM)
+    agent.act("Make a page.")
+    return run_checkers({"made": lambda: env.notion.search("moss")[0]["parent"]["type"] == "page_id"})
+"""
+PROGRAM = """
+import { Client } from "@notionhq/client";
+const client = new Client({ auth: process.env.NOTION_TOKEN });
+const [page] = (await client.search({})).results;
+const text = [{ text: { content: "moss" } }];
+await client.pages.create({ parent: { page_id: page.id }, properties: { title: { title: text } } });
+console.log((await client.users.me({})).type);
+"""
+
+
+@pytest.mark.skipif(tier().number > 1, reason="this machine gives no namespaces: see `terrarium doctor`")
+def test_the_javascript_client_in_an_agents_sandbox(play):
+    if not Path("/usr/bin/node").exists():
+        pytest.skip("there is no node in /usr/bin")
+    client = notion_node.clients() / "node_modules" / "@notionhq" / "client"
+    run = {"tool": "workspace_exec", "args": {"command": "node ask.mjs"}}
+    played = play(f"CLIENT, PROGRAM = {str(client)!r}, {PROGRAM!r}\n{TASK}", [run, "done"])
+    assert played.reward == 1.0, played.shown()
+    assert json.loads(played.shown()[0])["stdout"] == "bot\n"

@@ -11,7 +11,7 @@ import pytest
 from workspace_desk import Desk
 
 from terrarium.capability.workspace import Workspace
-from terrarium.core.capability import Capability, admin_methods
+from terrarium.core.capability import Capability, Equipment, admin_methods
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.person import declared
 from terrarium.core.registry import find
@@ -292,16 +292,25 @@ def test_a_person_finds_the_own_login_at_home(tmp_path: Path) -> None:
     people = declared(
         {"ann": {"password": "lavender", "agent": "agent"}, "bob": {"agent": "buyer"}}, ("agent", "buyer")
     )
-    for agents, found in ((["agent"], "default login ann password lavender\n"), (["buyer"], None), (None, None)):
+    told = "machine mail.world login ann password lavender\n"
+    given = {agent: Equipment(logins=("mail.world",)) for agent in ("agent", "buyer")}
+    for agents, found in ((["agent"], told), (["buyer"], None), (None, None)):
         place = tmp_path / str(agents)
         desk = Desk(place, people=people, agents=agents, files={"a": "b"})
+        asyncio.run(desk.workspace.equip(given))
         assert desk.fs.exists("/root/.netrc") is (found is not None)
         assert found is None or desk.fs.read_text("/root/.netrc") == found
         assert desk.fs.read_text("a") == "b"
         asyncio.run(desk.workspace.close())
     again = Desk(tmp_path / "['agent']", people=people, agents=["agent"])
+    asyncio.run(again.workspace.equip(given))
+    assert again.fs.read_text("/root/.netrc") == told
+    more = {"agent": Equipment(logins=("mail.world", "calendar.world"))}
+    asyncio.run(again.workspace.equip(more))
+    assert again.fs.read_text("/root/.netrc") == told + told.replace("mail.", "calendar.")
     again.fs.remove("/root/.netrc")
     asyncio.run(again.workspace.close())
     once_more = Desk(tmp_path / "['agent']", people=people, agents=["agent"])
+    asyncio.run(once_more.workspace.equip(given))
     assert not once_more.fs.exists("/root/.netrc")  # what the agent has removed does not come back
     asyncio.run(once_more.workspace.close())

@@ -39,8 +39,10 @@ def handed(*givers: Any, agents: tuple[str, ...] = ("ann",), secrets: Secrets | 
 
 
 def test_the_first_capability_wins() -> None:
-    given = handed(Giver({"TOKEN": "one", "A": "a"}, {"f": b"1"}), Giver({"TOKEN": "two"}, {"f": b"2", "g": b"3"}))
-    assert given == {"ann": Equipment({"TOKEN": "one", "A": "a"}, {"f": b"1", "g": b"3"})}
+    one = Giver({"TOKEN": "one", "A": "a"}, {"f": b"1"}, (), ("mail.world",))
+    two = Giver({"TOKEN": "two"}, {"f": b"2", "g": b"3"}, (), ("mail.world", "calendar.world"))
+    wanted = Equipment({"TOKEN": "one", "A": "a"}, {"f": b"1", "g": b"3"}, logins=("mail.world", "calendar.world"))
+    assert handed(one, two) == {"ann": wanted}
 
 
 def test_instances_give_under_their_names_and_one_of_them_without() -> None:
@@ -59,9 +61,9 @@ def test_instances_give_under_their_names_and_one_of_them_without() -> None:
 
 
 def test_agents_that_share_get_what_all_of_them_have() -> None:
-    ann = Equipment({"HOST": "api.world", "TOKEN": "ann"}, {"key": b"ann", "all": b"x"})
-    bob = Equipment({"HOST": "api.world", "TOKEN": "bob"}, {"key": b"bob", "all": b"x", "more": b""})
-    assert shared([ann, bob]) == Equipment({"HOST": "api.world"}, {"all": b"x"})
+    ann = Equipment({"HOST": "api.world", "TOKEN": "ann"}, {"key": b"ann", "all": b"x"}, logins=("a.example", "both"))
+    bob = Equipment({"HOST": "api.world", "TOKEN": "bob"}, {"key": b"bob", "all": b"x", "more": b""}, logins=("both",))
+    assert shared([ann, bob]) == Equipment({"HOST": "api.world"}, {"all": b"x"}, logins=("both",))
     assert shared([ann]) == ann
     assert shared([]) == Equipment()
 
@@ -80,6 +82,7 @@ def test_agents_that_share_get_what_all_of_them_have() -> None:
         ({}, {"a": "text"}),
         ({}, {"a": b"x" * 50_000}),
         ({f"X{number}": "" for number in range(201)},),
+        ({}, {}, (), ("mail.world\ndefault login x",)),
     ],
 )
 def test_what_cannot_be_given(given: Any) -> None:

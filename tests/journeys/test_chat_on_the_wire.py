@@ -33,7 +33,7 @@ WAIT = "for i in $(seq 100); do test -s /root/log && break; sleep 0.1; done"
 def fn(env, agent):
     env.slack.create_channel("general")
     env.slack.create_channel("alerts")
-    hook = env.slack.create_webhook("bob", "alerts").replace("https://", "http://")
+    hook = env.slack.create_webhook("bob", "alerts")
     env.workspace.fs.write_file("/root/bot.py", BOT)
     env.workspace.shell.exec(f"setsid python3 /root/bot.py {hook} > /root/log 2>&1 < /dev/null & {WAIT}")
     env.slack.subscribe("agent", "http://localhost:3000/events")

@@ -47,7 +47,8 @@ BY_TOOLS = (
         assert seen["boss/main"] == "write"
         seat.call("calendar_create", calendar="boss/main", summary="Plans", start="2030-01-08T10:00", attendees=["bob"])
         assert seat.call("workspace_exec", command="echo $USER $EMAIL; cat .netrc").stdout == (
-            "ann ann.lee@corp.example\\ndefault login ann password lavender\\n"
+            "ann ann.lee@corp.example\\nmachine mail.world login ann password lavender\\n"
+            "machine calendar.world login ann password lavender\\n"
         )
 
     @fn.solution(agent="second")

@@ -36,7 +36,7 @@ TASK = """
 """
 
 
-def _wheel(folder: Path) -> None:
+def wheel(folder: Path) -> None:
     folder.mkdir()
     info = "greeting-1.0.dist-info"
     files = {
@@ -84,7 +84,7 @@ print('calendar-access' in urllib.request.urlopen(ask).headers['dav'])
 
 @needs_namespaces
 def test_programs_in_a_sandbox_use_every_service_over_tls(play, tmp_path):
-    _wheel(tmp_path / "wheels")
+    wheel(tmp_path / "wheels")
     solution = f"""seat.call("workspace_write", path="tls.py", content={TLS!r})
         out = seat.call("workspace_exec", command="curl -sS https://shop.example/tea; echo; python3 tls.py")
         yield out.stdout + out.stderr
@@ -107,7 +107,7 @@ def test_programs_in_a_sandbox_use_every_service_over_tls(play, tmp_path):
 def test_pip_installs_from_the_index_of_the_world(play, tmp_path):
     if not shutil.which("pip3", path="/usr/bin"):
         pytest.skip("there is no pip in /usr/bin")
-    _wheel(tmp_path / "wheels")
+    wheel(tmp_path / "wheels")
     solution = """command = "pip3 install -q --disable-pip-version-check -t lib greeting; cd lib; python3 -m greeting"
         out = seat.call("workspace_exec", command=command + "; curl -sS https://shop.example/")
         yield out.stdout + out.stderr"""

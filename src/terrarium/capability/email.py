@@ -16,7 +16,7 @@ from terrarium.capability.mail_face import MailFace
 from terrarium.capability.mail_host import MailHost
 from terrarium.capability.mail_tools import MailTools
 from terrarium.capability.post_office import PostOffice
-from terrarium.core.capability import EXTERNAL, Site, Traits, reads, writes
+from terrarium.core.capability import EXTERNAL, Equipment, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound, Unsupported
 from terrarium.core.rows import Row
@@ -114,6 +114,10 @@ class Email(MailFace):
         r"""The changes without copies of new mails, new mailboxes, UIDs and the flags of reading and answering."""
         new = {change.key for change in changes if change.table == "message" and change.before is None}
         return [change for change in changes if not _follows(change, new)]
+
+    def equipment(self, agent: str) -> Equipment:
+        """Where the agent's person logs in."""
+        return Equipment(logins=() if self._external is not None else (str(self.connection_info["imap_host"]).lower(),))
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.

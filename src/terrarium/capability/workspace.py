@@ -76,14 +76,13 @@ class Workspace:
             sandbox.watch(site.changed, site.actor)
         await sandbox.open(site.folder)
         self._agents = site.agents
-        self._name, self._place = site.name, Place(site, sandbox, workdir, env)
+        self._name, self._place = site.name, Place(site, sandbox, workdir, env, person)
         image = site.config.get("image") or ""
         self._image = str(image.get("name", "") if isinstance(image, Mapping) else image)
         if fresh:
             try:
                 await self._place.make_dir(workdir)
-                if person is not None:
-                    await self._place.welcome(person)
+                await self._place.welcome()
                 for path, content in sorted(files.items()):
                     await self._place.write(path, as_bytes(content))
             except Refused as error:

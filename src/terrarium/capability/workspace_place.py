@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import posixpath
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from terrarium.core.capability import Equipment, Site
@@ -16,7 +16,7 @@ from terrarium.core.rows import Change, Fields
 from terrarium.core.sandbox import Drafting, Equippable, ExecResult, Sandbox, Watched
 from terrarium.core.values import INLINE_LIMIT
 
-_HOME = "/root"
+_NETRC = "/root/.netrc"
 
 
 class Place:
@@ -27,9 +27,12 @@ class Place:
         sandbox: Open.
         workdir: Where relative paths start and commands run.
         env: Variables of every command.
+        person: Whose it is.
     """
 
-    def __init__(self, site: Site, sandbox: Sandbox, workdir: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, site: Site, sandbox: Sandbox, workdir: str, env: Mapping[str, str], person: Person | None = None
+    ) -> None:
         self.sandbox = sandbox
         at_once = "at_once" in sandbox.supports
         self.wait = _at_once if at_once else site.wait
@@ -42,6 +45,7 @@ class Place:
         self._site = site
         self._workdir = workdir
         self._env = env
+        self._person = person
         self._equipment = Equipment()
 
     def at(self, path: Any) -> str:
@@ -72,6 +76,8 @@ class Place:
     async def equip(self, equipment: Equipment) -> None:
         """Give it variables and files. A sandbox that cannot show files of others has them written into its own."""
         before, self._equipment = self._equipment, equipment
+        if before.logins != equipment.logins:
+            await self._tell_logins(before.logins, equipment.logins)
         if before.files == equipment.files:
             return
         if isinstance(self.sandbox, Equippable):
@@ -96,11 +102,23 @@ class Place:
         await self.sandbox.write(self.at(path), content, mode=mode)
         self._report(path, _shape(content))
 
-    async def welcome(self, person: Person) -> None:
-        """Give somebody their own login and password, in the file where curl, Python and others look for them."""
-        if person.password is not None:
-            login = f"default login {person.id} password {person.password}\n"
-            await self.write(f"{_HOME}/.netrc", login.encode(), mode=0o600)
+    async def welcome(self) -> None:
+        """Make the file where curl, Python and others look for logins and passwords; `equip` fills it."""
+        if self._person is not None and self._person.password is not None:
+            await self.write(_NETRC, b"", mode=0o600)
+
+    async def _tell_logins(self, before: Sequence[str], hosts: Sequence[str]) -> None:
+        """Say there at which hosts the person logs in. A file that the agent has changed or removed stays as it is."""
+        with contextlib.suppress(NotFound, Refused):
+            if await self.sandbox.read(_NETRC) == self._netrc(before):
+                await self.write(_NETRC, self._netrc(hosts), mode=0o600)
+
+    def _netrc(self, hosts: Sequence[str]) -> bytes:
+        # No `default`: programs would send the password to every other host, in place of the tokens they have for it.
+        person = self._person
+        if person is None or person.password is None:
+            return b""
+        return "".join(f"machine {host} login {person.id} password {person.password}\n" for host in hosts).encode()
 
     def write_from_program(self, path: str, content: bytes, mode: int | None = None) -> None:
         """`write` for the program, which waits for nothing where the sandbox needs nothing but memory.

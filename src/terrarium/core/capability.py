@@ -209,11 +209,13 @@ class Equipment:
         files: Content by name; they lie in /run/secrets. At most 48 KiB each.
         secrets: Values in them that belong to somebody outside, such as the token of a real account, and may be written
             nowhere. Those of a capability that is not `owned` are found in variables that are called so, and in files.
+        logins: Host names at which the agent's person logs in with its password; they are in the agent's `~/.netrc`.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     secrets: Sequence[str] = ()
+    logins: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ FOLDER = "/run/secrets"
 FILE_LIMIT = 48 * 1024  # bytes of one file
 _COUNT = 200  # variables, and files, of one capability
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(r"[a-z0-9.-]{1,253}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -50,11 +51,13 @@ def shared(equipments: Sequence[Equipment]) -> Equipment:
     return Equipment(
         {name: value for name, value in first.env.items() if all(one.env.get(name) == value for one in others)},
         {name: data for name, data in first.files.items() if all(one.files.get(name) == data for one in others)},
+        logins=tuple(host for host in first.logins if all(host in one.logins for one in others)),
     )
 
 
 def _of(capabilities: Mapping[str, Capability], agent: str, secret: Callable[[Mapping[str, Any]], None]) -> Equipment:
     given: dict[str, Equipment] = {}
+    logins: dict[str, None] = {}
     for spec, capability in capabilities.items():
         if not isinstance(capability, Equips):
             continue
@@ -64,6 +67,7 @@ def _of(capabilities: Mapping[str, Capability], agent: str, secret: Callable[[Ma
             contents = [data.decode("utf-8", "replace") for data in found.files.values()]
             secret({"env": dict(found.env), "secrets": contents})
         secret({"secrets": list(found.secrets)})
+        logins |= dict.fromkeys(found.logins)
         if found.env or found.files:
             given[spec] = found
     plain: dict[str, str] = {}
@@ -77,7 +81,7 @@ def _of(capabilities: Mapping[str, Capability], agent: str, secret: Callable[[Ma
         for before in [""] * (plain[kind] == spec) + [f"{instance}_"] * (instance not in ("", "default")):
             env = {_capitals(before) + name: value for name, value in found.env.items()} | env
             files = {before + name: data for name, data in found.files.items()} | files
-    return Equipment(env, files)
+    return Equipment(env, files, logins=tuple(logins))
 
 
 def _capitals(prefix: str) -> str:
@@ -95,3 +99,6 @@ def _check(spec: str, found: Any) -> None:
     for name, data in found.files.items():
         if not _FILE.fullmatch(name) or not isinstance(data, bytes) or len(data) > FILE_LIMIT:
             raise CapabilityFault(f"{spec} equips an agent with a file that cannot be one: {name!r}")
+    for host in found.logins:
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise CapabilityFault(f"{spec} equips an agent with a login at what cannot be a host: {host!r}")

@@ -16,6 +16,7 @@ from terrarium.capability.browser.tree import snapshot
 from terrarium.capability.browser.window import Window, checked_url
 from terrarium.core.aside import aside
 from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import ConfigError, NotFound, Refused, unknown_key
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.rows import Row
@@ -89,6 +90,10 @@ class Browser:
             visit: `agent/number`: a page that was opened, when, and who acted; never removed.
         """
         return self._desk.store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The downloads: what else there is comes of looking at pages."""
+        return [change for change in changes if change.table == "download"]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`; pages themselves are opened again from their addresses."""

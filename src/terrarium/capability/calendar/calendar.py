@@ -22,7 +22,7 @@ from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.capability.calendar.tools import CalendarTools
 from terrarium.capability.http.host import HTTPS
 from terrarium.core.aside import aside
-from terrarium.core.capability import EXTERNAL, Site, Traits, reads, writes
+from terrarium.core.capability import EXTERNAL, Equipment, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound, Refused, Unsupported
 from terrarium.core.network import Caller, Service
@@ -128,6 +128,10 @@ class Calendar(EventFace):
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         """The changes without the numbers, tags and traces of deletion that clients synchronise by."""
         return [c for c in changes if c.table != "gone" and not (c.kind == "changed" and _SYNC.issuperset(c.fields))]
+
+    def equipment(self, agent: str) -> Equipment:
+        """Where the agent's person logs in."""
+        return Equipment(logins=() if self._external is not None else (self._people.host.lower(),))
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.

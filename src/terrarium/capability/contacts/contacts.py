@@ -11,7 +11,7 @@ from terrarium.capability.contacts.books import DEFAULT, Books
 from terrarium.capability.contacts.desk import ContactDesk, shape
 from terrarium.capability.contacts.tools import ContactTools
 from terrarium.capability.http.host import HTTPS
-from terrarium.core.capability import Site, Traits, reads, writes
+from terrarium.core.capability import Equipment, Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Service
 from terrarium.core.rows import Row
@@ -86,6 +86,10 @@ class Contacts:
             gone: `owner/id/name`: what was deleted, for clients that synchronise.
         """
         return self._books.store.all()
+
+    def equipment(self, agent: str) -> Equipment:
+        """Where the agent's person logs in."""
+        return Equipment(logins=(self._people.host.lower(),))
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""

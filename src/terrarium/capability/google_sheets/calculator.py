@@ -1,7 +1,7 @@
 """The values of formulas, calculated in a process of their own by the library `formualizer`.
 
 Formulas come from agents. The library calculates fast, but a few letters make it fill all memory, and then it ends its
-process: so it has its own, which limits itself and is started again. One serves all worlds of a worker.
+process: so it has its own, which confines itself and is started again. One serves all worlds of a worker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from terrarium.capability.google_sheets import a1
+from terrarium.capability.google_sheets import a1, cage
 from terrarium.capability.google_sheets.cell import Effective, Problem
 from terrarium.capability.google_sheets.reference import rewritten, same
 from terrarium.capability.google_sheets.shape import number
@@ -176,7 +176,7 @@ class Calculator:
         self._known.clear()
         self._dropped = []
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(program), str(place)],
+            [sys.executable, "-I", "-S", str(program), str(place), cage.program().hex()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

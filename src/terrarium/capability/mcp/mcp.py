@@ -13,6 +13,7 @@ from terrarium.capability.mcp.door import PATH, Door
 from terrarium.capability.mcp.listing import tools_of
 from terrarium.capability.mcp.settings import Settings, settings_of
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -120,6 +121,10 @@ class Mcp:
             tool: By number: a tool of the other server, as it says.
         """
         return self._store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """None: which tools the other server has is its own doing."""
+        return []
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.

@@ -1,6 +1,8 @@
-"""Access keys: which agent signs with what, and whether a request is signed with it (AWS Signature Version 4).
+"""Access keys: which agent signs with what, and whether a request is signed with it.
 
-The format is that of "Authenticating Requests (AWS Signature Version 4)" in the reference of Amazon S3.
+The formats are those of "Authenticating Requests (AWS Signature Version 4)" in the reference of Amazon S3, and for
+addresses also of "Signing and authenticating REST requests (AWS Signature Version 2)": Amazon's client for Python signs
+addresses so where nobody says otherwise.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +25,11 @@ _HEADER = re.compile(
     rf"{_SCHEME}\s+Credential=(?P<credential>[^,\s]+)\s*,\s*SignedHeaders=(?P<signed>[^,\s]+)\s*,\s*"
     r"Signature=(?P<signature>[0-9a-f]{64})"
 )
+_NAMED = re.compile(
+    "acl|cors|delete|lifecycle|location|logging|notification|partNumber|policy|requestPayment|restore|tagging|torrent|"
+    "uploadId|uploads|versionId|versioning|versions|website|response-(cache-control|content-(disposition|encoding|"
+    "language|type)|expires)"
+)  # what version 2 signs of a query
 _LONGEST = 7 * 24 * 3600  # seconds that a signed address may be good for
 
 
@@ -43,12 +51,14 @@ class Asked:
         path: Encoded as sent.
         query: The pairs in their order, decoded.
         headers: By lower-case name.
+        bucket: The one that the host names; empty where the path names it.
     """
 
     method: str
     path: str
     query: Sequence[tuple[str, str]]
     headers: Mapping[str, str]
+    bucket: str = ""
 
 
 class Keys:
@@ -79,6 +89,8 @@ class Keys:
         told = dict(asked.query)
         if "X-Amz-Signature" in told:
             return self._in_address(asked, told, now), UNSIGNED
+        if "Signature" in told and "AWSAccessKeyId" in told:
+            return self._in_old_address(asked, told, now), UNSIGNED
         header = asked.headers.get("authorization")
         if header is None:
             return None, asked.headers.get("x-amz-content-sha256", UNSIGNED)
@@ -107,15 +119,39 @@ class Keys:
             raise Refused("Request has expired", code="AccessDenied")
         return agent
 
+    def _in_old_address(self, asked: Asked, told: Mapping[str, str], now: datetime) -> str:
+        """Version 2."""
+        key = self._known(told["AWSAccessKeyId"])
+        expires = told.get("Expires", "")
+        if not re.fullmatch("[0-9]{1,12}", expires):
+            raise Refused("Expires is a number of seconds since 1970", code="AccessDenied")
+        named = {name: value for name, value in told.items() if name.startswith(("x-amz-", "content-"))}
+        given = {**named, **asked.headers}
+        lines = [asked.method, given.get("content-md5", ""), given.get("content-type", ""), expires]
+        lines += [f"{name}:{given[name].strip()}" for name in sorted(given) if name.startswith("x-amz-")]
+        query = [f"{name}={value}" if value else name for name, value in sorted(asked.query) if _NAMED.fullmatch(name)]
+        path = quote(unquote(asked.path), safe="/~")
+        place = f"/{asked.bucket}{path}" if asked.bucket else path
+        lines.append("?".join([place, *(["&".join(query)] if query else [])]))
+        wanted = b64encode(hmac.digest(key.secret.encode(), "\n".join(lines).encode(), "sha1"))
+        if not hmac.compare_digest(wanted, told["Signature"].encode()):
+            raise _mismatch()
+        if now.timestamp() > int(expires):
+            raise Refused("Request has expired", code="AccessDenied")
+        return key.agent
+
+    def _known(self, id: str) -> Key:
+        if id not in self._by_id:
+            raise Refused(
+                "The AWS Access Key Id you provided does not exist in our records.", code="InvalidAccessKeyId"
+            )
+        return self._by_id[id]
+
     def _checked(
         self, asked: Asked, query: Sequence[tuple[str, str]], parts: Mapping[str, str], date: str, payload: str
     ) -> str:
         name, *scope = parts["credential"].split("/")
-        key = self._by_id.get(name)
-        if key is None:
-            raise Refused(
-                "The AWS Access Key Id you provided does not exist in our records.", code="InvalidAccessKeyId"
-            )
+        key = self._known(name)
         if len(scope) != 4 or scope[2:] != ["s3", "aws4_request"] or not date.startswith(scope[0]):
             raise Refused("the credential is not for S3 on this day", code="AuthorizationHeaderMalformed")
         signed = parts["signed"].split(";")
@@ -129,11 +165,13 @@ class Keys:
             secret = hmac.digest(secret, word.encode(), "sha256")
         wanted = hmac.digest(secret, text.encode(), "sha256").hex()
         if not hmac.compare_digest(wanted.encode(), parts["signature"].encode()):
-            raise Refused(
-                "The request signature we calculated does not match the signature you provided.",
-                code="SignatureDoesNotMatch",
-            )
+            raise _mismatch()
         return key.agent
+
+
+def _mismatch() -> Refused:
+    told = "The request signature we calculated does not match the signature you provided."
+    return Refused(told, code="SignatureDoesNotMatch")
 
 
 def _made(seed: int, agent: str) -> Key:

@@ -12,6 +12,7 @@ from terrarium.capability.object_store.keys import Keys
 from terrarium.capability.object_store.shelf import Shelf
 from terrarium.capability.object_store.tools import ObjectTools
 from terrarium.core.capability import Equipment, Site, Traits, instance_host, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import ConfigError, Refused, unknown_key
 from terrarium.core.rows import Fields, Row
 from terrarium.core.seeds import child_seed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _KEYS = ("access", "buckets", "host", "storage")
 _HOSTS = ("s3.us-east-1.amazonaws.com", "s3.amazonaws.com")
 _INSTANCES = "s3.world"  # below Amazon's own name, the name of an instance would be that of a bucket
+_STAMPS = frozenset({"modified", "by"})  # of an object, whatever is stored
 _BODY = 64 * 1024 * 1024
 
 
@@ -95,6 +97,7 @@ class ObjectStore:
                 "AWS_SECRET_ACCESS_KEY": key.secret,
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_REGION": "us-east-1",
+                # With it clients put the bucket into the path: as a host, one that is yet to be made has no name.
                 "AWS_ENDPOINT_URL_S3": f"https://{self._names[-1]}",
             }
         )
@@ -109,6 +112,10 @@ class ObjectStore:
             upload: Its id: an upload in parts that is not complete.
         """
         return self._store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without objects that were stored again as they were."""
+        return [change for change in changes if not (change.kind == "changed" and _STAMPS.issuperset(change.fields))]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""

@@ -71,11 +71,11 @@ class S3:
         try:
             headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in scope["headers"]}
             query = _query(scope["query_string"])
-            asked = keys.Asked(scope["method"], path, query, headers)
+            asked = keys.Asked(scope["method"], path, query, headers, self._named(headers.get("host", "")))
             agent, payload = self._keys.signer(asked, self._shelf.site.clock.now)
             if agent is not None and caller.agent not in (None, agent):
                 raise refused("InvalidAccessKeyId", "this is the access key of another agent")
-            bucket, key = self._place(headers.get("host", ""), path)
+            bucket, key = self._place(asked.bucket, path)
             whole = Asked(asked.method, bucket, key, dict(query), headers, _content(body, payload, headers))
             async with self._shelf.site.request(Caller(agent, caller.sandbox if agent else ANYBODY)):
                 answer = self._do(whole)
@@ -96,15 +96,17 @@ class S3:
             return self._uploads.do(asked)
         return self._objects.do(asked)
 
-    def _place(self, host: str, path: str) -> tuple[str, str]:
-        """(bucket, key) of a path at a host."""
+    def _named(self, host: str) -> str:
+        """The bucket that a host names, or nothing."""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        return next((name.removesuffix(f".{own}") for own in self._hosts if name.endswith(f".{own}")), "")
+
+    @staticmethod
+    def _place(named: str, path: str) -> tuple[str, str]:
+        """(bucket, key) of a path, at a host that may name the bucket."""
         words = unquote_to_bytes(path).decode().removeprefix("/")
-        for own in self._hosts:
-            if name.endswith(f".{own}"):
-                return name.removesuffix(f".{own}"), words
         bucket, _, key = words.partition("/")
-        return bucket, key
+        return (named, words) if named else (bucket, key)
 
 
 def _query(text: bytes) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from terrarium.capability.http.host import WebHost
 from terrarium.capability.web.settings import claimed, settings_of
 from terrarium.capability.web.shelf import INDEX, METHODS, Shelf, bytes_of, headers_of, host_of, path_of
 from terrarium.core.capability import Equipment, Site, Traits, instance_tool, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import ConfigError, NotFound, Refused, Unsupported, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.registry import find
@@ -115,6 +116,10 @@ class Web:
             visit: `host/number`: a request, the last 10,000 of each site.
         """
         return self._shelf.store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without visits."""
+        return [change for change in changes if change.table != "visit"]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.
