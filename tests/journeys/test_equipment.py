@@ -73,12 +73,12 @@ HAVE = """
 def test_what_an_agent_has_in_its_workspace(play, sandbox, tool):
     played = play(HAVE.format(sandbox=sandbox, tool=tool, say=SAY), "oracle")
     assert played.reward == 1.0
-    first = "one agent's own one of agent one.json token"
+    first = "one agent's own one of agent one.json one_one.json one_token token"
     assert [" ".join(text.replace("mcp_bridge.py", "").split()) for text in played.said] == [
         first,
         first,
-        "one agent's own one of agent one.json token two.json",
-        "two agent's own two of agent token two.json",
+        f"{first} two_token two_two.json",
+        "two agent's own two of agent token two.json two_token two_two.json",
     ]
     assert not [event for event in played.events("change") if "secrets" in event.data["key"]]
 
