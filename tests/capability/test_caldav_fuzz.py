@@ -11,6 +11,8 @@ from caldav_texts import DAV, WEEKLY, event, propfind, query, sync, time_range
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from effort import examples
+
 METHODS = "COPY DELETE GET HEAD MKCALENDAR MKCOL MOVE OPTIONS POST PROPFIND PROPPATCH PUT REPORT XYZ"
 PATHS = [
     WORK,
@@ -76,7 +78,7 @@ def server() -> Iterator[Ours]:
     ours.close()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(METHODS.split()), st.sampled_from(PATHS), headers, spoiled())
 def test_every_request_has_an_answer(server: Ours, method: str, path: str, told: dict[str, str], body: bytes) -> None:
     before = list(server.calendar.rows())

@@ -11,6 +11,8 @@ from carddav_server import BOOK, CARD, Ours, report
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from effort import examples
+
 METHODS = ["DELETE", "GET", "HEAD", "MKCOL", "OPTIONS", "PROPFIND", "PROPPATCH", "PUT", "REPORT", "XYZ"]
 PATHS = [BOOK, f"{BOOK}a.vcf", f"{BOOK}b.vcf", "/", "/ann/", "/bob/", "/ann/new/", "/%00", "/ann/%2e%2e/", "/%ff"]
 NAME = "<D:set><D:prop><D:displayname>x</D:displayname></D:prop></D:set>"
@@ -62,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
     asyncio.run(ours.contacts.close())
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(METHODS), st.sampled_from(PATHS), headers, spoiled())
 def test_every_request_has_an_answer(server: Ours, method: str, path: str, told: dict[str, str], body: bytes) -> None:
     before = list(server.contacts.rows())

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sheets_world import SheetsWorld
 
+from effort import examples
 from terrarium.capability.google_sheets.batch import KINDS
 from terrarium.capability.google_sheets.key import Keys
 from terrarium.core.network import Caller
@@ -136,7 +137,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory):
         yield Asking(world)
 
 
-FEW = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=examples(120), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @FEW

@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import LiveMail
 
+from effort import examples
+
 LOGIN = b"in LOGIN agent any\r\n"
 COMMANDS = (
     "APPEND AUTHENTICATE CAPABILITY CHECK CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE FETCH ID IDLE LIST LOGIN "
@@ -44,7 +46,7 @@ def state(mail: LiveMail) -> list[tuple[str, str, dict[str, object]]]:
     return [(row.table, row.key, dict(row.fields)) for row in mail.email.rows()]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(lines, min_size=1, max_size=5), st.booleans())
 def test_every_command_has_one_answer(mail: LiveMail, said: list[bytes], selected: bool) -> None:
     before = state(mail)
@@ -61,7 +63,7 @@ def test_every_command_has_one_answer(mail: LiveMail, said: list[bytes], selecte
     assert b" OK " in mail.say(143, LOGIN, b"n NOOP\r\n", b"out LOGOUT\r\n").splitlines()[2]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=400))
 def test_bytes_that_are_no_command_end_at_most_their_connection(mail: LiveMail, data: bytes) -> None:
     before = state(mail)

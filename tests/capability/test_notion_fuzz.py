@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from notion_world import LiveNotion
 from test_notion_client import EVERY_COLUMN, blocks_of_every_kind, said
 
+from effort import examples
 from terrarium.capability.notion.api import ROUTES
 from terrarium.capability.notion.api_error import ApiError
 from terrarium.capability.notion.app import parsed_json
@@ -187,7 +188,7 @@ def changed(body: Any, place: tuple[Any, ...], new: Any, key: str | None) -> Any
 words = st.one_of(st.sampled_from(NASTY), st.text(max_size=8), st.integers(), st.floats(allow_nan=False))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
 def test_changed_bodies(ground, data):
     method, path = data.draw(st.sampled_from(sorted(ground.cases)))
@@ -207,7 +208,7 @@ def test_changed_bodies(ground, data):
         ground.look()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     route=st.sampled_from(sorted(ROUTES)),
     ids=st.lists(

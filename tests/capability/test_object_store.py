@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from object_store_stand import StoreStand
 
+from effort import examples
 from terrarium.core.errors import ConfigError, NotFound, Refused
 
 
@@ -251,7 +252,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreStand]:
         yield stand
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(METHODS),
     st.sampled_from(PATHS),

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import LiveMail
 
+from effort import examples
 from terrarium.capability.pop3 import ERRORS_LIMIT
 
 ME, BOSS = "agent@world.example", "boss@corp.example"
@@ -137,7 +138,7 @@ _LINE = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 @given(dialogue=st.lists(st.tuples(_LINE, st.sampled_from([b"\r\n", b"\r\n", b"\n", b""])).map(b"".join), max_size=25))
 def test_any_dialogue_is_answered_and_harms_nobody(mail: LiveMail, dialogue: list[bytes]) -> None:
     said = mail.say(110, *dialogue)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_live import LiveSlack
 
+from effort import examples
 from terrarium.capability.slack.api.app import METHODS
 
 NAMES = re.findall(
@@ -98,7 +99,7 @@ STRANGE = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), method=st.sampled_from(sorted(METHODS)), as_json=st.booleans())
 def test_every_method_answers_whatever_it_is_sent(target: Target, data: st.DataObject, method: str, as_json: bool):
     value = st.sampled_from(target.known) | STRANGE | WILD
@@ -112,7 +113,7 @@ def test_every_method_answers_whatever_it_is_sent(target: Target, data: st.DataO
     assert target.live.failures == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     verb=st.sampled_from(["post", "read", "reply", "dm", "react", "search", "edit", "create_channel"]), data=st.data()
 )

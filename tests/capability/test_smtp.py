@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import LiveMail
 
+from effort import examples
 from terrarium.capability.letter import SIZE_LIMIT
 from terrarium.capability.mail_host import CONNECTIONS_LIMIT
 from terrarium.capability.smtp import ERRORS_LIMIT, RECIPIENTS_LIMIT
@@ -326,7 +327,7 @@ _ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""])
 _DIALOGUE = st.lists(st.tuples(_WORDS, _ENDS).map(b"".join), max_size=25)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(60))
 @given(dialogue=_DIALOGUE)
 def test_any_dialogue_is_answered_and_harms_nobody(mail: LiveMail, dialogue: list[bytes]) -> None:
     before = len(inbox(mail))
@@ -338,7 +339,7 @@ def test_any_dialogue_is_answered_and_harms_nobody(mail: LiveMail, dialogue: lis
     assert len(inbox(mail)) == before + 1
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(dialogue=_DIALOGUE)
 def test_the_same_dialogue_makes_the_same_world(
     tmp_path_factory: pytest.TempPathFactory, dialogue: list[bytes]
