@@ -167,7 +167,8 @@ def mcp(known: Sequence[str]) -> Description:
         {"name": name, "in": "header", "schema": _either("2025-06-18", "text/event-stream")}
         for name in ("Mcp-Session-Id", "MCP-Protocol-Version", "Last-Event-ID", "Origin")
     ]
-    asked = _operation(told[1])
+    version = {"type": "string", "enum": ["2025-06-18", "2025-06-18", "2025-03-26", "x"]}
+    asked = _operation({"name": "MCP-Protocol-Version", "in": "header", "schema": version})
     asked["requestBody"] = _body(message)
     return _described({"/mcp": {"post": asked, "delete": _operation(*told)}}, {})
 

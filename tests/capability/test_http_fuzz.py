@@ -133,6 +133,13 @@ def of_mcp(folder: Path) -> Iterator[Service]:
     with OpenWorld(folder, {"mcp": {}}, proxy=hands.get) as world:
         token = world["mcp"].equipment("agent").env["TERRARIUM_MCP_TOKEN"]
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+        client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+        first = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+        url, named = f"{world.origin('mcp.world')}/mcp", {**headers, "Host": "mcp.world"}
+        session = requests.post(url, json=first, headers=named, timeout=30).headers["Mcp-Session-Id"]
+        headers["Mcp-Session-Id"] = session
+        told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert requests.post(url, json=told, headers=named | headers, timeout=30).status_code == 202
         yield Service(world, "mcp", "mcp.world", descriptions.mcp(["add", "x"]), headers=headers)
 
 
@@ -231,7 +238,10 @@ def test_every_request_has_an_answer_of_the_vendors(name: str, tmp_path: Path) -
             operation, mode = data.draw(asked)
             case = data.draw(operation.as_strategy(mode))
             told = case.as_transport_kwargs(base_url=origin)
-            told["headers"] = {**told["headers"], **service.headers, "Host": service.host}
+            told["headers"] = {**service.headers, **told["headers"], "Host": service.host}
+            if told["method"] == "DELETE" and told["headers"].get("Mcp-Session-Id") in service.headers.values():
+                del told["headers"]["Mcp-Session-Id"]  # that session would end, and all others go on in it
+            told["headers"]["Accept"] = service.headers.get("Accept", "*/*")
             if name == "notion":
                 told["headers"]["Notion-Version"] = data.draw(st.sampled_from(VERSIONS))
             try:

@@ -57,6 +57,7 @@ class Authority:
                 while len(self._servers) >= _HOSTS:
                     del self._servers[next(iter(self._servers))]
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.options |= ssl.OP_NO_RENEGOTIATION  # costs a server far more than its client
                 context.set_alpn_protocols(["http/1.1"])  # held against nobody who asks for another
                 self._made.issue_cert(host).configure_cert(context)
                 self._servers[host] = context

@@ -13,8 +13,10 @@ import contextlib
 import ipaddress
 import re
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from terrarium.core.authority import Authority, authority
@@ -22,6 +24,8 @@ from terrarium.core.errors import ConfigError, NotFound, Refused
 
 FIRST_ADDRESS = ipaddress.IPv4Address("127.77.0.1")
 HOSTS_LIMIT = 65_000
+CONNECTIONS_LIMIT = 1_000
+"""Of one caller at a time, to all services together: what one opens besides ends at once, and others have theirs."""
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
 
@@ -100,6 +104,7 @@ class Network:
         self._members: dict[str, tuple[Member, Caller]] = {}
         self._listeners: dict[tuple[str, str, int], socket.socket] = {}
         self._serving: set[asyncio.Task[None]] = set()
+        self._connected: Counter[Caller] = Counter()
         self._watching: dict[tuple[str, str, int], asyncio.Task[None]] = {}
         self._closed = False
 
@@ -263,10 +268,22 @@ class Network:
             self._hand_over(connection, service, caller)
 
     def _hand_over(self, connection: socket.socket, service: Service, caller: Caller) -> None:
+        if self._connected[caller] >= CONNECTIONS_LIMIT:
+            connection.close()
+            return
+        self._connected[caller] += 1
         connection.setblocking(False)
         task = asyncio.ensure_future(self._serve(service, connection, caller))
         self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+        task.add_done_callback(partial(self._left, caller, connection))
+
+    def _left(self, caller: Caller, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        """A connection has ended, maybe before anything of it was served."""
+        connection.close()
+        self._serving.discard(task)
+        self._connected[caller] -= 1
+        if not self._connected[caller]:
+            del self._connected[caller]
 
     async def _serve(self, service: Service, connection: socket.socket, caller: Caller) -> None:
         """One connection, to its end: whatever goes wrong in it is the end of this connection and of nothing else."""
@@ -276,5 +293,3 @@ class Network:
             pass  # the other end left
         except Exception as error:
             self._failed(service, error)
-        finally:
-            connection.close()

@@ -98,6 +98,9 @@ class Connection:
         if size > self._limits.header_bytes:  # h11 counts only what is incomplete
             await self._refuse(431, f"a request's head may have {self._limits.header_bytes} bytes")
             return False
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
+            await self._refuse(400, "a body has a length or chunks, not both")  # else two readers may see two requests
+            return False
         declared = next((value for name, value in event.headers if name == b"content-length"), b"0")
         if int(declared) > self._limits.body_bytes:
             await self._refuse(413, f"a body may have {self._limits.body_bytes} bytes")
