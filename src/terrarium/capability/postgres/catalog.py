@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from terrarium.capability.postgres.catalog_sql import CLUSTER, LOCKED, SCHEMA, TABLES
@@ -15,8 +16,27 @@ from terrarium.core.values import Value, encode, sorted_dumps
 
 ROWS_LIMIT = 100_000
 """Rows of one table that are given one by one; of a larger one there is their number and a digest over all."""
+BYTES_LIMIT = 64 * 1024**2
+"""The same in bytes; of a table with a row larger than this there is no digest, which would take too much memory."""
+DIGEST_LIMIT = 1024**3
+"""Bytes of a table of which there is a digest; of a larger one there is only the size."""
+ALL_LIMIT = 192 * 1024**2
+"""Bytes of all rows of a database that are given one by one; the tables that come after have a digest."""
 SECONDS = 300.0
-LARGEST = 1 << 30
+LARGEST = 2 * BYTES_LIMIT  # values of types whose size nobody knows before they are unpacked may be more than they say
+
+
+class TooHeavy(Exception):
+    """A table that cannot be read row by row, though its size does not tell: the session is of no more use.
+
+    Args:
+        table: Its name, with its schema.
+        reason: What the server said.
+    """
+
+    def __init__(self, table: str, reason: TerrariumError) -> None:
+        super().__init__(table)
+        self.table, self.reason = table, reason
 
 
 async def _all(session: Session, sql: str, params: Any = None, limit: int = 10_000_000) -> list[dict[str, Value]]:
@@ -37,12 +57,17 @@ async def cluster_rows(session: Session) -> list[Row]:
     return [Row(str(row["kind"]), str(row["key"]), row["fields"]) for row in await _all(session, CLUSTER)]
 
 
-async def database_rows(session: Session, name: str) -> list[Row]:
+async def database_rows(session: Session, name: str, heavy: Collection[str] = ()) -> list[Row]:
     """All that is in one database, as it is at one moment.
 
     Args:
         session: With that database, as a superuser.
         name: What it is called in the rows.
+        heavy: Tables of which only the size is to be told.
+
+    Raises:
+        CapabilityFault: It cannot be read.
+        TooHeavy: One table cannot.
     """
     await _all(session, "SET search_path = ''; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
@@ -53,26 +78,47 @@ async def database_rows(session: Session, name: str) -> list[Row]:
             Row(str(row["kind"]), f"{name}.{row['key']}", row["fields"])
             for row in await _all(session, SCHEMA.replace("%(locked)s", oids))
         ]
+        left = ALL_LIMIT
         for table in await _all(session, TABLES.replace("%(locked)s", oids)):
-            found += await _content(session, name, table) if table["free"] else [
-                Row(f"{name}.{table['name']}", "", {"locked": True})
-            ]  # fmt: skip
+            where = f"{name}.{table['name']}"
+            if not table["free"]:
+                found.append(Row(where, "", {"locked": True}))
+                continue
+            try:
+                rows, size = await _content(session, where, table, table["name"] in heavy, left)
+            except TerrariumError as error:
+                raise TooHeavy(str(table["name"]), error) from error
+            found += rows
+            left -= size
         return found
     except TerrariumError as error:
         raise CapabilityFault(f"the rows of the database {name} cannot be read: {error}") from error
     finally:
-        await _all(session, "ROLLBACK; RESET search_path")
+        with contextlib.suppress(TerrariumError):  # it may have ended, which has been told
+            await _all(session, "ROLLBACK; RESET search_path")
 
 
-async def _content(session: Session, database: str, table: dict[str, Value]) -> list[Row]:
-    where, quoted = f"{database}.{table['name']}", str(table["quoted"])
+async def _content(
+    session: Session, where: str, table: dict[str, Value], heavy: bool, left: int
+) -> tuple[list[Row], int]:
+    """What a table holds, and how many bytes of it are given row by row."""
+    quoted = str(table["quoted"])
     if table["relkind"] == "S":
         [state] = await _all(session, f"SELECT last_value, is_called FROM {quoted}")
-        return [Row(where, "", state)]
-    rows = await _all(session, f"SELECT * FROM ONLY {quoted}", limit=ROWS_LIMIT + 1)
-    if len(rows) > ROWS_LIMIT:
-        return [Row(where, "", await _digest(session, quoted))]
-    return _keyed(where, rows, [str(name) for name in table["primary_key"]])
+        return [Row(where, "", state)], 0
+    one = " + ".join(f"coalesce({size}, 0)::bigint" for size in table["sizes"]) or "0"
+    [told] = await _all(
+        session,
+        "SELECT count(*) AS rows, coalesce(sum(s), 0)::bigint AS bytes, coalesce(max(s), 0)::bigint AS largest "
+        f"FROM (SELECT {one} AS s FROM ONLY {quoted}) t",
+    )
+    size = int(told["bytes"])
+    if heavy or told["largest"] > BYTES_LIMIT or size > DIGEST_LIMIT:
+        return [Row(where, "", {"rows": told["rows"], "bytes": size})], 0
+    if told["rows"] > ROWS_LIMIT or size > min(BYTES_LIMIT, left):
+        return [Row(where, "", await _digest(session, quoted))], 0
+    rows = await _all(session, f"SELECT * FROM ONLY {quoted}", limit=ROWS_LIMIT)
+    return _keyed(where, rows, [str(name) for name in table["primary_key"]]), size
 
 
 def _keyed(where: str, rows: Sequence[dict[str, Value]], primary: Sequence[str]) -> list[Row]:

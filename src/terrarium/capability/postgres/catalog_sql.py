@@ -111,7 +111,10 @@ TABLES = f"""
 SELECT n.nspname || '.' || c.relname AS name, c.oid::regclass::text AS quoted, c.oid <> ALL (%(locked)s) AS free,
         relkind,
     coalesce((SELECT array_agg(attname::text ORDER BY place) FROM unnest(indkey) WITH ORDINALITY k (number, place)
-        JOIN pg_attribute ON (attrelid, attnum) = (c.oid, number)), '{{}}') AS primary_key
+        JOIN pg_attribute ON (attrelid, attnum) = (c.oid, number)), '{{}}') AS primary_key,
+    coalesce((SELECT array_agg(CASE WHEN atttypid::regtype IN ('text', 'varchar', 'bpchar', 'bytea')
+            THEN 'octet_length(' ELSE 'pg_column_size(' END || quote_ident(attname) || ')' ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), '{{}}') AS sizes
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     LEFT JOIN pg_index i ON indrelid = c.oid AND indisprimary
 WHERE relkind IN ('r', 'm', 'S') AND (relkind <> 'm' OR relispopulated) AND relpersistence <> 't'

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from terrarium.capability.postgres.catalog import cluster_rows, database_rows, databases
+from terrarium.capability.postgres.catalog import TooHeavy, cluster_rows, database_rows, databases
 from terrarium.capability.postgres.house import LARGEST, House
 from terrarium.capability.postgres.relay import Relay, writes
 from terrarium.capability.postgres.session import Result, Session, checked_text
@@ -23,6 +23,7 @@ from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
 ROWS_LIMIT = 1_000_000
+HEAVY_LIMIT = 20  # tables that cannot be read row by row: each costs one more look at the whole database
 Params = list[Any] | tuple[Any, ...] | dict[str, Any] | None
 
 
@@ -91,7 +92,7 @@ class Postgres:
         return Equipment(env)
 
     def rows(self) -> Iterator[Row]:
-        """What differs from a new server. A table of more than 100,000 rows is one row: their number and a digest.
+        """What differs from a new server. A table of more than 100,000 rows, or 64 MiB, is one row: number and digest.
 
         Tables:
             database, role, schema, extension, table, view, sequence, function, type: What there is, by its name, which
@@ -108,19 +109,35 @@ class Postgres:
     async def _rows(self) -> list[Row]:
         if self._settings.dsn is not None:
             session = await self._house.session()
-            return _sorted(await database_rows(session, await self._database(session)))
+            try:
+                return _sorted(await database_rows(session, await self._database(session)))
+            except TooHeavy as error:
+                raise CapabilityFault(f"{self._site.name}: {error.table} cannot be read: {error.reason}") from error
         try:
             found = [row for row in await self._house.of_engine(cluster_rows, "postgres") if not self._as_made(row)]
             names = await self._house.of_engine(databases, "postgres")
         except Refused as error:  # an agent has locked everybody out, which is a state too
             return [Row("database", "", {"refuses": error.code})]
         for name in names:
-
-            def read(session: Session, name: str = name) -> Coroutine[Any, Any, list[Row]]:
-                return database_rows(session, name)
-
-            found += await self._house.of_engine(read, name)
+            found += await self._content(name)
         return _sorted(found)
+
+    async def _content(self, name: str) -> list[Row]:
+        """What is in one database; of tables that cannot be read, how large they are.
+
+        Raises:
+            CapabilityFault: There are too many of those.
+        """
+        heavy: set[str] = set()
+        while True:
+            try:
+                return list(await self._house.of_engine(lambda one: database_rows(one, name, heavy), name))
+            except TooHeavy as error:
+                if error.table in heavy or len(heavy) >= HEAVY_LIMIT:
+                    raise CapabilityFault(
+                        f"{self._site.name}: {error.table} of {name} cannot be read: {error.reason}"
+                    ) from error
+                heavy.add(error.table)
 
     async def _database(self, session: Session) -> str:
         found = await session.run("SELECT current_database()::text AS n", seconds=60, limit=1, largest=LARGEST)

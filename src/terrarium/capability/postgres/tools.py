@@ -16,6 +16,7 @@ from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
 LARGEST = 32 * 1024**2  # bytes of an answer
+STATEMENT_LIMIT = 4 * 1024**2  # characters of what one call runs
 _CELL = 20_000  # characters of one value that are shown
 _TABLES = """
 SELECT n.nspname || '.' || c.relname AS name, CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
@@ -70,7 +71,7 @@ class SqlTools:
         Returns:
             `rows`, a list of objects by column, and `more`: whether there are further rows, which were not fetched.
         """
-        checked_text(sql)
+        _checked(sql)
         if not 1 <= max_rows <= 1000:
             raise Refused(f"max_rows is a number from 1 to 1000, not {max_rows}")
         seconds = self._site.command_timeout
@@ -96,7 +97,7 @@ class SqlTools:
         Returns:
             `done`: what each statement did, such as `UPDATE 3`; `rows`: at most 100 that the last one gave.
         """
-        checked_text(sql)
+        _checked(sql)
         seconds = self._site.command_timeout
 
         async def ask() -> dict[str, Value]:
@@ -150,6 +151,16 @@ class SqlTools:
             lambda session: session.run(sql, values, seconds=seconds, limit=1000, largest=LARGEST), self._role
         )
         return result.rows or []
+
+
+def _checked(sql: str) -> None:
+    """Refuse what is no statement, or too long.
+
+    Raises:
+        Refused: It is.
+    """
+    if len(checked_text(sql)) > STATEMENT_LIMIT:
+        raise Refused(f"a call may run {STATEMENT_LIMIT:,} characters of SQL: make several calls", code="54000")
 
 
 def _shown(row: dict[str, Value]) -> dict[str, Value]:
