@@ -135,3 +135,81 @@ def test_a_client_in_the_agents_sandbox(play) -> None:
     assert "two" in played.said
     told = [event for event in played.events("change") if event.data["capability"] == "postgres"]
     assert {event.actor for event in told} == {"task", "agent"}
+
+
+KILLED = """
+import os, signal, threading, time
+from pathlib import Path
+
+def ours(process):
+    while process > 1:
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        if process == os.getpid():
+            return True
+    return False
+
+def kill():
+    \"\"\"What somebody on the machine does: every process of this engine's databases ends.\"\"\"
+    killed = set()
+    while True:
+        found = set()
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                dead = (path / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+                if not dead and (path / "comm").read_text() == "postgres\\n" and ours(int(path.name)):
+                    os.kill(int(path.name), signal.SIGKILL)
+                    found.add(path.name)
+            except OSError:
+                pass
+        killed |= found
+        if not found:
+            return len(killed)
+
+@entry(capabilities=["postgres"])
+def run(env, agent):
+    env.postgres.execute("CREATE TABLE t AS SELECT 1 AS x")
+    assert kill() > 0
+    agent.act("go")
+    assert kill() > 0
+    rows = env.postgres.query("SELECT count(*) AS n FROM t")
+    {more}
+    assert kill() > 0
+    return run_checkers({"rows": lambda: rows == [{"n": 2}]})
+"""
+TRIES = [{"tool": "postgres_execute", "args": {"sql": "INSERT INTO t VALUES (2)"}}, "done"]
+
+
+def test_a_server_that_somebody_kills_between_two_uses_is_started_again(play) -> None:
+    played = play(KILLED.replace("{more}", ""), TRIES)
+    assert played.reward == 1.0, played.shown()
+    assert "INSERT 0 1" in played.shown()[0]
+
+
+def test_one_that_is_killed_under_a_statement_of_the_program_is_a_fault_of_the_machinery(play) -> None:
+    late = "threading.Timer(0.5, kill).start(); env.postgres.query('SELECT pg_sleep(60)')"
+    played = play(KILLED.replace("{more}", late), TRIES)
+    assert played.result.error["boundary"] == "capability", played.result.error
+    assert played.result.verdict.reward is None, "no score"
+    assert played.error.startswith("Lost: the database server ")
+
+
+UNDER = """
+    timer = threading.Timer(1.0, kill)
+    timer.start()
+    agent.act("wait")
+    timer.join()
+    rows = env.postgres.query("SELECT count(*) AS n FROM t")
+"""
+WAITS = [
+    *TRIES,
+    {"tool": "postgres_query", "args": {"sql": "SELECT pg_sleep(60)"}},
+    {"tool": "postgres_query", "args": {"sql": "SELECT count(*) AS n FROM t"}},
+    "done",
+]
+
+
+def test_one_that_is_killed_under_a_statement_of_an_agents_says_so_and_goes_on(play) -> None:
+    played = play(KILLED.replace("{more}", UNDER.strip()), WAITS)
+    assert played.reward == 1.0, played.shown()
+    assert "it is started again" in played.shown()[1]
+    assert '"n": 2' in played.shown()[2]

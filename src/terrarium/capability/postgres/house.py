@@ -148,7 +148,8 @@ class House:
             return found
         who, where = (role or self._settings.admin).name, database or self._settings.database
         found = self._sessions.get((who, where))
-        if self._server is not None and found is not None and found.alive:
+        # A server that was killed since must not cost whoever comes next a statement.
+        if self._server is not None and found is not None and await found.responds(self._site.command_timeout):
             return found
         return await self._session_with(await self.server(), who, where)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,7 +68,8 @@ class Postgres:
         self._site, self._loop, self._thread = site, asyncio.get_running_loop(), threading.get_ident()
         self.traits = self.claims(site.config)  # type: ignore[misc]
         self._house = House(site, self._settings)
-        self._relay = Relay(site, self._house.server)
+        lets_in = partial(self._settings.lets_in, site)
+        self._relay = Relay(site, self._house.server, lets_in)
         self._service = None
         if self._settings.dsn is None:
             self._service = await site.network.serve(self._settings.host, self._settings.port, self._relay.serve)

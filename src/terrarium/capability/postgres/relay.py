@@ -48,11 +48,15 @@ class Relay:
     Args:
         site: Of the capability.
         server: Gives the started server.
+        lets_in: Whether somebody may log in as a user.
     """
 
-    def __init__(self, site: Site, server: Callable[[], Awaitable[Server]]) -> None:
+    def __init__(
+        self, site: Site, server: Callable[[], Awaitable[Server]], lets_in: Callable[[Caller, str], bool]
+    ) -> None:
         self._site = site
         self._server = server
+        self._lets_in = lets_in
         self._callers: Counter[str] = Counter()
         self._open: set[asyncio.Task[None]] = set()
 
@@ -84,6 +88,10 @@ class Relay:
             return
         if code != _CANCEL and code >> 16 != 3:
             await _refuse(connection, "0A000", f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}")
+            return
+        user = _user(packet)
+        if code != _CANCEL and not self._lets_in(caller, user):
+            await _refuse(connection, "28P01", f'password authentication failed for user "{user[:63]}"')
             return
         if self._callers[caller.name] > CONNECTIONS_LIMIT:
             await _refuse(connection, "53300", "sorry, too many clients already")
@@ -244,6 +252,18 @@ async def _startup(connection: socket.socket) -> tuple[int, bytes]:
             return code, packet
         await loop.sock_sendall(connection, b"N")
     raise EOFError
+
+
+def _user(packet: bytes) -> str:
+    """The user that the first packet names, as the server reads it: the last one counts; nobody where there is none."""
+    words = packet[8:].split(b"\0")
+    found = b""
+    for name, value in zip(words[::2], words[1::2], strict=False):
+        if not name:
+            break
+        if name == b"user":
+            found = value
+    return found[:63].decode("utf-8", "replace")  # a longer name is cut by the server too
 
 
 async def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -66,6 +66,17 @@ class Session:
             raw.consume_input()  # the server's last word, where there was one
         return not self._connection.closed and raw.status == 0
 
+    async def responds(self, seconds: float) -> bool:
+        """Whether there is still a server at its other end; asked with a statement that does nothing."""
+        if not self.alive:
+            return False
+        try:
+            async with self._turn, self._bounded(seconds, _SMALL):
+                await self._connection.execute(b"")
+        except TerrariumError:
+            return False
+        return True
+
     async def run(self, sql: str, params: Params = None, *, seconds: float, limit: int, largest: int) -> Result:
         """Run statements, separated by semicolons; the rows are those of the last one that gives any.
 

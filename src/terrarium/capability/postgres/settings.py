@@ -11,6 +11,7 @@ from urllib.parse import quote
 from terrarium.capability.postgres.template import DATABASE, PASSWORD, USER
 from terrarium.core.capability import Site, instance_host
 from terrarium.core.errors import ConfigError, nearest, unknown_key
+from terrarium.core.network import Caller
 from terrarium.core.person import person_of
 from terrarium.core.sandbox import Caps, caps_of
 from terrarium.core.seeds import child_seed
@@ -28,6 +29,8 @@ class Role:
     name: str
     password: str = field(repr=False)
     superuser: bool = False
+    guessable: bool = False
+    """Its password follows from the trial's seed, so another agent could work it out."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,16 @@ class Settings:
             return self.roles[person.id]
         return self.roles.get(agent, self.admin)
 
+    def lets_in(self, site: Site, caller: Caller, user: str) -> bool:
+        """Whether somebody may log in as `user` at all, with whatever password.
+
+        A password that the task has given is good from everywhere; one that follows from the seed only from the agents
+        whose it is, and from whoever is no agent in particular.
+        """
+        if caller.agent is None or user == self.role_of(site, caller.agent).name:
+            return True
+        return not any(role.guessable and role.name == user for role in (self.admin, *self.roles.values()))
+
     def url(self, role: Role) -> str:
         """How programs of a role find it."""
         return f"postgresql://{quote(role.name)}:{quote(role.password)}@{self.host}:{self.port}/{quote(self.database)}"
@@ -91,7 +104,8 @@ def checked(site: Site) -> Settings:
     user = _name(site, "user", config.get("user", USER))
     # Who has a role of its own must not know the password of all.
     usual_password = _made_up(site, user) if told else PASSWORD
-    admin = Role(user, _password(site, "password", config.get("password", usual_password)), True)
+    password = _password(site, "password", config.get("password", usual_password))
+    admin = Role(user, password, True, bool(told) and "password" not in config)
     return Settings(
         host.lower().rstrip("."),
         port,
@@ -122,7 +136,8 @@ def _roles(site: Site, told: Mapping[str, Value], admin: Role) -> dict[str, Role
         superuser = table.get("superuser", False)
         if not isinstance(superuser, bool):
             raise ConfigError(f"{site.name}: superuser of {who!r} must be true or false, not {superuser!r}")
-        role = Role(name, password, superuser)
+        given = "password" in table or (person is not None and person.password is not None)
+        role = Role(name, password, superuser, not given)
         same = next((other for other in found.values() if other.name == name), None)
         if name in (admin.name, USER) or (same is not None and same != role):
             raise ConfigError(f"{site.name}: the role {name!r} of {who!r} is somebody else's already")

@@ -1,0 +1,169 @@
+"""What one agent is equipped with opens nothing to another, whichever capability it is of."""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from database import database, needs_postgres
+from mcp_stand import Hands
+from open_world import OpenWorld
+
+from terrarium.core.capability import Equips
+from terrarium.core.registry import TABLES, find
+
+Ask = Callable[[OpenWorld, str, Any], bool]
+"""Whether a program in the sandbox of an agent gets in with this equipment."""
+
+
+def notion(world: OpenWorld, agent: str, given: Any) -> bool:
+    headers = {"Authorization": f"Bearer {given.env['NOTION_TOKEN']}", "Notion-Version": "2025-09-03"}
+    return get(world, "api.notion.com", "/v1/users/me", agent, headers)
+
+
+def slack(world: OpenWorld, agent: str, given: Any) -> bool:
+    found = []
+    for name in ("SLACK_BOT_TOKEN", "SLACK_USER_TOKEN"):
+        headers = {"Authorization": f"Bearer {given.env[name]}"}
+        url = f"{world.origin('slack.com', agent)}/api/auth.test"
+        found.append(requests.post(url, headers=headers, timeout=30).json()["ok"])
+    assert len(set(found)) == 1
+    return bool(found[0])
+
+
+def mcp(world: OpenWorld, agent: str, given: Any) -> bool:
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+    headers = {"Authorization": f"Bearer {given.env['TERRARIUM_MCP_TOKEN']}", "Host": "mcp.world"}
+    headers["Accept"] = "application/json, text/event-stream"
+    answer = requests.post(f"{world.origin('mcp.world', agent)}/mcp", json=body, headers=headers, timeout=30)
+    return answer.status_code == 200
+
+
+def google_sheets(world: OpenWorld, agent: str, given: Any) -> bool:
+    from google.auth import crypt, jwt
+
+    told = json.loads(given.files["google_credentials"])
+    now, scope = int(world.clock.micros // 1_000_000), "https://www.googleapis.com/auth/spreadsheets"
+    claims = {"iss": told["client_email"], "scope": scope, "aud": told["token_uri"], "iat": now, "exp": now + 600}
+    assertion = jwt.encode(crypt.RSASigner.from_service_account_info(told), claims).decode()
+    refresh = json.loads(given.files["google_authorized_user"])
+    found = []
+    for fields in (
+        {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion},
+        {
+            "grant_type": "refresh_token",
+            **{key: refresh[key] for key in ("refresh_token", "client_id", "client_secret")},
+        },
+    ):
+        answer = requests.post(f"{world.origin('oauth2.googleapis.com', agent)}/token", data=fields, timeout=30)
+        found.append(answer.status_code == 200)
+    assert len(set(found)) == 1
+    return found[0]
+
+
+def object_store(world: OpenWorld, agent: str, given: Any) -> bool:
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    host = "s3.us-east-1.amazonaws.com"
+    asked = AWSRequest("GET", f"http://{host}/", {"Host": host}, b"")
+    keys = Credentials(given.env["AWS_ACCESS_KEY_ID"], given.env["AWS_SECRET_ACCESS_KEY"])
+    S3SigV4Auth(keys, "s3", "us-east-1").add_auth(asked)
+    return get(world, host, "/", agent, dict(asked.headers.items()))
+
+
+def get(world: OpenWorld, host: str, path: str, agent: str, headers: dict[str, str]) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", world.port(host, 80, agent), timeout=30)
+    connection.request("GET", path, headers={"Host": host, **headers})
+    status = connection.getresponse().status
+    connection.close()
+    assert status in (200, 401, 403)
+    return status == 200
+
+
+ASKS: dict[str, Ask] = {
+    "google_sheets": google_sheets,
+    "mcp": mcp,
+    "notion": notion,
+    "object_store": object_store,
+    "slack": slack,
+}
+ELSEWHERE = {"postgres": "test_a_role_of_somebody_else"}
+WITHOUT_SECRETS = {"web"}
+
+
+def equipping() -> list[str]:
+    found = []
+    for name, target in sorted(TABLES["capability"].items()):
+        importlib.import_module(target.partition(":")[0])
+        if issubclass(find("capability", name), Equips):
+            found.append(name)
+    return found
+
+
+def test_every_capability_that_equips_is_tried() -> None:
+    assert set(equipping()) == {*ASKS, *ELSEWHERE, *WITHOUT_SECRETS}
+    assert set(ELSEWHERE.values()) <= set(globals())
+
+
+@pytest.mark.parametrize("name", sorted(ASKS))
+def test_it_opens_nothing_to_another(name: str, tmp_path: Path) -> None:
+    hands = {agent: Hands() for agent in ("agent", "other")}
+    with OpenWorld(tmp_path, {name: {}}, proxy=hands.get) as world:
+        one, two = (world[name].equipment(agent) for agent in ("agent", "other"))
+        secret = {key for key in one.env if one.env[key] != two.env[key]} | {
+            key for key in one.files if one.files[key] != two.files[key]
+        }
+        assert secret, "each has secrets of its own"
+        before = world.rows()
+        assert ASKS[name](world, "agent", one)
+        assert ASKS[name](world, "other", two)
+        assert not ASKS[name](world, "other", one)
+        assert not ASKS[name](world, "agent", two)
+        assert world.rows() == before
+        assert world.failures == []
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_SECRETS))
+def test_what_is_no_secret_is_the_same_for_all(name: str, tmp_path: Path) -> None:
+    config = {"sites": {"pypi.example": {"packages": True, "files": {}}}}
+    with OpenWorld(tmp_path, {name: config}) as world:
+        assert world[name].equipment("agent") == world[name].equipment("other")
+
+
+LOGIN = """python3 -c "
+import psycopg
+try:
+    with psycopg.connect() as c: print(c.execute('SELECT current_user').fetchone()[0])
+except psycopg.OperationalError as error:
+    print('password authentication failed' in str(error))
+" """
+
+
+@needs_postgres
+def test_a_role_of_somebody_else(tmp_path: Path) -> None:
+    with database(tmp_path, roles={"agent": "analyst", "other": "clerk"}) as it:
+        env = {agent: dict(it.postgres.equipment(agent).env) for agent in ("agent", "other")}
+        assert it.command(LOGIN).stdout == "analyst\n"
+        assert it.command(LOGIN, agent="other").stdout == "clerk\n"
+        assert it.command(LOGIN, agent="other", **env["agent"]).stdout == "True\n"
+        owner = it.postgres.connection_info
+        told = {"PGUSER": owner["user"], "PGPASSWORD": owner["password"]}
+        assert it.command(LOGIN, **told).stdout == "True\n", "it could be worked out from the seed"
+        padded = {"PGUSER": "analyst" + "\x01" * 60, "PGPASSWORD": env["agent"]["PGPASSWORD"]}
+        assert it.command(LOGIN, agent="other", **padded).stdout == "True\n"
+
+
+@needs_postgres
+def test_a_password_of_the_task_is_good_from_everywhere(tmp_path: Path) -> None:
+    with database(tmp_path, roles={"agent": {"role": "analyst", "password": "given"}, "other": "clerk"}) as it:
+        told = {"PGUSER": "analyst", "PGPASSWORD": "given"}
+        assert it.command(LOGIN, agent="other", **told).stdout == "analyst\n"
