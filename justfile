@@ -42,6 +42,8 @@ docs:
 bench *args:
     python -m bench {{args}}
 
-# tests that take minutes on purpose
+# tests that take minutes on purpose, and those with made-up input with ten times as much of it
 soak:
     pytest -m soak --timeout 1800
+    TERRARIUM_EFFORT=10 pytest -m "not soak and not bench" --timeout 1800 tests/capability \
+        -k "fuzz or nonsense or dialogue or worlds_apart"
