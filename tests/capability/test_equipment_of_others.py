@@ -81,7 +81,7 @@ def object_store(world: OpenWorld, agent: str, given: Any) -> bool:
 
 
 def get(world: OpenWorld, host: str, path: str, agent: str, headers: dict[str, str]) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", world.port(host, 80, agent), timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", world.port(80, agent, host), timeout=30)
     connection.request("GET", path, headers={"Host": host, **headers})
     status = connection.getresponse().status
     connection.close()

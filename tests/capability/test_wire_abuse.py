@@ -34,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWorld]:
 
 def served(world: OpenWorld, agent: str = "other", host: str = HOST) -> bool:
     """Whether another caller is served, over TLS, by its name."""
-    with socket.create_connection(("127.0.0.1", world.port(host, 443, agent)), timeout=30) as plain:
+    with socket.create_connection(("127.0.0.1", world.port(443, agent, host)), timeout=30) as plain:
         context = authority().client()
         with context.wrap_socket(plain, server_hostname=host) as secure:
             secure.sendall(
@@ -47,7 +47,7 @@ def served(world: OpenWorld, agent: str = "other", host: str = HOST) -> bool:
 
 
 def connect(world: OpenWorld, port: int = 80, host: str = HOST) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", world.port(host, port)), timeout=30)
+    return socket.create_connection(("127.0.0.1", world.port(port, host=host)), timeout=30)
 
 
 def talk(world: OpenWorld, data: bytes, port: int = 80) -> bytes:
@@ -195,11 +195,10 @@ def descriptors() -> int:
 @pytest.mark.parametrize(
     ("host", "port"),
     [
-        (HOST, 443),
         ("mail.world", 993),
         *(
             pytest.param(*place, marks=pytest.mark.soak)
-            for place in ((HOST, 80), ("mail.world", 143), ("mail.world", 25))
+            for place in ((HOST, 443), (HOST, 80), ("mail.world", 143), ("mail.world", 25))
         ),
     ],
 )
@@ -239,7 +238,7 @@ def test_callers_at_once(world: OpenWorld) -> None:
         thread.start()
     try:
         for _ in range(20):
-            client = http.client.HTTPConnection("127.0.0.1", world.port(HOST, 80, "other"), timeout=30)
+            client = http.client.HTTPConnection("127.0.0.1", world.port(80, "other", HOST), timeout=30)
             client.request("GET", "/", headers={"Host": HOST})
             assert client.getresponse().read() == b"<h1>Shop</h1>"
             client.close()

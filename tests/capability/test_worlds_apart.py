@@ -35,7 +35,9 @@ def mail_on_the_wire(world: OpenWorld, text: str) -> None:
     letter = EmailMessage()
     letter["From"], letter["To"], letter["Subject"] = "agent@world.example", "other@world.example", text
     letter.set_content(text)
-    with smtplib.SMTP("127.0.0.1", world.port("mail.world", 25), local_hostname="client.world", timeout=30) as client:
+    with smtplib.SMTP(
+        "127.0.0.1", world.port(25, host="mail.world"), local_hostname="client.world", timeout=30
+    ) as client:
         client.send_message(letter)
 
 
