@@ -207,7 +207,7 @@ DRIVE = google("drive.v3", "www.googleapis.com", ("about", "files", "permissions
 SERVICES: dict[str, tuple[Any, Callable[[requests.Response], None], int]] = {
     "notion": (of_notion, notion_error, 60),
     "sheets": (SHEETS, google_error, 25),
-    "drive": (DRIVE, google_error, 30),
+    "drive": (DRIVE, google_error, 20),
     "slack": (of_slack, slack_error, 50),
     "s3": (of_s3, s3_error, 50),
     "web": (of_web, web_error, 60),
