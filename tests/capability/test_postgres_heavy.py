@@ -77,6 +77,7 @@ def test_a_row_of_100_megabytes(it: Database) -> None:
 @pytest.mark.parametrize("rows", [8, 40])
 def test_small_rows_that_unpack_to_gigabytes(it: Database, rows: int) -> None:
     made = f"FROM generate_series(1, {rows}) g"
+    it.site.command_timeout = 100.0  # a gigabyte takes a while
     with bounded():
         it.use("execute", sql=f"CREATE TABLE packed AS SELECT g, repeat('x', 30000000) AS t {made}")
         hidden = "jsonb_build_array(repeat('x', 100000000))"

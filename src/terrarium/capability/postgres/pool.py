@@ -12,7 +12,7 @@ import weakref
 
 from terrarium.capability.postgres.binaries import Binaries
 from terrarium.capability.postgres.server import Server, sweep
-from terrarium.capability.postgres.session import Session, connect
+from terrarium.capability.postgres.session import CONNECT_SECONDS, Session, connect
 from terrarium.capability.postgres.template import DATABASE, USER, template
 from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
@@ -49,11 +49,14 @@ class Pool:
             if self._task is None:
                 self._task = asyncio.ensure_future(self._keep())
         found: tuple[Server, Session] | None = None
-        for pair in self._ready:
-            if pair[0].clock.micros <= clock.micros:  # time never runs backwards in it
+        for pair in list(self._ready):
+            if pair not in self._ready or pair[0].clock.micros > clock.micros:  # time never runs backwards in it
+                continue
+            self._ready.remove(pair)
+            if await pair[1].responds(CONNECT_SECONDS):
                 found = pair
-                self._ready.remove(pair)
                 break
+            await _close(pair)  # somebody has killed it while it waited
         self._start = clock.start
         self._taken.set()
         if found is None:
