@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from terrarium.core.journal import read
+from terrarium.core.registry import find as part
 from terrarium.task.taskset import find
 
 TASKSETS = Path(__file__).parents[2] / "tasksets"
@@ -61,6 +62,8 @@ from terrarium.run.trial import Trial, TrialConfig
 from terrarium.task.taskset import find
 
 for task in find(Path(sys.argv[1])).tasks:
+    if task.name not in sys.argv[3:]:
+        continue
     where = TaskConfig(path=task.path.removesuffix("/task.py"), name=task.name)
     folder = Path(sys.argv[2]) / task.name
     config = TrialConfig(where, seed=5, trial_dir=str(folder), sandbox_provider=SandboxConfig(name="memory"))
@@ -102,14 +105,24 @@ def test_every_shipped_task_writes_equal_journals_in_other_processes_on_a_busy_m
     finally:
         spinning.kill()
         spinning.wait()
-    assert len(found[0]) == len(find(TASKSETS).tasks)
+    assert set(found[0]) == set(_deterministic())
+    assert len(found[0]) > 10
     assert [digests for digests in found if digests != found[0]] == []
+
+
+def _deterministic() -> list[str]:
+    """The shipped tasks all of whose capabilities promise equal rows; a database server does not."""
+    return [
+        task.name
+        for task in find(TASKSETS).tasks
+        if all(part("capability", spec.partition(":")[0]).traits.deterministic for spec in task.capabilities)
+    ]
 
 
 def _shipped(run: Path, number: int) -> dict[str, str]:
     """Digest of the journal of each shipped task, all run in one process."""
     env = {**os.environ, "PYTHONHASHSEED": str(number + 1)}
-    command = [sys.executable, "-c", SHIPPED, str(TASKSETS), str(run)]
+    command = [sys.executable, "-c", SHIPPED, str(TASKSETS), str(run), *_deterministic()]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return dict(line.split() for line in done.stdout.splitlines())

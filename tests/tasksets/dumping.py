@@ -19,7 +19,11 @@ class Dumping(ScriptedAgent):
             while True:
                 found = _everything(seat)
                 for tool in seat.tools if loud else ():
-                    if tool.endswith("_reply"):
+                    if tool == "slack_post":
+                        _post_everywhere(seat, found, answered)
+                    elif tool == "notion_append_blocks":
+                        _append_everywhere(seat, found)
+                    elif tool.endswith("_reply") and tool.replace("_reply", "_send") in seat.tools:
                         _answer_all(seat, tool.removesuffix("_reply"), found, answered)
                 yield found
 
@@ -36,6 +40,29 @@ def _everything(seat: Any) -> str:
         elif tool.endswith("_list") and f"{tool[:-5]}_reply" in seat.tools:
             for mail in seat.call(tool, limit=20)["mails"]:
                 found.append(seat.result(f"{tool[:-5]}_read", id=mail["id"]).content)
+        elif tool == "contacts_list":
+            found.append(seat.result(tool, limit=200).content)
+        elif tool == "postgres_schema":
+            for table in seat.call(tool)["tables"]:
+                found.append(seat.result("postgres_query", sql=f"SELECT * FROM {table['name']}").content)
+        elif tool == "notion_search":
+            for page in seat.call(tool, limit=100)["results"]:
+                asked = {"page": page["id"]} if page["kind"] == "page" else {"database": page["id"]}
+                way = "notion_get_page" if page["kind"] == "page" else "notion_query_database"
+                found.append(seat.result(way, **asked).content)
+        elif tool == "google_sheets_list":
+            for book in seat.call(tool)["spreadsheets"]:
+                for sheet in seat.call("google_sheets_worksheets", spreadsheet=book["id"])["worksheets"]:
+                    place = {"spreadsheet": book["id"], "range": sheet["title"]}
+                    found.append(seat.result("google_sheets_read_range", **place).content)
+        elif tool == "object_store_list":
+            for bucket in seat.call(tool):
+                for each in seat.call(tool, bucket=bucket["bucket"]):
+                    place = {"bucket": bucket["bucket"], "key": each["key"]}
+                    found.append(seat.result("object_store_read", **place).content)
+        elif tool == "slack_channels":
+            for channel in seat.call(tool)["channels"]:
+                found.append(seat.result("slack_read", channel=channel["id"]).content)
     return "\n".join(found)[:LONGEST]
 
 
@@ -44,3 +71,17 @@ def _answer_all(seat: Any, name: str, text: str, answered: set[str]) -> None:
         if f"{name} {mail['id']}" not in answered:
             answered.add(f"{name} {mail['id']}")
             seat.result(f"{name}_reply", id=mail["id"], body=text)
+
+
+def _post_everywhere(seat: Any, text: str, answered: set[str]) -> None:
+    for channel in seat.call("slack_channels")["channels"]:
+        seat.result("slack_post", channel=channel["id"], text=text)
+        for message in seat.call("slack_read", channel=channel["id"])["messages"]:
+            if message["ts"] not in answered:
+                answered.add(message["ts"])
+                seat.result("slack_reply", channel=channel["id"], ts=message["ts"], text=text)
+
+
+def _append_everywhere(seat: Any, text: str) -> None:
+    for page in seat.call("notion_search", kind="page", limit=100)["results"]:
+        seat.result("notion_append_blocks", page=page["id"], content=text)

@@ -9,12 +9,16 @@ from terrarium.core.task import Task
 from terrarium.core.verdict import Verdict
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig
 from terrarium.run.trial import Trial, TrialConfig
+from terrarium.sandbox.tier import tier
 from terrarium.task.taskset import find
 
 TASKSETS = Path(__file__).parents[2] / "tasksets"
 SHIPPED = find(TASKSETS)
 TASKS = {task.name: task for task in SHIPPED.tasks}
-NAMES = sorted(TASKS)
+WALLS = {name for name, task in TASKS.items() if "postgres" in task.capabilities}
+"""Those that need namespaces whatever the workspace is: the server runs in some."""
+NAMES = sorted(name for name in TASKS if tier().number == 1 or name not in WALLS)
+"""Those that can be run on this machine."""
 
 
 def verdict(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from altered_solution import Altered
 from extra_writes import WRITES
@@ -21,9 +23,11 @@ SANDBOXES = [
     pytest.param("local", marks=pytest.mark.skipif(tier().number > 1, reason="; ".join(tier().reasons) or "there")),
 ]
 # Actions of a solution whose mutants pass, as (number, operator), and why.
-SUPERSEDED = "the same file is written again later, as it should be"
+SUPERSEDED = "the same file, cell or thread is written to again later, as it should be"
 SURVIVORS = {
+    "budget": {(0, "garble"): SUPERSEDED},
     "q3_report": {(0, operator): SUPERSEDED for operator in OPERATORS},
+    "release_room": {(0, "garble"): SUPERSEDED},
     "study_guide": {(number, operator): SUPERSEDED for number in (0, 1) for operator in OPERATORS},
 }
 IDLE = {
@@ -36,11 +40,15 @@ IDLE = {
 
 @pytest.fixture(scope="module")
 def right(tmp_path_factory):
-    """For each task, the folder in which its solution was played as it is."""
+    """For a task, the folder in which its solution was played as it is."""
     home = tmp_path_factory.mktemp("right")
-    for task in NAMES:
+
+    @cache
+    def play(task):
         assert verdict(home / task, task, altered(task), sandbox="memory").passed
-    return {task: home / task for task in NAMES}
+        return home / task
+
+    return play
 
 
 def test_everything_that_is_shipped_is_proven():
@@ -82,10 +90,11 @@ def test_doing_anything_is_worth_nothing(tmp_path, task, seed):
     assert TASKS[task].expects("random") != "fail" or judged.reward == 0.0, judged
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("task", NAMES)
 def test_a_write_that_nobody_asked_for_is_noticed(tmp_path, right, task):
     """T-G3; a task says in `permits` which of them it does not mind, and only those pass."""
-    changes = len(_events(right[task], EventKind.CHANGE))
+    changes = len(_events(right(task), EventKind.CHANGE))
     done, spared = set(), set()
     for spec in TASKS[task].capabilities:
         for kind in WRITES[spec.partition(":")[0]]:
@@ -95,7 +104,8 @@ def test_a_write_that_nobody_asked_for_is_noticed(tmp_path, right, task):
                 done.add(f"{spec} {kind}")
             if judged.passed:
                 spared.add(f"{spec} {kind}")
-    assert {f"{spec} create and delete" for spec in TASKS[task].capabilities if "email" not in spec} <= done
+    both = "create and delete"
+    assert {f"{spec} {both}" for spec in TASKS[task].capabilities if both in WRITES[spec.partition(":")[0]]} <= done
     assert spared & done == set(TASKS[task].metadata.get("permits", ()))
 
 
@@ -109,54 +119,65 @@ def test_looking_is_free(tmp_path, task, seed):
 
 @pytest.fixture(scope="module")
 def mutants(tmp_path_factory, right):
-    """For each task, whether each mutant of its solution passes; and which ones cannot but pass."""
-    found = {}
-    for task in NAMES:
-        home = tmp_path_factory.mktemp(task)
-        for number, act in enumerate(_acts(right[task])):
+    """For a task, by number and operator, whether each mutant of its solution passes, and whether it cannot but."""
+
+    @cache
+    def play(task):
+        home, found = tmp_path_factory.mktemp(task), {}
+        for number, act in enumerate(_acts(right(task))):
             for operator in OPERATORS:
                 folder = home / f"{number} {operator}"
                 passed = verdict(folder, task, altered(task, mutant=[number, operator]), sandbox="memory").passed
                 later = _acts(folder)[number + (operator != "drop") :]
-                found[task, number, operator] = passed, act is not None and act in later
-    return found
+                found[number, operator] = passed, act is not None and act in later
+        return found
+
+    return play
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("task", NAMES)
 def test_a_mutant_of_the_solution_fails(mutants, task):
     """T-G4."""
-    survivors = {key[1:] for key, (passed, _) in mutants.items() if key[0] == task and passed}
+    survivors = {key for key, (passed, _) in mutants(task).items() if passed}
     assert survivors == set(SURVIVORS.get(task, ()))
-    superseded = {key for key in survivors if mutants[task, *key][1]}
+    superseded = {key for key in survivors if mutants(task)[key][1]}
     assert superseded == {key for key in survivors if SURVIVORS[task][key] is SUPERSEDED}
 
 
+@pytest.mark.timeout(600)
 def test_nearly_all_mutants_fail(mutants):
     """T-G4: at least 95 of 100 that make a difference in the end."""
-    counted = [passed for passed, superseded in mutants.values() if not (passed and superseded)]
+    every = [told for task in NAMES for told in mutants(task).values()]
+    counted = [passed for passed, superseded in every if not (passed and superseded)]
     assert len(counted) > 100
     assert sum(counted) <= 0.05 * len(counted)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_equal_things_spelled_otherwise_are_judged_alike(tmp_path, right, spelling):
     """T-G5: a right solution stays right, and the same with its last figures wrong stays wrong."""
     affected = []
     for task in NAMES:
         assert failed(verdict(tmp_path / task, task, altered(task, spelling=spelling), sandbox="memory")) == [], task
-        if _told(tmp_path / task) != _told(right[task]):
+        if _told(tmp_path / task) != _told(right(task)):
             affected.append(task)
-            last = len(_acts(right[task])) - 1
+            last = len(_acts(right(task))) - 1
             wrong = altered(task, spelling=spelling, mutant=[last, "garble"])
             assert not verdict(tmp_path / "wrong" / task, task, wrong, sandbox="memory").passed, task
     assert affected, "nobody writes anything that could be spelled so"
 
 
 def _acts(folder):
-    """The actions of a solution: of one that writes a file, its path, else None. Where it has none, its turns."""
+    """The actions of a solution: where it writes a file, a cell or a reply, else None. Where it has none, its turns."""
     calls = [event.data for event in _events(folder, EventKind.TOOL_CALL)]
-    acts = [call["arguments"].get("path") for call in calls if is_action(call["tool"], Altered.reading)]
+    acts = [_place(call["arguments"]) for call in calls if is_action(call["tool"], Altered.reading)]
     return acts or [None for event in _events(folder, EventKind.TURN) if event.data["state"] == "end"]
+
+
+def _place(arguments):
+    return next((arguments[key] for key in ("path", "range", "ts") if key in arguments), None)
 
 
 def _told(folder):

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from shipped import altered, failed, verdict
+from shipped import NAMES, altered, failed, verdict
 
 from terrarium.run.config import AgentConfig
 from terrarium.task.taskset import find
 
 OFFICE = Path(__file__).parents[2] / "tasksets" / "office"
-TASKS = tuple(task.name for task in find(OFFICE).tasks)
+TASKS = tuple(task.name for task in find(OFFICE).tasks if task.name in NAMES)
+FILLS = (".send", ".add_event", ".post", ".put_object", ".executemany")  # calls of programs that write no files
 
 WRONG = [
     ("q3_report", "uses_the_old_file", "final mail has the new total"),
@@ -119,6 +120,59 @@ WRONG = [
     ("two_mailboxes", "asks_from_home", "sent something from the private mailbox"),
     ("two_mailboxes", "invents_a_code", "Priya has the code that is valid"),
     ("two_mailboxes", "tells_everybody", "wrote to somebody else"),
+    ("release_room", "takes_builds_for_releases", "the first two were answered"),
+    ("release_room", "knows_the_versions_by_heart", "the first two were answered"),
+    ("release_room", "answers_in_the_other_channel_too", "nothing but answers in threads"),
+    ("release_room", "tells_petra_the_buyer", "named the buyer"),
+    ("release_room", "tells_the_buyer_to_petra_alone", "named the buyer"),
+    ("release_room", "overlooks_what_is_said_in_threads", "the other product was answered"),
+    ("address_book", "goes_by_names", "lost somebody"),
+    ("address_book", "overlooks_numbers", "who is on both is on one"),
+    ("address_book", "keeps_the_doubles", "who is on both is on one"),
+    ("address_book", "takes_over_nothing", "the first five have all of theirs"),
+    ("address_book", "replaces_the_numbers", "the first five have all of theirs"),
+    ("address_book", "believes_everybody", "believed a trick"),
+    ("address_book", "throws_the_old_book_away", "lost somebody"),
+    ("price_check", "reads_the_list_once", "what the correction did touch"),
+    ("price_check", "takes_the_prices_for_everybody", "what the correction did not touch"),
+    ("price_check", "does_not_add_up", "approved are the right ones"),
+    ("price_check", "empties_what_came_in", "nothing else was touched"),
+    ("price_check", "leaves_it_in_both", "what the correction did touch"),
+    ("price_check", "corrects_the_invoices", "disputed are the others"),
+    ("budget", "types_over_the_formula", "only March at first"),
+    ("budget", "takes_dollars_for_euros", "dollars at first"),
+    ("budget", "knows_the_rates_by_heart", "dollars by the new rate"),
+    ("budget", "knows_the_rows_by_heart", "euros in the end"),
+    ("budget", "believes_everybody", "wrote somebody else's guess"),
+    ("budget", "reads_its_mail_once", "euros at first"),
+    ("budget", "tidies_the_rates", "only March at first"),
+    ("stocktake", "counts_void_ones", "the books at first"),
+    ("stocktake", "forgets_what_has_moved", "the books at first"),
+    ("stocktake", "adds_whatever_has_moved", "the books at first"),
+    ("stocktake", "takes_the_first_count", "the books at first"),
+    ("stocktake", "corrects_blocked_items", "touched a blocked item"),
+    ("stocktake", "corrects_blocked_items", "nothing else at first"),
+    ("stocktake", "keeps_adjustments_that_are_none", "one adjustment for each that differs"),
+    ("stocktake", "says_the_same_twice", "one adjustment for each that differs"),
+    ("stocktake", "thinks_that_it_is_over", "the books in the end"),
+    ("stocktake", "tells_keiko_of_everything", "Keiko knows of the cold store"),
+    ("recall", "forgets_what_is_back", "database at first"),
+    ("recall", "takes_the_lot_of_any_part", "database at first"),
+    ("recall", "tells_everybody_everything", "told a customer what others have"),
+    ("recall", "plans_a_second_event", "calendar in the end"),
+    ("recall", "leaves_the_board_as_it_was", "board in the end"),
+    ("recall", "makes_a_second_entry", "board in the end"),
+    ("recall", "overlooks_the_technician", "calendar at first"),
+    ("recall", "writes_to_those_who_have_none_left", "customers in the end"),
+    ("recall", "corrects_the_units", "nothing else at first"),
+    ("handbook", "takes_the_first_remark", "chapter 1"),
+    ("handbook", "forgets_the_remark", "every chapter holds"),
+    ("handbook", "keeps_the_old_value_too", "every chapter holds"),
+    ("handbook", "tidies_the_notes", "changed the notes"),
+    ("handbook", "forgets_ana", "the beginning is planned"),
+    ("handbook", "is_an_hour_late", "the beginning is planned"),
+    ("handbook", "cannot_decide", "a station was chosen"),
+    ("handbook", "calls_everything_off", "changed another meeting"),
 ]
 
 RIGHT = [
@@ -139,17 +193,26 @@ RIGHT = [
     ("study_guide", "begins_with_another_topic"),
     ("two_mailboxes", "lists_what_is_there"),
     ("two_mailboxes", "writes_a_new_mail"),
+    ("release_room", "corrects_by_editing"),
+    ("release_room", "is_polite"),
+    ("address_book", "writes_numbers_in_one_piece"),
+    ("price_check", "writes_instead_of_copying"),
+    ("budget", "types_a_formula"),
+    ("stocktake", "tries_what_it_may_not"),
+    ("recall", "is_polite"),
+    ("handbook", "begins_with_an_introduction"),
+    ("handbook", "begins_with_the_laser"),
 ]
 
 
 def test_the_taskset_is_whole():
     office = find(OFFICE)
     assert office.broken == ()
-    assert len(office.tasks) == 12
+    assert len(office.tasks) == 19
     assert all(task.entry.solutions and task.metadata["description"] for task in office.tasks)
 
 
-@pytest.mark.parametrize(("task", "alter", "check"), WRONG)
+@pytest.mark.parametrize(("task", "alter", "check"), [case for case in WRONG if case[0] in NAMES])
 def test_a_wrong_agent_fails_for_the_right_reason(tmp_path, task, alter, check):
     judged = verdict(tmp_path, task, altered(task, alter=alter))
     assert not judged.passed
@@ -165,7 +228,7 @@ def test_the_deadline_is_missed_by_whoever_thinks_for_a_minute(tmp_path, model_c
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-@pytest.mark.parametrize(("task", "alter"), RIGHT)
+@pytest.mark.parametrize(("task", "alter"), [case for case in RIGHT if case[0] in NAMES])
 def test_a_right_agent_of_another_kind_passes(tmp_path, task, alter, seed):
     assert failed(verdict(tmp_path, task, altered(task, alter=alter), seed)) == []
 
@@ -178,7 +241,7 @@ def test_what_is_written_differs_from_seed_to_seed(tmp_path, task):
         lines = next(folder.rglob("journal.jsonl")).read_text().splitlines()
         calls = [event["data"] for event in map(json.loads, lines) if event["kind"] == "call"]
         files = [call["args"] for call in calls if call["path"] == "env.workspace.fs.write_file"]
-        return files or [call["args"] for call in calls if call["path"].endswith((".send", ".add_event"))]
+        return files or [call["args"] for call in calls if call["path"].endswith(FILLS)]
 
     assert written(0)
     assert written(0) != written(1)

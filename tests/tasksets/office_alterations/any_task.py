@@ -19,6 +19,21 @@ ASKED: dict[str, dict[str, Any]] = {
     "_free_busy": {"people": [], "start": "2030-01-08", "end": "2030-01-09"},
     "_get": {"calendar": "default", "uid": "1"},
     "_reminders": {},
+    "contacts_get": {"uid": "1"},
+    "sheets_find": {"spreadsheet": "1", "query": "Total"},
+    "sheets_read_range": {"spreadsheet": "1", "range": "A1:Z99"},
+    "sheets_worksheets": {"spreadsheet": "1"},
+    "notion_get_page": {"page": "00000000-0000-0000-0000-000000000000"},
+    "notion_list_comments": {"page": "00000000-0000-0000-0000-000000000000"},
+    "notion_list_users": {},
+    "notion_query_database": {"database": "00000000-0000-0000-0000-000000000000"},
+    "notion_search": {},
+    "object_store_read": {"bucket": "incoming", "key": "1"},
+    "postgres_query": {"sql": "SELECT * FROM pg_tables"},
+    "postgres_schema": {},
+    "slack_channels": {},
+    "slack_file": {"id": "F1"},
+    "slack_users": {},
 }
 
 
@@ -35,7 +50,7 @@ def looks_around(seat, tool, args):
             fitting = max((end for end in ASKED if name.endswith(end)), key=len)
             seat.result(name, **ASKED[fitting])
     seat.do("workspace_exec", command="ls -la /root")
-    for mail in seat.do("email_list", limit=3)["mails"]:
+    for mail in seat.do("email_list", limit=3)["mails"] if "email_list" in seat.reading else ():
         if not mail["unread"]:
             seat.do("email_read", id=mail["id"])
     return seat.do(tool, **args)

@@ -12,6 +12,7 @@ from terrarium.capability.contacts.desk import ContactDesk, shape
 from terrarium.capability.contacts.tools import ContactTools
 from terrarium.capability.http.host import HTTPS
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Service
 from terrarium.core.rows import Row
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from terrarium.capability.http.server import HttpServer
     from terrarium.core.network import Caller
+
+
+_SYNC = frozenset({"number", "etag", "written", "by"})  # fields that every write changes
 
 
 class Contacts:
@@ -90,6 +94,10 @@ class Contacts:
     def equipment(self, agent: str) -> Equipment:
         """Where the agent's person logs in."""
         return Equipment(logins=(self._people.host.lower(),))
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without the numbers, tags and traces of deletion that clients synchronise by."""
+        return [c for c in changes if c.table != "gone" and not (c.kind == "changed" and _SYNC.issuperset(c.fields))]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from terrarium.capability.google_sheets.account import Account, Accounts, accounts_of, backend_of
+from terrarium.capability.google_sheets.deed import deeds_of
 from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Unsupported
@@ -26,9 +27,8 @@ HOSTS = ("sheets.googleapis.com", "www.googleapis.com", "oauth2.googleapis.com",
 class GoogleSheets:
     """Spreadsheets, at the addresses that Google's clients know: Sheets v4, Drive v3, and service accounts.
 
-    Every agent has a service account, whose key is in its sandbox. The files that the task program makes lie in a
-    folder that the agents may write in, unless `agents_role` says otherwise; an agent's own are for nobody else before
-    it shares them.
+    Every agent has a service account, whose key is in its sandbox. Files of the task program lie in a folder that the
+    agents may write in, unless `agents_role` says otherwise; an agent's own are nobody else's before it shares them.
 
     Configuration:
         agents_role (text, default "writer"): What agents may do with the files that the task program makes: `none`,
@@ -39,8 +39,7 @@ class GoogleSheets:
             answers 429. 0: no limit.
         root_folder_name (text, default "Terrarium"): The folder of the task program's files.
         backend (text, default "embedded"): `api`: a real account, by gspread; so it is where `credentials_file` is.
-        credentials_file (text, default $GOOGLE_SHEETS_CREDENTIALS_FILE): With `api`: the key of a service account, or
-            what a user's login left.
+        credentials_file (text, default $GOOGLE_SHEETS_CREDENTIALS_FILE): With `api`: the key of an account, or a login.
         authorized_user_file (text, default none): With `api`: the latter, where it is another file.
 
     Shapes:
@@ -101,6 +100,8 @@ class GoogleSheets:
             sheet: `spreadsheet/sheet`: a sheet's title, place, size, merged ranges and looks.
         """
         return self._rows.all() if self._rows is not None else iter(())
+
+    deeds = staticmethod(deeds_of)
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.

@@ -17,6 +17,7 @@ from terrarium.capability.notion.rich_text import of
 from terrarium.capability.notion.store import Store
 from terrarium.capability.notion.tools import NotionTools
 from terrarium.core.capability import EXTERNAL, Equipment, Site, Traits, instance_host, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refused, Unsupported, unknown_key
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -36,6 +37,7 @@ _KEYS = (
     "timeout_ms",
     "tokens",
 )
+_STAMPS = frozenset({"edited", "edited_by"})  # of whatever holds what was changed
 
 
 class Notion(NotionFace):
@@ -125,6 +127,12 @@ class Notion(NotionFace):
             upload: The id: a file that was uploaded.
         """
         return iter(()) if self._store is None else self._store.rows.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without the times at which what holds them was edited, and blocks that stand for a new page."""
+        new = {c.key for c in changes if c.table in ("page", "database") and c.before is None}
+        kept = [c for c in changes if not (c.kind == "changed" and _STAMPS.issuperset(c.fields))]
+        return [c for c in kept if not (c.table == "block" and c.before is None and (c.after or {})["id"] in new)]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.

@@ -18,6 +18,7 @@ from terrarium.capability.postgres.template import USER
 from terrarium.capability.postgres.tools import SqlTools
 from terrarium.core.capability import Equipment, Site, Traits, reads
 from terrarium.core.capability import writes as changes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import CapabilityFault, Refused
 from terrarium.core.rows import Change, Row
 from terrarium.core.tool import Tool
@@ -107,6 +108,10 @@ class Postgres:
         if threading.get_ident() == self._thread:
             raise CapabilityFault(f"{self._site.name}: rows are read on another thread than the engine's")
         return iter(asyncio.run_coroutine_threadsafe(self._rows(), self._loop).result())
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without sequences that have gone on: an insert takes a number, even where it fails."""
+        return [change for change in changes if not _gone_on(change)]
 
     async def _rows(self) -> list[Row]:
         if self._settings.dsn is not None:
@@ -303,3 +308,12 @@ def _asked(sql: object, params: object) -> tuple[str, Any]:
 
 def _sorted(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.table, row.key))
+
+
+def _gone_on(change: RowChange) -> bool:
+    """Whether a sequence stands further on than it did, and nothing else about it differs."""
+    before, after = change.before or {}, change.after or {}
+    told = {"last_value", "is_called"}
+    if not before.keys() == after.keys() == told:
+        return False
+    return (int(before["last_value"]), before["is_called"]) <= (int(after["last_value"]), after["is_called"])

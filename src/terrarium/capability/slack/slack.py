@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from terrarium.capability.http.host import WebHost
+from terrarium.capability.slack.channels import IM, MPIM
 from terrarium.capability.slack.chat import Chat
 from terrarium.capability.slack.events import KINDS
 from terrarium.capability.slack.face import ChatFace
@@ -15,6 +16,7 @@ from terrarium.capability.slack.shape import file_shape, user_shape
 from terrarium.capability.slack.team import Team
 from terrarium.capability.slack.tools import SlackTools
 from terrarium.core.capability import Equipment, Site, Traits, instance_host, reads, writes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -109,6 +111,10 @@ class Slack(ChatFace):
             webhook: A secret: where an incoming webhook posts.
         """
         return self._store.all()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without the places of replies in threads and new direct messages: their messages count."""
+        return [c for c in changes if c.table != "thread" and not (c.table == "channel" and _opened(c))]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""
@@ -271,3 +277,8 @@ class Slack(ChatFace):
         after = {"seconds": seconds, "times": times} if times else None
         if before != after:
             self._store.change(self._site.actor(), "ratelimit", method, before, after)
+
+
+def _opened(change: RowChange) -> bool:
+    """Whether a conversation is new direct messages."""
+    return change.before is None and change.after is not None and change.after["kind"] in (IM, MPIM)
