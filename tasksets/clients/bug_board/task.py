@@ -66,11 +66,13 @@ def bug_board(env, agent):
                 weight=0,
             ),
             "names and severities are as they were": check(
-                lambda: {
-                    (page["properties"]["Name"]["title"][0]["plain_text"], page["properties"]["Severity"]["number"])
-                    for page in notion.query_database(board)
-                }
-                == severities,
+                lambda: (
+                    {
+                        (page["properties"]["Name"]["title"][0]["plain_text"], page["properties"]["Severity"]["number"])
+                        for page in notion.query_database(board)
+                    }
+                    == severities
+                ),
                 required=True,
                 weight=0,
             ),
