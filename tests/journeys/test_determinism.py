@@ -15,7 +15,7 @@ from terrarium.core.journal import read
 from terrarium.core.registry import find as part
 from terrarium.task.taskset import find
 
-TASKSETS = Path(__file__).parents[2] / "tasksets"
+TASKSETS = Path(__file__).parents[2] / "tasksets" / "office"
 
 TASK = """
 from terrarium import entry, run_checkers

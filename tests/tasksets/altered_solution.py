@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,6 +78,7 @@ class Altered(ScriptedAgent):
             ends; later, where there is nothing to do it to yet.
         mutant: [number of the action, operator] of `mutants`.
         spelling: A function of `spellings`, over everything that it writes and says.
+        patch: [regular expression, replacement], over every text that its calls give to tools; it has to occur.
 
     Attributes:
         reading: Names of the tools that change nothing, of every seat so far.
@@ -85,10 +87,17 @@ class Altered(ScriptedAgent):
     reading: ClassVar[set[str]] = set()
 
     def __init__(
-        self, task: str, name: str = "", alter: str = "", extra: Any = None, mutant: Any = None, spelling: str = ""
+        self,
+        task: str,
+        name: str = "",
+        alter: str = "",
+        extra: Any = None,
+        mutant: Any = None,
+        spelling: str = "",
+        patch: Any = None,
     ) -> None:
         found = next(one for one in find(Path(task)).tasks if name in ("", one.name))
-        change, say = _ways(found.name, alter, extra, mutant)
+        change, say = _ways(found.name, alter, extra, mutant) if patch is None else (_patching(*patch), _told)
         spell: Callable[[Any], Any] = getattr(spellings, spelling) if spelling else lambda value: value
 
         def spelled(seat: AlteredSeat, tool: str, args: dict[str, Any]) -> Any:
@@ -140,6 +149,27 @@ def _alterations(task: str) -> Any:
 
 def _as_it_is(seat: AlteredSeat, tool: str, args: dict[str, Any]) -> Any:
     return seat.do(tool, **args)
+
+
+def _told(seat: AlteredSeat, text: str) -> str:
+    assert seat.notes.get("patched"), "nothing that the solution sends fits the patch"
+    return text
+
+
+def _patching(pattern: str, new: str) -> Alter:
+    def alter(seat: AlteredSeat, tool: str, args: dict[str, Any]) -> Any:
+        def patched(value: Any) -> Any:
+            if isinstance(value, list):
+                return [patched(item) for item in value]
+            if not isinstance(value, str):
+                return value
+            text, count = re.subn(pattern, new, value)
+            seat.notes["patched"] = seat.notes.get("patched", 0) + count
+            return text
+
+        return seat.do(tool, **{name: patched(value) for name, value in args.items()})
+
+    return alter
 
 
 def _besides(spec: str, kind: str) -> Say:

@@ -15,10 +15,12 @@ from terrarium.task.taskset import find
 TASKSETS = Path(__file__).parents[2] / "tasksets"
 SHIPPED = find(TASKSETS)
 TASKS = {task.name: task for task in SHIPPED.tasks}
-WALLS = {name for name, task in TASKS.items() if "postgres" in task.capabilities}
+OFFICE = [task.name for task in find(TASKSETS / "office").tasks]
+"""Those that tools alone can solve; the others have proofs of their own."""
+WALLS = {name for name in OFFICE if "postgres" in TASKS[name].capabilities}
 """Those that need namespaces whatever the workspace is: the server runs in some."""
-NAMES = sorted(name for name in TASKS if tier().number == 1 or name not in WALLS)
-"""Those that can be run on this machine."""
+NAMES = sorted(name for name in OFFICE if tier().number == 1 or name not in WALLS)
+"""Those of the office that can be run on this machine."""
 
 
 def verdict(

@@ -18,8 +18,8 @@ Larkfield's bugs are in the Notion database "Bugs". Your integration's token is 
 sandbox has notion-client.
 
 Escalate every bug whose Stage is Open and whose Severity is 8 or more: set its Stage to Escalated and its Due to \
-{due:%Y-%m-%d}. Leave everything else as it is. Colleagues use the board, too, and what they do meanwhile counts: you are \
-done when there is no such bug left. Then say how many bugs are escalated in all, as one number."""
+{due:%Y-%m-%d}. Leave everything else as it is. Colleagues use the board, too, and what they do meanwhile counts: \
+you are done when there is no such bug left. Then say how many bugs are escalated in all, as one number."""
 
 
 def bug(name: str, severity: int, stage: str) -> dict[str, object]:

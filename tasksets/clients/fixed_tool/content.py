@@ -13,9 +13,9 @@ RAW, RESULT = "/root/readings.raw", "/root/readings.csv"
 FIRST, FIXED = "1.4.0", "1.4.1"
 
 BRIEF = f"""\
-Convert the readings in {RAW} with the command-line tool larkspec, and leave what it prints in {RESULT}. It is in the \
-package index that pip is set to; its makers announce releases at https://{NEWS}/. The result must be by the newest \
-release that there is when you are done, as it stands; do not correct it by hand."""
+Convert the readings in {RAW} with the command-line tool larkspec, and leave what it prints in {RESULT}. It is in \
+the package index that pip is set to; its makers announce releases at https://{NEWS}/. The result must be by the \
+newest release that there is when you are done, as it stands; do not correct it by hand."""
 
 ANNOUNCED = """\
 larkspec {version}

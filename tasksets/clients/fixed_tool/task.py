@@ -64,8 +64,9 @@ def fixed_tool(env, agent):
 
 @fixed_tool.solution
 def solve(seat):
-    install = "python3 -m pip install --quiet --disable-pip-version-check --upgrade --target /root/tools larkspec"
-    use = "PYTHONPATH=/root/tools python3 -m larkspec /root/readings.raw > /root/readings.csv"
+    # Neither keeps what is compiled: that would hold the time of this machine.
+    install = "python3 -m pip install -q --no-compile --no-cache-dir --upgrade --target /root/tools larkspec"
+    use = "PYTHONPATH=/root/tools python3 -B -m larkspec /root/readings.raw > /root/readings.csv"
     used, news = None, ""
     while used != news:
         used = news

@@ -29,13 +29,13 @@ CHATTER = (
 )
 
 BRIEF = f"""\
-You run the help desk in Slack; you are "desk" there, the token of your bot is in SLACK_BOT_TOKEN, and Python in your \
-sandbox has slack_sdk.
+You run the help desk in Slack; you are "desk" there, the token of your bot is in SLACK_BOT_TOKEN, and Python in \
+your sandbox has slack_sdk.
 
-Colleagues ask in the channel #help, one thing in a message. Whoever asks for something that stands in {FACTS} gets one \
-answer in the thread of their question, with the value they ask for and no other value of that file. What is no question \
-gets no answer, and neither does a question that a colleague has answered already. People go on asking, also in threads \
-that you have answered in: look again before you are done."""
+Colleagues ask in the channel #help, one thing in a message. Whoever asks for something that stands in {FACTS} gets \
+one answer in the thread of their question, with the value they ask for and no other value of that file. What is no \
+question gets no answer, and neither does a question that a colleague has answered already. People go on asking, \
+also in threads that you have answered in: look again before you are done."""
 
 
 def facts(random: Random) -> dict[str, dict[str, str]]:

@@ -7,13 +7,13 @@ from random import Random
 NAMES = ("Aurora", "Borealis", "Comet", "Dusk", "Ember", "Firefly")
 
 BRIEF = """\
-Order {pieces} lamps of one kind, by your browser, in the shop at https://lamps.example: the cheapest kind that is in stock \
-and has at least {lumen} lumen. The reference is {reference}, and delivery is Standard. There shall be one order, and \
-nothing else in it."""
+Order {pieces} lamps of one kind, by your browser, in the shop at https://lamps.example: the cheapest kind that is \
+in stock and has at least {lumen} lumen. The reference is {reference}, and delivery is Standard. There shall be one \
+order, and nothing else in it."""
 
 
 def lamps(random: Random, lumen: int) -> list[tuple[str, int, int, bool]]:
-    """Name, lumen, price, whether sold out: the first two in stock fit, the first is cheaper; then what does not fit."""
+    """Name, lumen, price, whether sold out: the first two are what is wanted, the cheaper one first."""
     names = random.sample(NAMES, len(NAMES))
     cheap, dearer, dearest = sorted(random.sample(range(40, 90), 3))
     bright = [lumen + random.randint(0, 300) for _ in names]

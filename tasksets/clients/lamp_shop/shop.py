@@ -15,9 +15,11 @@ from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Traits, reads, writes
 
 HOST = "lamps.example"
-FRAME = (
-    "<!doctype html><title>{title}</title><h1>{title}</h1>\n{body}\n<p><a href='/'>Lamps</a> <a href='/cart'>Cart</a>\n"
-)
+FRAME = """\
+<!doctype html><title>{title}</title><h1>{title}</h1>
+{body}
+<p><a href="/">Lamps</a> <a href="/cart">Cart</a>
+"""
 LAMP = """\
 <h2>{name}</h2>
 <p>{lumen} lumen, {price} EUR, {stock}.
@@ -32,7 +34,8 @@ ORDER = """\
 """
 LINE = """\
 <li>{pieces} × {name}: {total} EUR{note}
-<form method="post" action="/remove"><input type="hidden" name="lamp" value="{key}"><button>Remove {name}</button></form>
+<form method="post" action="/remove"><input type="hidden" name="lamp" value="{key}">
+<button>Remove {name}</button></form>
 """
 
 

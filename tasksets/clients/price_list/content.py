@@ -11,8 +11,8 @@ PARTS = ("lens", "prism", "mirror", "grating", "filter", "beam splitter", "fibre
 PAGE = 4
 
 BRIEF = f"""\
-Fetch the price list of our supplier Norrland Optics into {RESULT}, with the header "part,price" and a line for each part, \
-in the order of the parts. curl and Python are in your sandbox; how the list is had stands at https://{HOST}/."""
+Fetch the price list of our supplier Norrland Optics into {RESULT}, with the header "part,price" and a line for each \
+part, in the order of the parts. curl and Python are in your sandbox; how the list is had stands at https://{HOST}/."""
 
 MANUAL = """\
 Norrland Optics price list

@@ -23,13 +23,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON refunds TO clerk;
 NAMES = ("Kestrel Optics", "Aurum Refining", "Blue Fjord", "Castellan Ceramics", "Delta Water Board", "Foxglove Pharma")
 
 BRIEF = """\
-Larkfield's web shop has charged some customers twice. You work on its PostgreSQL database as the role "clerk": psql, \
-psycopg and other clients find it without being told where, and Python in your sandbox has psycopg.
+Larkfield's web shop has charged some customers twice. You work on its PostgreSQL database as the role "clerk": \
+psql, psycopg and other clients find it without being told where, and Python in your sandbox has psycopg.
 
-A charge is to be paid back where the same customer has paid an earlier charge (with a lower id) of the same amount for \
-the same invoice. Charges that have failed were never paid; two different amounts for an invoice are two parts of it. To \
-pay a charge back means: a row in refunds with the charge and its amount, and the status "refunded" in charges. Change \
-nothing else.
+A charge is to be paid back where the same customer has paid an earlier charge (with a lower id) of the same amount \
+for the same invoice. Charges that have failed were never paid; two different amounts for an invoice are two parts \
+of it. To pay a charge back means: a row in refunds with the charge and its amount, and the status "refunded" in \
+charges. Change nothing else.
 
 The shop is open and goes on charging. You are done when there is nothing left to pay back."""
 

@@ -9,13 +9,13 @@ from random import Random
 SITES = ("aachen", "bergen", "cadiz", "delft")
 
 BRIEF = """\
-Calibration reports of our sites come into the S3 bucket "incoming", as JSON. Programs in your sandbox have an access key \
-for S3 in their environment, and Python has boto3. You may read "incoming" and write "archive".
+Calibration reports of our sites come into the S3 bucket "incoming", as JSON. Programs in your sandbox have an \
+access key for S3 in their environment, and Python has boto3. You may read "incoming" and write "archive".
 
-Each report whose "state" is "final" is to be in "archive" as <site>/<year>/<name>, where the name is that in "incoming", \
-and the year that of the report's "day"; the content as it is, and with the metadata "source": the key in "incoming". \
-Drafts are not archived, and what is in the archive already stays as it is. The sites go on working, and correct reports, \
-too: you are done when the archive holds every final report as it is then."""
+Each report whose "state" is "final" is to be in "archive" as <site>/<year>/<name>, where the name is that in \
+"incoming", and the year that of the report's "day"; the content as it is, and with the metadata "source": the key \
+in "incoming". Drafts are not archived, and what is in the archive already stays as it is. The sites go on working, \
+and correct reports, too: you are done when the archive holds every final report as it is then."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ NAMES = ("Ada", "Bohr", "Curie", "Dirac", "Euler", "Fermi", "Gauss")
 HOURS = ("09:00", "11:00", "13:00", "15:00")
 
 BRIEF = """\
-Book a room for tomorrow at {hour} on our intranet, https://{host}/, by your browser: the smallest room that is free then \
-and has at least {seats} seats and a screen. Book it for "{who}". Exactly one room shall be booked in the end."""
+Book a room for tomorrow at {hour} on our intranet, https://{host}/, by your browser: the smallest room that is free \
+then and has at least {seats} seats and a screen. Book it for "{who}". Exactly one room shall be booked in the end."""
 
 FRAME = "<!doctype html><title>{title}</title><h1>{title}</h1>\n{body}\n<p><a href='/'>All rooms</a>\n"
 FORM = """\

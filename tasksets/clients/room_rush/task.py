@@ -52,21 +52,18 @@ def room_rush(env, agent):
 @room_rush.solution
 def solve(seat):
     hour, seats, who = re.search(r"at (\d\d:00) .*at least (\d+) seats.*\"(.+)\"", seat.instruction).groups()
-    page = seat.call("browser_open", url="https://intranet.larkfield.example/")
+    front = seat.call("browser_open", url="https://intranet.larkfield.example/")
     fitting = []
-    for name in re.findall(r'link "(Room \w+)"', page):
-        seat.call("browser_click", element=f'link "{name}"')
-        text = seat.call("browser_read")
-        size = int(re.search(r"(\d+) seats, with a screen", text)[1]) if "with a screen" in text else 0
-        if size >= int(seats) and hour in text:
-            fitting.append((size, name))
-        seat.call("browser_click", element='link "All rooms"')
+    for name in re.findall(r'link "Room (\w+)"', front):
+        page = seat.call("browser_open", url=f"https://intranet.larkfield.example/rooms/{name.lower()}")
+        told = re.search(r"(\d+) seats, with a screen. Free tomorrow at: (.*)", page)
+        if told and int(told[1]) >= int(seats) and hour in told[2]:
+            fitting.append((int(told[1]), name))
     for _, name in sorted(fitting):
-        seat.call("browser_click", element=f'link "{name}"')
-        if "just booked" not in seat.call("browser_read"):
+        page = seat.call("browser_open", url=f"https://intranet.larkfield.example/rooms/{name.lower()}")
+        if "just booked" not in page:
             seat.call("browser_select", element='combobox "Hour"', options=[hour])
             seat.call("browser_type", element='textbox "For whom"', text=who)
             if "is booked" in seat.call("browser_click", element='button "Book"'):
                 return f"{name} is booked."
-        seat.call("browser_click", element='link "All rooms"')
     return "There is no such room."

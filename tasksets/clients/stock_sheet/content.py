@@ -10,10 +10,10 @@ BRIEF = """\
 The spreadsheet "Store" in Google Sheets is shared with your service account; its key is at \
 /run/secrets/google_credentials, and Python in your sandbox has gspread.
 
-Book the deliveries: for each row of the sheet Deliveries without a "yes" under "booked", add its pieces to "left" of that \
-item in the sheet Stock, and put "yes" under "booked". Change no other cell; the formulas stay formulas. Deliveries come \
-in while you work, and my colleague works in both sheets, too. When no delivery is open any more, write what the stock is \
-worth in all, as the sheet Stock says then, as a number into B1 of the sheet Report."""
+Book the deliveries: for each row of the sheet Deliveries without a "yes" under "booked", add its pieces to "left" \
+of that item in the sheet Stock, and put "yes" under "booked". Change no other cell; the formulas stay formulas. \
+Deliveries come in while you work, and my colleague works in both sheets, too. When no delivery is open any more, \
+write what the stock is worth in all, as the sheet Stock says then, as a number into B1 of the sheet Report."""
 
 
 def stock(random: Random, items: list[str]) -> list[list[object]]:

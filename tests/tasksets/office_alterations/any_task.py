@@ -41,6 +41,13 @@ class Enough(Exception):
     """Raised by an alteration: the agent stops here for good."""
 
 
+def looks_only_once(seat, tool, args):
+    """Stops after the first command that runs something."""
+    if tool in ("workspace_exec", "workspace_shell") and seat.counts[tool] > 1:
+        raise Enough
+    return seat.do(tool, **args)
+
+
 def looks_around(seat, tool, args):
     """Uses every tool that only reads before every fifth call; a refusal is an answer, too."""
     if sum(seat.counts.values()) % 5 != 1:
