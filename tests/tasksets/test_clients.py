@@ -40,7 +40,11 @@ WRONG = [
 ]
 FURTHER = [
     ("refunds", {"patch": ["(earlier|later).amount", "0"]}, "changed nothing else"),
-    ("stock_sheet", {"patch": ["(?m)^total = ", 'stock.update_acell("C2", 1)\ntotal = ']}, "changed nothing else"),
+    (
+        "stock_sheet",
+        {"patch": ["    total = ", '    stock.update_acell("C2", 1)\n    total = ']},
+        "changed nothing else",
+    ),
     ("bug_board", ONCE, "escalated what came later"),
     ("bug_board", {"patch": ['"greater_than_or_equal_to": 8', '"greater_than_or_equal_to": 2']}, "escalated others"),
     ("help_desk", ONCE, "answered the later ones"),

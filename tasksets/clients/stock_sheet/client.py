@@ -3,17 +3,22 @@
 import gspread
 from gspread.utils import ValueRenderOption
 
+RAW = ValueRenderOption.unformatted
+
 book = gspread.service_account("/run/secrets/google_credentials").open("Store")
 stock, deliveries = book.worksheet("Stock"), book.worksheet("Deliveries")
-booked = 0
-for number, delivery in enumerate(deliveries.get_all_records(), 2):
-    if delivery["booked"] != "yes":
-        row = stock.find(delivery["item"], in_column=1).row
-        left = stock.cell(row, 2, value_render_option=ValueRenderOption.unformatted).value
-        stock.update_cell(row, 2, left + delivery["pieces"])
-        deliveries.update_cell(number, 3, "yes")
-        booked += 1
-total = stock.find("total", in_column=1).row
-worth = stock.cell(total, 4, value_render_option=ValueRenderOption.unformatted).value
-book.worksheet("Report").update_acell("B1", worth)
-print("booked:", booked)
+wanted = [(row, told) for row, told in enumerate(deliveries.get_all_records(), 2) if told["booked"] != "yes"]
+left, rows = {}, {}
+for row, (item, count, *_) in enumerate(stock.get_values("A2:B99", value_render_option=RAW), 2):
+    left[item], rows[item] = count, row
+for _, delivery in wanted:
+    left[delivery["item"]] += delivery["pieces"]
+if wanted:
+    booked = {delivery["item"] for _, delivery in wanted}
+    stock.batch_update([{"range": f"B{rows[item]}", "values": [[left[item]]]} for item in sorted(booked)])
+    deliveries.batch_update([{"range": f"C{row}", "values": [["yes"]]} for row, _ in wanted])
+else:
+    total = stock.find("total", in_column=1).row
+    [[worth]] = stock.get_values(f"D{total}", value_render_option=RAW)
+    book.worksheet("Report").update_acell("B1", worth)
+print("booked:", len(wanted))
