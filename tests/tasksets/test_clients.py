@@ -26,11 +26,7 @@ WRONG = [
     ("refunds", ONCE, "paid back what came later"),
     ("refunds", {"patch": ["AND earlier.status = 'paid'", ""]}, "changed nothing else"),
     ("stock_sheet", ONCE, "every delivery is booked"),
-    (
-        "bug_board",
-        {"patch": SEVERITY},
-        "names and severities are as they were",
-    ),
+    ("bug_board", {"patch": SEVERITY}, "names and severities are as they were"),
     ("help_desk", {"patch": ["if len.thread. > 1 and not mine", "if False"]}, "said nothing else"),
     ("price_list", {"patch": ['page."edition". != edition', "False"]}, "the list is the present one"),
     ("report_archive", ONCE, "archived what came and what was finished"),
@@ -40,11 +36,7 @@ WRONG = [
 ]
 FURTHER = [
     ("refunds", {"patch": ["(earlier|later).amount", "0"]}, "changed nothing else"),
-    (
-        "stock_sheet",
-        {"patch": ["    total = ", '    stock.update_acell("C2", 1)\n    total = ']},
-        "changed nothing else",
-    ),
+    ("stock_sheet", {"patch": ["total = ", 'stock.update_acell("C2", 1); total = ']}, "changed nothing else"),
     ("bug_board", ONCE, "escalated what came later"),
     ("bug_board", {"patch": ['"greater_than_or_equal_to": 8', '"greater_than_or_equal_to": 2']}, "escalated others"),
     ("help_desk", ONCE, "answered the later ones"),
