@@ -128,6 +128,30 @@ with psycopg.connect(open('url').read()) as c:
 """
 
 
+WATCHED = """
+@entry(capabilities=["postgres", "workspace"])
+def run(env, agent):
+    env.postgres.execute("CREATE TABLE t (x int)")
+    fired = []
+    for n in range(3):
+        env.when(lambda n=n: env.postgres.query("SELECT count(*) AS n FROM t")[0]["n"] > n, lambda n=n: fired.append(n))
+    agent.act("go")
+    return run_checkers({"each once": lambda: fired == [0, 1, 2]})
+"""
+
+
+@pytest.mark.skipif(not Path("/usr/bin/psql").exists(), reason="there is no psql in /usr/bin")
+def test_conditions_that_ask_the_database_while_clients_come_and_go(play) -> None:
+    commands = [
+        "for i in 1 2 3 4; do psql -c 'SELECT count(*) FROM t' & done; wait",
+        *["psql -c 'INSERT INTO t VALUES (1)' & psql -c 'SELECT 1' & wait"] * 3,
+    ]
+    played = play(WATCHED, [*({"tool": "workspace_exec", "args": {"command": each}} for each in commands), "done"])
+    assert played.result is not None
+    assert played.result.error is None
+    assert played.reward == 1.0, played.shown()
+
+
 def test_a_client_in_the_agents_sandbox(play) -> None:
     played = play(WIRE, [{"tool": "workspace_exec", "args": {"command": CLIENT}}, "done"])
     assert played.reward == 1.0, played.shown()

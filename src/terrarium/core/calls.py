@@ -193,12 +193,14 @@ class Calls:
     def run_command(self, work: Coroutine[Any, Any, Any]) -> Value:
         """Have a command or a statement done for the program, which passes the baton on meanwhile.
 
-        Inside a callback or a condition it is somebody else's step that lends the baton.
+        Inside a callback it is somebody else's step that lends the baton; inside a condition nobody does.
 
         Raises:
             ReentrantCall: There is no program whose thread could wait.
         """
-        if self._callbacks.depth or self._callbacks.testing:
+        if self._callbacks.testing:  # nobody comes between: conditions are looked at one by one
+            return self.block(work)
+        if self._callbacks.depth:
             return self.block(self.patience.running(work))
         return self.wait(self.patience.follow(work))
 
