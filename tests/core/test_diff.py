@@ -14,7 +14,7 @@ from terrarium.capability.calendar.calendar import Calendar
 from terrarium.capability.email import Email
 from terrarium.capability.workspace import Workspace
 from terrarium.core.clock import Clock
-from terrarium.core.diff import Diff, Fold, RowChange, counting, diff_of, same, without_fields
+from terrarium.core.diff import Diff, Fold, RowChange, counting, diff_of, same
 from terrarium.core.journal import Journal
 from terrarium.core.rows import Row
 from terrarium.core.sandbox import Ground
@@ -51,18 +51,6 @@ def test_rows_are_added_removed_and_changed_field_by_field():
     assert not diff_of(before, before)
     assert str(diff_of(after, after)) == "nothing has changed"
     assert decode(encode(diff)) == diff
-
-
-def test_without_some_fields_a_row_that_changed_in_no_others_has_not_changed():
-    before = rows(stamped={"x": 1, "at": 1}, both={"x": 1, "at": 1}, gone={"at": 1})
-    after = rows(stamped={"x": 1, "at": 2}, both={"x": 2, "at": 2}, new={"at": 2})
-    kept = without_fields(diff_of(before, after).changes, ["at"])
-    assert [(change.kind, change.key, change.fields) for change in kept] == [
-        ("changed", "both", ["x"]),
-        ("removed", "gone", ["at"]),
-        ("added", "new", ["at"]),
-    ]
-    assert kept[0].after == {"x": 2, "at": 2}
 
 
 def test_values_are_the_same_only_where_they_are_written_alike():

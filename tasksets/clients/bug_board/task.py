@@ -59,7 +59,10 @@ def bug_board(env, agent):
             ),
             "changed nothing else": check(
                 lambda: env.unchanged_except(
-                    *(allowed(f"notion:page:{pages[name]}", fields=["properties"]) for name in grave),
+                    *(
+                        allowed(f"notion:page:{pages[name]}", fields=["properties", "edited", "edited_by"])
+                        for name in grave
+                    ),
                     "workspace",
                 ),
                 required=True,

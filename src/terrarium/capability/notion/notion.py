@@ -131,7 +131,9 @@ class Notion(NotionFace):
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         """The changes without the times at which what holds them was edited, and blocks that stand for a new page."""
         new = {c.key for c in changes if c.table in ("page", "database") and c.before is None}
-        kept = [c for c in changes if not (c.kind == "changed" and _STAMPS.issuperset(c.fields))]
+        kept = [
+            c for c in changes if c.table != "trouble" and not (c.kind == "changed" and _STAMPS.issuperset(c.fields))
+        ]
         return [c for c in kept if not (c.table == "block" and c.before is None and (c.after or {})["id"] in new)]
 
     async def save(self, to: Path) -> None:

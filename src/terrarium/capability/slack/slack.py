@@ -113,8 +113,10 @@ class Slack(ChatFace):
         return self._store.all()
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
-        """The changes without the places of replies in threads and new direct messages: their messages count."""
-        return [c for c in changes if c.table != "thread" and not (c.table == "channel" and _opened(c))]
+        """The changes without places of replies in threads, new direct messages (messages count), and refused calls."""
+        return [
+            c for c in changes if c.table not in ("thread", "ratelimit") and not (c.table == "channel" and _opened(c))
+        ]
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`."""
