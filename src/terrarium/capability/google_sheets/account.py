@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from terrarium.core.capability import EXTERNAL, Traits
 from terrarium.core.errors import ConfigError, nearest, unknown_key
 from terrarium.core.person import Person, person_of
 from terrarium.core.seeds import child_seed
@@ -141,16 +142,16 @@ def accounts_of(
     )
 
 
-def backend_of(config: Mapping[str, Value]) -> str:
-    """`embedded` or `api`, which it is where there are credentials, too.
+def claims_of(config: Mapping[str, Value]) -> Traits:
+    """What may be claimed: less, of somebody's real account, as which it is used where there are credentials, too.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: `backend` is neither of the two.
     """
     told = _text(config, "backend", "api" if "credentials_file" in config else "embedded")
     if told not in ("embedded", "api"):
         raise ConfigError(f"backend is 'embedded' or 'api', not {told!r:.60}{nearest(told, ('embedded', 'api'))}")
-    return told
+    return EXTERNAL if told == "api" else Traits()
 
 
 def _text(config: Mapping[str, Value], key: str, usual: str) -> str:

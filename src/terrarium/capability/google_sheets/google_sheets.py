@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Seque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from terrarium.capability.google_sheets.account import Account, Accounts, accounts_of, backend_of
+from terrarium.capability.google_sheets.account import Account, Accounts, accounts_of, claims_of
 from terrarium.capability.google_sheets.deed import deeds_of
 from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
@@ -64,10 +64,10 @@ class GoogleSheets:
         self._served: SheetsServer | None = None
         self._opened: Office | None = None
         self._host: WebHost | None = None
-        if backend_of(site.config) == "api":
+        self.traits = claims_of(site.config)  # type: ignore[misc]
+        if not self.traits.owned:
             from terrarium.capability.google_sheets.external import connect
 
-            self.traits = Traits(False, False, False, False)  # type: ignore[misc]
             self._api = connect(site)
             return
         self._rows = site.rows()
@@ -101,7 +101,7 @@ class GoogleSheets:
         """
         return self._rows.all() if self._rows is not None else iter(())
 
-    deeds = staticmethod(deeds_of)
+    claims, deeds = staticmethod(claims_of), staticmethod(deeds_of)
 
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`.
@@ -140,13 +140,9 @@ class GoogleSheets:
         from terrarium.capability.google_sheets.key import Keys
 
         keys = Keys(self._accounts)
-        return Equipment(
-            {"GOOGLE_APPLICATION_CREDENTIALS": "/run/secrets/google_credentials"},
-            {
-                "google_credentials": keys.credentials(account),
-                "google_authorized_user": keys.authorized_user(account),
-            },
-        )
+        files = {"google_credentials": keys.credentials(account)}
+        files["google_authorized_user"] = keys.authorized_user(account)
+        return Equipment({"GOOGLE_APPLICATION_CREDENTIALS": "/run/secrets/google_credentials"}, files)
 
     @property
     def _office(self) -> Office:
