@@ -81,6 +81,11 @@ class Result:
     shown: str | None = None
 
 
+def calculates() -> bool:
+    """Whether there is a library that calculates formulas."""
+    return importlib.util.find_spec("formualizer") is not None
+
+
 class _Gone(Exception):
     """The process has ended."""
 
@@ -103,7 +108,7 @@ class Calculator:
         formulas = list(_formulas(content))
         if not formulas:
             return {}
-        if importlib.util.find_spec("formualizer") is None:
+        if not calculates():
             return {place: Result(UNAVAILABLE) for place, _ in formulas}
         with self._lock:
             try:

@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 from terrarium.capability.google_sheets import a1, drive, grid, permission, sheet_request
 from terrarium.capability.google_sheets.account import Account
 from terrarium.capability.google_sheets.book import Book, Sheet
+from terrarium.capability.google_sheets.calculator import calculates
 from terrarium.capability.google_sheets.desk import SHEET, Desk, Office
 from terrarium.capability.google_sheets.fault import Fault, bad
 from terrarium.capability.google_sheets.shape import load
 from terrarium.capability.google_sheets.spreadsheet import URL, add_sheet, create, properties_of
 from terrarium.capability.google_sheets.values import Values
+from terrarium.core.errors import ConfigError
 from terrarium.core.values import Value
 
 T = TypeVar("T")
@@ -148,7 +150,7 @@ class Face:
         """Write values as if typed in."""
 
         def work(desk: Desk) -> dict[str, Any]:
-            told = {"values": plain(values)}
+            told = {"values": _typed(values)}
             return Values(Book(desk, id, "writer")).update(_text(range), told, "USER_ENTERED")[0]
 
         return self.do(work)
@@ -159,7 +161,7 @@ class Face:
         def work(desk: Desk) -> dict[str, Any]:
             book = Book(desk, id, "writer")
             title = a1.quoted(titled(book, worksheet_title).title)
-            told = {"values": plain(rows)}
+            told = {"values": _typed(rows)}
             done: dict[str, Any] = Values(book).append(f"{title}!A1:ZZZ", told, "USER_ENTERED", False)[0]["updates"]
             return done
 
@@ -170,7 +172,7 @@ class Face:
 
         def work(desk: Desk) -> None:
             book = Book(desk, id, "writer")
-            table = plain(rows)
+            table = _typed(rows)
             if not table:
                 return
             sheet = titled(book, worksheet_title)
@@ -286,6 +288,19 @@ def found_in(table: list[list[Value]], query: str) -> list[dict[str, Value]]:
         for column, value in enumerate(line, 1)
         if value == query
     ]
+
+
+def _typed(values: Any) -> list[list[Any]]:
+    """Rows as `plain` has them, which may hold formulas where these can be calculated.
+
+    Raises:
+        ConfigError: They cannot: the world would not be what its task says, and nobody's fault.
+        Fault: As `plain`.
+    """
+    rows = plain(values)
+    if any(isinstance(value, str) and value.startswith("=") for line in rows for value in line) and not calculates():
+        raise ConfigError("formulas need a library: pip install 'terrarium[google-sheets]'")
+    return rows
 
 
 def plain(values: Any) -> list[list[Any]]:
