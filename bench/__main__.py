@@ -27,6 +27,7 @@ NAMES = (
     "mail",
     "calendar",
     "postgres",
+    "mysql",
     "emulators",
     "determinism",
     "imports",

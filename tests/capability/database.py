@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from terrarium.capability.postgres.binaries import find
+from terrarium.capability.mysql.kind import KIND as MYSQL
+from terrarium.capability.mysql.mysql import Mysql
+from terrarium.capability.postgres.kind import KIND as POSTGRES
 from terrarium.capability.postgres.postgres import Postgres
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
@@ -27,22 +29,24 @@ from terrarium.sandbox.tier import tier
 
 
 @functools.cache
-def lacking() -> str:
+def lacking(kind: str) -> str:
     """Why no server can be started here; nothing where one can."""
     if tier().number != 1:
         return f"no namespaces here: {' '.join(tier().reasons)}"
     try:
-        find()
+        {"postgres": POSTGRES, "mysql": MYSQL}[kind].find()
     except ConfigError as error:
         return str(error)
     return ""
 
 
-needs_postgres = pytest.mark.skipif(bool(lacking()), reason=lacking() or "it is there")
+needs_postgres = pytest.mark.skipif(bool(lacking("postgres")), reason=lacking("postgres") or "it is there")
+needs_mysql = pytest.mark.skipif(bool(lacking("mysql")), reason=lacking("mysql") or "it is there")
+PACKAGES = {"postgres": ("psycopg", "psycopg-binary"), "mysql": ("pymysql",)}
 
 
 class Database:
-    """An open `Postgres`; each agent has a sandbox of its own once it runs a command."""
+    """An open `Postgres` or `Mysql`; each agent has a sandbox of its own once it runs a command."""
 
     def __init__(
         self,
@@ -60,7 +64,9 @@ class Database:
         self.failures: list[Exception] = []
         self.holder = "task"
         self.boxes: dict[str, LocalSandbox] = {}
-        self.postgres = Postgres()
+        self.packages = PACKAGES[name.partition(":")[0]]
+        self.postgres, self.mysql = Postgres(), Mysql()
+        self.it: Any = self.mysql if name.startswith("mysql") else self.postgres
 
         async def go() -> None:
             self._baton = asyncio.Lock()
@@ -82,7 +88,7 @@ class Database:
                 people=declared(people or {}, agents),
                 command_timeout=20.0,
             )
-            await self.postgres.open(self.site)
+            await self.it.open(self.site)
 
         run(go())
 
@@ -97,7 +103,7 @@ class Database:
 
     def use(self, verb: str, agent: str = "agent", **arguments: Any) -> Any:
         """A tool of an agent."""
-        [tool] = [tool for tool in self.postgres.tools(agent) if tool.name.endswith(f"_{verb}")]
+        [tool] = [tool for tool in self.it.tools(agent) if tool.name.endswith(f"_{verb}")]
 
         async def go() -> Any:
             return await tool.function(**tool.bind(arguments))  # type: ignore[misc]
@@ -110,28 +116,28 @@ class Database:
         async def go() -> ExecResult:
             box = self.boxes.get(agent)
             if box is None:
-                packages = ("psycopg", "psycopg-binary")
-                box = LocalSandbox(Ground(self.clock, agent, agent, self.network, packages=packages, keep=False))
+                ground = Ground(self.clock, agent, agent, self.network, packages=self.packages, keep=False)
+                box = LocalSandbox(ground)
                 await box.open(self.folder / agent)
                 self.boxes[agent] = box
-            known = {**self.postgres.equipment(agent).env, **env}
+            known = {**self.it.equipment(agent).env, **env}
             return await box.exec(command, env=known, timeout=60, stdin=stdin)
 
         return run(go())
 
     def rows(self) -> list[Row]:
-        return list(self.postgres.rows())
+        return list(self.it.rows())
 
     def content(self, table: str) -> list[Any]:
         """The rows of a table of the usual database."""
-        return [row.fields for row in self.rows() if row.table == f"main.public.{table}"]
+        return [row.fields for row in self.rows() if row.table in (f"main.public.{table}", f"main.{table}")]
 
     def close(self) -> None:
         async def go() -> None:
             await self.network.close()
             for box in self.boxes.values():
                 await box.close()
-            await self.postgres.close()
+            await self.it.close()
 
         run(go())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from database import Database, database, needs_postgres, run
 
-from terrarium.capability.postgres.relay import Answers, writes
+from terrarium.capability.postgres.wire import Answers, writes
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
 

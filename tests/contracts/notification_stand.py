@@ -13,6 +13,7 @@ import pytest
 
 from terrarium.capability.browser.chromium import executable
 from terrarium.capability.http.host import WebHost
+from terrarium.capability.mysql import binaries as mariadb
 from terrarium.capability.postgres import binaries
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
@@ -77,13 +78,13 @@ class Stand:
 
 @contextmanager
 def standing(kind: str, folder: Path) -> Iterator[Stand]:
-    if kind in ("browser", "postgres") and tier().number != 1:
+    if kind in ("browser", "mysql", "postgres") and tier().number != 1:
         pytest.skip("no namespaces here")
     if kind == "browser" and executable() is None:
         pytest.skip("no Chromium here")
-    if kind == "postgres":
+    if kind in ("mysql", "postgres"):
         try:
-            binaries.find()
+            (mariadb if kind == "mysql" else binaries).find()
         except ConfigError as error:
             pytest.skip(str(error))
     with engine() as wait:
@@ -206,6 +207,7 @@ FILL: dict[str, Callable[[Any], Any]] = {
     "email": fill_mail,
     "google_sheets": fill_sheets,
     "mcp": lambda mcp: None,
+    "mysql": fill_postgres,
     "notion": fill_notion,
     "object_store": fill_store,
     "postgres": fill_postgres,

@@ -215,6 +215,12 @@ WAYS: dict[str, dict[str, tuple[Callable[[Stand], Any], tuple[str, ...]]]] = {
         "up": (lambda it: (it.capability.down("shop.example"), it.capability.up("shop.example"))[1], ()),
         "web_fetch": (lambda it: it.use("_fetch", url="https://shop.example/a.txt"), ()),
     },
+    "mysql": {
+        "execute": (lambda it: it.capability.execute("INSERT INTO t VALUES (1)"), ()),
+        "executemany": (lambda it: it.capability.executemany("INSERT INTO t VALUES (%s)", [[1]]), ()),
+        "create_database": (lambda it: it.capability.create_database("other"), ()),
+        "mysql_execute": (lambda it: it.use("_execute", sql="INSERT INTO t VALUES (1)"), ()),
+    },
     "postgres": {
         "execute": (lambda it: it.capability.execute("INSERT INTO t VALUES (1)"), ()),
         "executemany": (lambda it: it.capability.executemany("INSERT INTO t VALUES (%s)", [[1]]), ()),

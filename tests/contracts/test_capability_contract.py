@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from notes_capability import Notes
 from terrarium.capability.browser.window import Kept
+from terrarium.capability.mysql import binaries as mariadb
 from terrarium.capability.postgres import binaries
 from terrarium.core.capability import Traits, reads
 from terrarium.core.errors import ConfigError
@@ -102,11 +103,21 @@ def fill_postgres(postgres: Any) -> None:
     postgres.create_database("other")
 
 
-def skip_without_postgres() -> None:
+def fill_mysql(mysql: Any) -> None:
+    mysql.execute(
+        "CREATE TABLE IF NOT EXISTS orders (id int PRIMARY KEY AUTO_INCREMENT, total decimal(9, 2), at timestamp)"
+    )
+    mysql.executemany("INSERT INTO orders (total) VALUES (%s)", [[12.5], [7]])
+    mysql.execute("CREATE TABLE loose (x enum('good'), y blob, KEY (x)); CREATE USER reader; CREATE SEQUENCE steps")
+    mysql.execute("INSERT INTO loose VALUES ('good', x'00ff'), ('good', x'00ff')")
+    mysql.create_database("other")
+
+
+def skip_without(find_programs: Callable[[], object]) -> None:
     if tier().number != 1:
         pytest.skip("no namespaces here")
     try:
-        binaries.find()
+        find_programs()
     except ConfigError as error:
         pytest.skip(str(error))
 
@@ -151,6 +162,7 @@ FILL = {
     "email": fill_mail,
     "google_sheets": fill_sheets,
     "mcp": lambda mcp: None,
+    "mysql": fill_mysql,
     "notion": fill_notion,
     "object_store": fill_store,
     "postgres": fill_postgres,
@@ -166,8 +178,8 @@ def test_every_capability(name: str):
         importlib.import_module(TABLES["capability"][name].partition(":")[0])
     except ImportError as error:
         pytest.skip(f"not there yet: {error}")
-    if name == "postgres":
-        skip_without_postgres()
+    if name in ("mysql", "postgres"):
+        skip_without(mariadb.find if name == "mysql" else binaries.find)
     check_capability(find("capability", name), exercise=FILL.get(name))
 
 

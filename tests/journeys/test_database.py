@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from terrarium.capability.database.server import sweep
+from terrarium.capability.database.template import cache
+from terrarium.capability.mysql import binaries as mariadb
 from terrarium.capability.postgres.binaries import find
-from terrarium.capability.postgres.server import sweep
-from terrarium.capability.postgres.template import cache
 from terrarium.core.errors import ConfigError
 from terrarium.sandbox.tier import tier
 
@@ -73,11 +74,13 @@ def test_it_goes_on_after_a_crash(play) -> None:
 LEFT = """
 import sys, json, asyncio, os
 sys.path[:0] = json.loads(sys.argv[1])
+from terrarium.capability.mysql import binaries as mariadb
 from terrarium.capability.postgres.binaries import find
-from terrarium.capability.postgres.pool import pool
+from terrarium.capability.database.pool import pool
+from terrarium.capability.postgres.kind import KIND
 from terrarium.core.clock import Clock
 async def main():
-    server, session = await pool(find()).take(Clock())
+    server, session = await pool(KIND, find()).take(Clock())
     print(server._folder, flush=True)
     os.kill(os.getpid(), 9)
 asyncio.run(main())
@@ -89,14 +92,14 @@ def test_nothing_is_left_of_a_killed_process() -> None:
         [sys.executable, "-c", LEFT, json.dumps(sys.path)], capture_output=True, text=True, timeout=120, check=False
     )
     folder = Path(done.stdout.strip())
-    assert folder.parent == cache() / "live", done.stderr
+    assert folder.parent == cache("postgres") / "live", done.stderr
     used: list[Path] = []
     for _ in range(100):
         used = [path for path in Path("/proc").glob("[0-9]*/cwd") if _leads_to(path, folder)]
         if not used:
             break
     assert not used
-    sweep()
+    sweep("postgres")
     assert not folder.exists()
     assert not folder.with_name(f"{folder.name}.lock").exists()
 
@@ -237,3 +240,35 @@ def test_one_that_is_killed_under_a_statement_of_an_agents_says_so_and_goes_on(p
     assert played.reward == 1.0, played.shown()
     assert "it is started again" in played.shown()[1]
     assert '"n": 2' in played.shown()[2]
+
+
+MYSQL = """
+CLIENTS = {"packages": ["pymysql"]}
+@entry(capabilities=["mysql", "workspace"], capabilities_config={"workspace": CLIENTS})
+def run(env, agent):
+    env.mysql.execute("CREATE TABLE t (x int)")
+    env.when(lambda: env.mysql.query("SELECT count(*) AS n FROM t")[0]["n"] >= 2, lambda: env.reward("two", 0))
+    agent.act("go")
+    return run_checkers({"rows": lambda: env.mysql.query("SELECT count(*) AS n FROM t") == [{"n": 3}]})
+"""
+MYSQL_CLIENT = """python3 -c "
+import pymysql
+with pymysql.connect(read_default_file='/run/secrets/my.cnf', database='main', autocommit=True) as c, c.cursor() as cur:
+    [cur.execute('INSERT INTO t VALUES (%s)', (i,)) for i in range(3)]
+    cur.execute('SELECT count(*), now() FROM t')
+    print(cur.fetchone())
+"
+"""
+
+
+def test_a_client_of_mysql_in_the_agents_sandbox(play) -> None:
+    try:
+        mariadb.find()
+    except ConfigError as error:
+        pytest.skip(str(error))
+    played = play(MYSQL, [{"tool": "workspace_exec", "args": {"command": MYSQL_CLIENT}}, "done"])
+    assert played.reward == 1.0, played.shown()
+    assert "datetime.datetime(2030, 1, 7, 9" in played.shown()[0]
+    assert "two" in played.said
+    told = [event for event in played.events("change") if event.data["capability"] == "mysql"]
+    assert {event.actor for event in told} == {"task", "agent"}

@@ -19,12 +19,12 @@ def command(folder: str, yes: bool) -> None:
     removed: journals, verdicts and snapshots stay, and a run that goes on is left alone. Without a terminal it only
     lists, unless --yes is given.
     """
-    from terrarium.capability.postgres.server import sweep
+    from terrarium.capability.database.server import sweep
     from terrarium.cli.leftover import in_use, leftovers, processes, reap, remove, runs
     from terrarium.cli.safe_text import visible
     from terrarium.core.errors import TerrariumError
 
-    swept = sweep()
+    swept = sweep("postgres") + sweep("mysql")
     if swept:
         click.echo(f"removed the folders of {swept} database servers whose process is gone")
     here = processes()

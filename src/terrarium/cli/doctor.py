@@ -20,6 +20,7 @@ _MEANS = {
 }
 _EXTRAS = {
     "postgres": ("psycopg", "programs and tools cannot ask databases"),
+    "mysql": ("pymysql", "programs and tools cannot ask databases of MySQL"),
     "google-sheets": ("formualizer", "formulas show #ERROR!"),
     "mcp": ("mcp", "a world's tools are not offered by MCP"),
     "notion": ("notion_client", "backend 'api' of notion cannot be used"),
@@ -68,6 +69,7 @@ def examine() -> dict[str, Any]:
         "docker": docker(),
         "browser": executable(),
         "postgres": postgres(),
+        "mysql": mysql(),
         "extras": extras(),
     }
 
@@ -90,6 +92,18 @@ def postgres() -> str:
     except ConfigError as error:
         return str(error)
     return f"{found.version} in {found.host}"
+
+
+def mysql() -> str:
+    """The MariaDB that databases of worlds are started from, or what to do where there is none."""
+    from terrarium.capability.mysql.binaries import find
+    from terrarium.core.errors import ConfigError
+
+    try:
+        found = find()
+    except ConfigError as error:
+        return str(error)
+    return f"MariaDB {found.version} in {found.host}"
 
 
 def docker(address: str | None = None) -> str | None:
@@ -132,6 +146,7 @@ def _tell(found: dict[str, Any]) -> None:
         ("docker", found["docker"] or "not reachable"),
         ("browser", found["browser"] or f"none; {INSTALL}"),
         ("postgres", found["postgres"]),
+        ("mysql", found["mysql"]),
         *((f"extra {extra}", how) for extra, how in found["extras"].items()),
     ]
     width = max(len(name) for name, _ in rows)

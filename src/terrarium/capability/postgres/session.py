@@ -6,46 +6,27 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from terrarium.capability.postgres.link import PORT, Door, Link
-from terrarium.core.errors import CapabilityFault, ConfigError, Refused, TerrariumError
+from terrarium.capability.database.kind import Reached
+from terrarium.capability.database.link import Link
+from terrarium.capability.database.role import Role
+from terrarium.capability.database.session import CONNECT_SECONDS, Lost, Params, Result
+from terrarium.core.errors import ConfigError, Refused, TerrariumError
 from terrarium.core.values import Value
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-Params = Sequence[Any] | Mapping[str, Any] | None
-
-CONNECT_SECONDS = 15.0
+PORT = 5432
 _CHUNK = 500  # rows made between two looks of the event loop
 _SMALL = 1 << 20
 _GONE = ("08", "57P")  # SQLSTATE of connections that have ended
 
 
-@dataclass
-class Result:
-    """What a statement came to.
-
-    Attributes:
-        rows: By name of column; None where it gives none.
-        tags: What the server says was done, one for each statement: `INSERT 0 1`.
-        more: There are further rows, which were not fetched.
-    """
-
-    rows: list[dict[str, Value]] | None = None
-    tags: list[str] = field(default_factory=list)
-    more: bool = False
-
-
-class Lost(CapabilityFault):
-    """The server, or its connection, went away during a statement."""
-
-
-class Session:
+class PostgresSession:
     """One session; statements come one after the other.
 
     Args:
@@ -181,7 +162,7 @@ class Session:
             self._link.close()
 
 
-async def connect(door: Door, user: str, database: str) -> Session:
+async def connect(server: Reached, role: Role, database: str) -> PostgresSession:
     """A session with one of our servers, which may still be coming up.
 
     Raises:
@@ -191,8 +172,10 @@ async def connect(door: Door, user: str, database: str) -> Session:
     began = time.monotonic()
     while True:
         try:
-            connection = await _connected(host=door.host, port=PORT, user=user, dbname=database, sslmode="disable")
-            return Session(connection, door.last)
+            connection = await _connected(
+                host=server.door.host, port=PORT, user=role.name, dbname=database, sslmode="disable"
+            )
+            return PostgresSession(connection, server.door.last)
         except TerrariumError as error:
             coming = CONNECT_SECONDS if error.code in ("57P03", "53300") else 1.0 if isinstance(error, Lost) else 0.0
             if time.monotonic() - began >= coming:
@@ -200,14 +183,14 @@ async def connect(door: Door, user: str, database: str) -> Session:
             await asyncio.sleep(0.05)
 
 
-async def connect_to(dsn: str) -> Session:
+async def connect_to(dsn: str) -> PostgresSession:
     """A session with a server of somebody else's.
 
     Raises:
         Refused: It does not let us in.
         Lost: It cannot be reached.
     """
-    return Session(await _connected(conninfo=dsn), None)
+    return PostgresSession(await _connected(conninfo=dsn), None)
 
 
 async def _connected(conninfo: str = "", **words: Any) -> AsyncConnection[Any]:
@@ -229,19 +212,6 @@ async def _connected(conninfo: str = "", **words: Any) -> AsyncConnection[Any]:
         raise Lost(f"the database server does not answer within {CONNECT_SECONDS:g} s") from None
     except (psycopg.Error, OSError, UnicodeError, ValueError) as error:
         raise told(error) from None
-
-
-def checked_text(sql: object) -> str:
-    """A statement, as far as it can be one.
-
-    Raises:
-        Refused: It is no text, empty, or holds NUL, where the server would take it to end.
-    """
-    if not isinstance(sql, str) or not sql.strip():
-        raise Refused(f"a statement is text and not empty, not {sql!r:.100}")
-    if "\0" in sql:
-        raise Refused("a statement cannot hold the character NUL")
-    return sql
 
 
 def told(error: Exception) -> TerrariumError:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from terrarium.capability.postgres.house import House
-from terrarium.capability.postgres.relay import writes
-from terrarium.capability.postgres.session import checked_text
-from terrarium.capability.postgres.settings import Role
+from terrarium.capability.database.house import House
+from terrarium.capability.database.questions import Questions, shown
+from terrarium.capability.database.role import Role
+from terrarium.capability.postgres.kind import KIND
 from terrarium.core.capability import Site, instance_tool
 from terrarium.core.errors import NotFound, Refused
-from terrarium.core.rows import Change
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
-LARGEST = 32 * 1024**2  # bytes of an answer
-STATEMENT_LIMIT = 4 * 1024**2  # characters of what one call runs
-_CELL = 20_000  # characters of one value that are shown
 _TABLES = """
 SELECT n.nspname || '.' || c.relname AS name, CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
     ELSE 'table' END AS kind, obj_description(c.oid, 'pg_class') AS comment
@@ -48,7 +43,7 @@ class SqlTools:
     """
 
     def __init__(self, site: Site, house: House, role: Role) -> None:
-        self._site, self._house, self._role = site, house, role
+        self._site, self._questions = site, Questions(site, KIND, house, role)
 
     def tools(self) -> Sequence[Tool]:
         """All of them."""
@@ -71,19 +66,7 @@ class SqlTools:
         Returns:
             `rows`, a list of objects by column, and `more`: whether there are further rows, which were not fetched.
         """
-        _checked(sql)
-        if not 1 <= max_rows <= 1000:
-            raise Refused(f"max_rows is a number from 1 to 1000, not {max_rows}")
-        seconds = self._site.command_timeout
-
-        async def ask() -> dict[str, Value]:
-            result, _ = await self._house.asked_by_agent(
-                lambda session: session.first(sql, seconds=seconds, limit=max_rows, largest=LARGEST), self._role
-            )
-            return {"rows": [_shown(row) for row in result.rows or []], "more": result.more}
-
-        found: dict[str, Value] = await self._site.running(ask())
-        return found
+        return await self._questions.look(sql, max_rows)
 
     async def _execute(self, sql: str) -> dict[str, Value]:
         """Run SQL of PostgreSQL that changes something: INSERT, UPDATE, DELETE, CREATE, GRANT and so on.
@@ -97,26 +80,7 @@ class SqlTools:
         Returns:
             `done`: what each statement did, such as `UPDATE 3`; `rows`: at most 100 that the last one gave.
         """
-        _checked(sql)
-        seconds = self._site.command_timeout
-
-        async def ask() -> dict[str, Value]:
-            result, left = await self._house.asked_by_agent(
-                lambda session: session.run(sql, seconds=seconds, limit=100, largest=LARGEST), self._role
-            )
-            tags = [tag for tag in result.tags if writes(tag)]
-            if tags:
-                after = {"done": tags[:20], "statements": len(result.tags)}
-                self._site.changed(Change(self._site.actor(), "statement", self._role.name, None, after))
-            if left:
-                raise Refused("a transaction was left open, and was rolled back: begin and commit it within one call")
-            told: dict[str, Value] = {"done": result.tags[:1000]}
-            if result.rows is not None:
-                told |= {"rows": [_shown(row) for row in result.rows], "more": result.more}
-            return told
-
-        found: dict[str, Value] = await self._site.running(ask())
-        return found
+        return await self._questions.change(sql)
 
     async def _schema(self, table: str = "") -> dict[str, Value]:
         """Show what is in the database: its tables and views, or the columns, constraints and indexes of one of them.
@@ -130,11 +94,11 @@ class SqlTools:
 
         async def ask() -> dict[str, Value]:
             if not table:
-                return {"tables": [_shown(row) for row in await self._all(_TABLES)]}
+                return {"tables": [shown(row) for row in await self._questions.every(_TABLES)]}
             try:
-                columns = [_shown(row) for row in await self._all(_COLUMNS, table)]
-                constraints = {str(row["name"]): row["rule"] for row in await self._all(_RULES, table)}
-                indexes = [row["index"] for row in await self._all(_INDEXES, table)]
+                columns = [shown(row) for row in await self._questions.every(_COLUMNS, table)]
+                constraints = {str(row["name"]): row["rule"] for row in await self._questions.every(_RULES, table)}
+                indexes = [row["index"] for row in await self._questions.every(_INDEXES, table)]
             except Refused as error:
                 if error.code in ("42P01", "42602", "3F000"):
                     raise NotFound(f"there is no table {table!r:.200}; without a name, all are listed") from None
@@ -143,34 +107,3 @@ class SqlTools:
 
         found: dict[str, Value] = await self._site.running(ask())
         return found
-
-    async def _all(self, sql: str, *params: Any) -> list[dict[str, Value]]:
-        seconds = self._site.command_timeout
-        values = list(params) if params else None
-        result, _ = await self._house.asked_by_agent(
-            lambda session: session.run(sql, values, seconds=seconds, limit=1000, largest=LARGEST), self._role
-        )
-        return result.rows or []
-
-
-def _checked(sql: str) -> None:
-    """Refuse what is no statement, or too long.
-
-    Raises:
-        Refused: It is.
-    """
-    if len(checked_text(sql)) > STATEMENT_LIMIT:
-        raise Refused(f"a call may run {STATEMENT_LIMIT:,} characters of SQL: make several calls", code="54000")
-
-
-def _shown(row: dict[str, Value]) -> dict[str, Value]:
-    """A row with values of a bearable length."""
-    return {name: _cut(value) for name, value in row.items()}
-
-
-def _cut(value: Value) -> Value:
-    if isinstance(value, (str, bytes)) and len(value) > _CELL:
-        unit = "characters" if isinstance(value, str) else "bytes"
-        shown = value[:_CELL] if isinstance(value, str) else value[:_CELL].hex()
-        return f"{shown}[cut: {len(value) - _CELL} more {unit}]"
-    return value

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from terrarium.capability.postgres.template import DATABASE, PASSWORD, USER
+from terrarium.capability.database.kind import Kind
+from terrarium.capability.database.role import Role
 from terrarium.core.capability import Site, instance_host
 from terrarium.core.errors import ConfigError, nearest, unknown_key
 from terrarium.core.network import Caller
@@ -19,18 +20,6 @@ from terrarium.core.values import Value
 
 KEYS = ("db_name", "dsn", "dsn_env", "host", "image", "password", "port", "resources", "roles", "user")
 _ROLE_KEYS = ("password", "role", "superuser")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.@-]{0,62}")
-
-
-@dataclass(frozen=True)
-class Role:
-    """Somebody who may log in."""
-
-    name: str
-    password: str = field(repr=False)
-    superuser: bool = False
-    guessable: bool = False
-    """Its password follows from the trial's seed, so another agent could work it out."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +27,7 @@ class Settings:
     """The configuration, checked.
 
     Attributes:
+        kind: Of the database.
         host: Where it is in the world.
         port: The same.
         database: Its name.
@@ -47,6 +37,7 @@ class Settings:
         caps: What the server may use; None: the usual.
     """
 
+    kind: Kind = field(repr=False)
     host: str
     port: int
     database: str
@@ -58,7 +49,8 @@ class Settings:
     @property
     def plain(self) -> bool:
         """Whether an untouched server is already as it should be."""
-        return (self.database, self.admin, dict(self.roles)) == (DATABASE, Role(USER, PASSWORD, True), {})
+        usual = Role(self.kind.user, self.kind.password, True)
+        return (self.database, self.admin, dict(self.roles)) == (self.kind.database, usual, {})
 
     def role_of(self, site: Site, agent: str) -> Role:
         """As whom an agent works."""
@@ -79,10 +71,11 @@ class Settings:
 
     def url(self, role: Role) -> str:
         """How programs of a role find it."""
-        return f"postgresql://{quote(role.name)}:{quote(role.password)}@{self.host}:{self.port}/{quote(self.database)}"
+        who = f"{quote(role.name, safe='')}:{quote(role.password, safe='')}"
+        return f"{self.kind.scheme}://{who}@{self.host}:{self.port}/{quote(self.database)}"
 
 
-def checked(site: Site) -> Settings:
+def checked(site: Site, kind: Kind) -> Settings:
     """The configuration of a database.
 
     Raises:
@@ -92,32 +85,33 @@ def checked(site: Site) -> Settings:
     for key in config:
         if key not in KEYS:
             raise unknown_key(site.name, str(key), KEYS)
-    host = config.get("host", instance_host(site.name, "db.world"))
+    host = config.get("host", instance_host(site.name, kind.suffix))
     if not isinstance(host, str) or not host:
         raise ConfigError(f"{site.name}: host must be a name, not {host!r}")
-    port = config.get("port", 5432)
+    port = config.get("port", kind.port)
     if type(port) is not int or not 0 < port < 65536:
         raise ConfigError(f"{site.name}: port must be a port from 1 to 65535, not {port!r}")
     told = config.get("roles") or {}
     if not isinstance(told, Mapping):
         raise ConfigError(f"{site.name}: roles must be a table of roles by agent or person, not {told!r:.100}")
-    user = _name(site, "user", config.get("user", USER))
+    user = _name(site, kind, "user", config.get("user", kind.user))
     # Who has a role of its own must not know the password of all.
-    usual_password = _made_up(site, user) if told else PASSWORD
+    usual_password = _made_up(site, user) if told else kind.password
     password = _password(site, "password", config.get("password", usual_password))
     admin = Role(user, password, True, bool(told) and "password" not in config)
     return Settings(
+        kind,
         host.lower().rstrip("."),
         port,
-        _name(site, "db_name", config.get("db_name", DATABASE)),
+        _name(site, kind, "db_name", config.get("db_name", kind.database)),
         admin,
-        _roles(site, told, admin),
-        _dsn(site),
+        _roles(site, kind, told, admin),
+        _dsn(site, kind),
         caps_of(config["resources"]) if config.get("resources") else None,
     )
 
 
-def _roles(site: Site, told: Mapping[str, Value], admin: Role) -> dict[str, Role]:
+def _roles(site: Site, kind: Kind, told: Mapping[str, Value], admin: Role) -> dict[str, Role]:
     found: dict[str, Role] = {}
     for who, about in told.items():
         if who not in site.agents and who not in site.people:
@@ -129,7 +123,7 @@ def _roles(site: Site, told: Mapping[str, Value], admin: Role) -> dict[str, Role
         for key in table:
             if key not in _ROLE_KEYS:
                 raise unknown_key(f"{site.name}: roles of {who!r}", str(key), _ROLE_KEYS)
-        name = _name(site, f"the role of {who!r}", table.get("role", who))
+        name = _name(site, kind, f"the role of {who!r}", table.get("role", who))
         person = site.people.get(who) or person_of(site.people, who)
         usual = person.password if person is not None and person.password is not None else _made_up(site, name)
         password = _password(site, f"the password of {who!r}", table.get("password", usual))
@@ -139,7 +133,7 @@ def _roles(site: Site, told: Mapping[str, Value], admin: Role) -> dict[str, Role
         given = "password" in table or (person is not None and person.password is not None)
         role = Role(name, password, superuser, not given)
         same = next((other for other in found.values() if other.name == name), None)
-        if name in (admin.name, USER) or (same is not None and same != role):
+        if name in (admin.name, kind.user) or (same is not None and same != role):
             raise ConfigError(f"{site.name}: the role {name!r} of {who!r} is somebody else's already")
         found[who] = role
     return found
@@ -150,8 +144,8 @@ def _made_up(site: Site, role: str) -> str:
     return f"{child_seed(site.rng.seed, site.name, 'password', role):016x}"
 
 
-def _name(site: Site, what: str, name: Value) -> str:
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("pg_"):
+def _name(site: Site, kind: Kind, what: str, name: Value) -> str:
+    if not isinstance(name, str) or not kind.names.fullmatch(name) or kind.reserved(name):
         raise ConfigError(f"{site.name}: {what} must be a name of letters, digits and '_', not {name!r:.100}")
     return name
 
@@ -162,7 +156,7 @@ def _password(site: Site, what: str, password: Value) -> str:
     return password
 
 
-def _dsn(site: Site) -> str | None:
+def _dsn(site: Site, kind: Kind) -> str | None:
     dsn, variable = site.config.get("dsn"), site.config.get("dsn_env")
     if dsn is None and variable is None:
         return None
@@ -177,7 +171,7 @@ def _dsn(site: Site) -> str | None:
         if not found:
             raise ConfigError(f"{site.name}: the environment variable {variable} is not set; dsn_env names it")
         return found
-    if re.search(r"password\s*=|://[^/@\s]*:[^/@\s]*@", str(dsn)):
+    if re.search(kind.dsn_secret, str(dsn)):
         raise ConfigError(
             f"{site.name}: dsn holds a password, which would be written down: put all of it into an environment "
             "variable, and name that in dsn_env"

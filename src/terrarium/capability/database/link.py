@@ -14,8 +14,9 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 
-PORT = 5432
 CHUNK = 256 * 1024
+LOGIN_SECONDS = 30.0
+"""How long a client may take for its log-in."""
 
 
 class Link:
@@ -81,16 +82,18 @@ class Door:
 
     Args:
         dial: Gives a connection to the server.
+        ending: What comes behind the name in the address, as the client library wants it.
     """
 
-    def __init__(self, dial: Callable[[], Awaitable[socket.socket]]) -> None:
+    def __init__(self, dial: Callable[[], Awaitable[socket.socket]], ending: str) -> None:
         self._dial = dial
         self.host = f"@:terrarium-{secrets.token_hex(16)}"  # psycopg asks no DNS for what has a colon there
         self.last: Link | None = None
         """The connection that was accepted last."""
         self._links: list[Link] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(f"\0{self.host[1:]}/.s.PGSQL.{PORT}")
+        self.address = f"\0{self.host[1:]}{ending}"
+        self._listener.bind(self.address)
         self._listener.listen(64)
         self._listener.setblocking(False)
         self._task = asyncio.ensure_future(self._accept())
@@ -122,3 +125,18 @@ class Door:
         await asyncio.wait(tasks)
         self._listener.close()
         self._links.clear()
+
+
+async def exactly(connection: socket.socket, size: int) -> bytes:
+    """So many bytes.
+
+    Raises:
+        EOFError: It ended before.
+    """
+    loop, data = asyncio.get_running_loop(), bytearray()
+    while len(data) < size:
+        part = await loop.sock_recv(connection, size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)

@@ -1,4 +1,4 @@
-"""One PostgreSQL server in a sandbox of its own, that holds nothing but its state.
+"""One database server in a sandbox of its own, that holds nothing but its state.
 
 It listens on a unix socket, where the engine is trusted, and on the loopback of its own network namespace, where
 passwords are asked for; nobody else can reach either.
@@ -16,9 +16,10 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from terrarium.capability.postgres.binaries import Binaries
-from terrarium.capability.postgres.link import PORT, Door
-from terrarium.capability.postgres.template import DATA, RUN, Template, box_of, cache
+from terrarium.capability.database.binaries import Binaries
+from terrarium.capability.database.kind import Kind
+from terrarium.capability.database.link import Door
+from terrarium.capability.database.template import Template, box_of, cache, environment
 from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import CapabilityFault, NotFound, Refused
@@ -28,23 +29,14 @@ from terrarium.core.values import from_micros
 
 CAPS = Caps(cpus=None, memory=1024**3, processes=256, disk=2 * 1024**3, files=100_000)
 START_SECONDS = 30.0
-_SOCKET = f"{RUN}/.s.PGSQL.{PORT}"
-_LOG = "/var/lib/postgresql/log"
 _MORE_DISK = 256 * 1024**2
-_START = """
-mkdir -p {run}
-rm -f "$DATA/postmaster.pid" {socket} {socket}.lock
-"$BIN/postgres" -D "$DATA" -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={run} {more} \
-    < /dev/null >> {log} 2>&1 &
-echo $!
-"""
 
 
 class Server:
     """A server, not yet started.
 
     Args:
-        binaries: What it is started from.
+        kind, binaries: What it is started from.
         template: What it stands on.
         micros: The time it begins with.
         caps: What all its processes may use together.
@@ -52,16 +44,22 @@ class Server:
     """
 
     def __init__(
-        self, binaries: Binaries, template: Template, micros: int, caps: Caps = CAPS, saved: Path | None = None
+        self,
+        kind: Kind,
+        binaries: Binaries,
+        template: Template,
+        micros: int,
+        caps: Caps = CAPS,
+        saved: Path | None = None,
     ) -> None:
-        self.binaries, self.template, self.caps = binaries, template, caps
+        self.kind, self.binaries, self.template, self.caps = kind, binaries, template, caps
         self.clock = Clock(from_micros(micros))
-        self.door = Door(self.dial)
+        self.door = Door(self.dial, kind.door)
         self.full = False
         """It has been ended for using too much of the disk, and is read-only now unless somebody says otherwise."""
         self._saved = saved
         self._world: Clock | None = None
-        self._folder, self._lock = _place()
+        self._folder, self._lock = _place(kind)
         self._box = self._made()
         self._begun = self._ended = False
         self._broken: str | None = None
@@ -70,7 +68,7 @@ class Server:
 
     def _made(self, more: int = 0) -> Sandbox:
         caps = self.caps if not more else replace(self.caps, disk=(self.caps.disk or 0) + more)
-        return box_of(self.binaries, self.template.box, clock=self.clock, caps=caps, keep=True)
+        return box_of(self.kind, self.binaries, self.template.box, clock=self.clock, caps=caps, keep=True)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -114,10 +112,9 @@ class Server:
         await self._box.open(self._folder / "box")
 
     async def _run(self) -> None:
-        more = "-c default_transaction_read_only=on" if self.full else ""
-        script = _START.format(socket=_SOCKET, port=PORT, run=RUN, log=_LOG, more=more)
-        env = {**self.binaries.env, "BIN": self.binaries.folder, "DATA": DATA}
-        pid = (await self._box.exec(script, env=env, timeout=START_SECONDS)).stdout.strip()
+        more = self.kind.read_only if self.full else ""
+        env = {**environment(self.kind, self.binaries), "MORE": more}
+        pid = (await self._box.exec(self.kind.start, env=env, timeout=START_SECONDS)).stdout.strip()
         pause = 0.002
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -135,22 +132,18 @@ class Server:
         return (Refused if self._was_up else CapabilityFault)(self._broken or "", code="58000")
 
     async def _ready(self) -> bool:
-        try:
-            lines = (await self._box.read(f"{DATA}/postmaster.pid")).decode("ascii", "replace").splitlines()
-        except NotFound:
-            lines = []
-        return len(lines) > 7 and lines[7].strip() == "ready" and await self._listens()
+        return await self.kind.ready(self._box) and await self._listens()
 
     async def _listens(self) -> bool:
         try:
-            (await self._box.dial(_SOCKET, 0)).close()
+            (await self._box.dial(self.kind.socket, 0)).close()
         except NotFound:
             return False
         return True
 
     async def _log(self) -> str:
         with contextlib.suppress(Exception):
-            return (await self._box.read(_LOG)).decode("utf-8", "replace").strip()[-500:]
+            return (await self._box.read(f"{self.kind.folder}/log")).decode("utf-8", "replace").strip()[-500:]
         return "it says nothing"
 
     def follow(self, world: Clock) -> None:
@@ -187,7 +180,7 @@ class Server:
         Raises:
             NotFound: Nobody listens.
         """
-        return await self._box.dial(_SOCKET, 0)
+        return await self._box.dial(self.kind.socket, 0)
 
     async def dial_as_client(self) -> socket.socket:
         """A connection for anybody else, who is asked for a password.
@@ -195,7 +188,7 @@ class Server:
         Raises:
             NotFound: Nobody listens.
         """
-        return await self._box.dial("127.0.0.1", PORT)
+        return await self._box.dial("127.0.0.1", self.kind.port)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
@@ -207,9 +200,9 @@ class Server:
 # -- places -------------------------------------------------------------------------------------------------------
 
 
-def _place() -> tuple[Path, int]:
+def _place(kind: Kind) -> tuple[Path, int]:
     """A new folder for a server, and the lock that says that it is in use."""
-    home = cache() / "live"
+    home = cache(kind.name) / "live"
     home.mkdir(mode=0o700, exist_ok=True)
     folder = home / f"{os.getpid()}-{secrets.token_hex(6)}"
     lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -218,9 +211,9 @@ def _place() -> tuple[Path, int]:
     return folder, lock
 
 
-def sweep() -> int:
-    """Remove the folders of servers whose process is gone; says how many. Servers that run are left alone."""
-    home, found = cache() / "live", 0
+def sweep(name: str) -> int:
+    """Remove the folders of servers of a kind whose process is gone; says how many. Servers that run are left alone."""
+    home, found = cache(name) / "live", 0
     for path in sorted(home.glob("*.lock")) if home.is_dir() else ():
         try:
             lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)

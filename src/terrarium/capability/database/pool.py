@@ -10,10 +10,12 @@ import atexit
 import contextlib
 import weakref
 
-from terrarium.capability.postgres.binaries import Binaries
-from terrarium.capability.postgres.server import Server, sweep
-from terrarium.capability.postgres.session import CONNECT_SECONDS, Session, connect
-from terrarium.capability.postgres.template import DATABASE, USER, template
+from terrarium.capability.database.binaries import Binaries
+from terrarium.capability.database.kind import Kind
+from terrarium.capability.database.role import Role
+from terrarium.capability.database.server import Server, sweep
+from terrarium.capability.database.session import CONNECT_SECONDS, Session
+from terrarium.capability.database.template import template
 from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import TerrariumError
@@ -26,11 +28,11 @@ class Pool:
     """The servers of one event loop and one installation.
 
     Args:
-        binaries: What they are started from.
+        kind, binaries: What they are started from.
     """
 
-    def __init__(self, binaries: Binaries) -> None:
-        self._binaries = binaries
+    def __init__(self, kind: Kind, binaries: Binaries) -> None:
+        self._kind, self._binaries = kind, binaries
         self._ready: list[tuple[Server, Session]] = []
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -45,7 +47,7 @@ class Pool:
             SandboxFault: This machine gives no sandbox.
         """
         if self._task is None:
-            await aside(sweep)
+            await aside(lambda: sweep(self._kind.name))
             if self._task is None:
                 self._task = asyncio.ensure_future(self._keep())
         found: tuple[Server, Session] | None = None
@@ -65,11 +67,12 @@ class Pool:
         return found
 
     async def _started(self, micros: int) -> tuple[Server, Session]:
-        server = Server(self._binaries, await template(self._binaries), micros)
+        kind, binaries = self._kind, self._binaries
+        server = Server(kind, binaries, await template(kind, binaries), micros)
         try:
             await server.start()
             self._leave_at_exit()
-            return server, await connect(server.door, USER, DATABASE)
+            return server, await kind.connect(server, Role(kind.user, kind.password, True), kind.database)
         except BaseException:
             await server.close()
             raise
@@ -124,9 +127,9 @@ async def _close(pair: tuple[Server, Session]) -> None:
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Pool]] = weakref.WeakKeyDictionary()
 
 
-def pool(binaries: Binaries) -> Pool:
+def pool(kind: Kind, binaries: Binaries) -> Pool:
     """The pool of the running event loop for an installation."""
     known = _pools.setdefault(asyncio.get_running_loop(), {})
     if binaries.key not in known:
-        known[binaries.key] = Pool(binaries)
+        known[binaries.key] = Pool(kind, binaries)
     return known[binaries.key]

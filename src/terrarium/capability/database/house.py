@@ -10,18 +10,18 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from terrarium.capability.postgres.binaries import find
-from terrarium.capability.postgres.pool import pool
-from terrarium.capability.postgres.server import CAPS, Server
-from terrarium.capability.postgres.session import Lost, Result, Session, connect, connect_to
-from terrarium.capability.postgres.settings import Role, Settings
-from terrarium.capability.postgres.template import DATABASE, USER, copy_saved, restored, template
+from terrarium.capability.database.pool import pool
+from terrarium.capability.database.role import Role
+from terrarium.capability.database.server import CAPS, Server
+from terrarium.capability.database.session import Lost, Result, Session
+from terrarium.capability.database.settings import Settings
+from terrarium.capability.database.template import copy_saved, restored, template
 from terrarium.core.aside import aside
 from terrarium.core.capability import Site
 from terrarium.core.errors import CapabilityFault, ConfigError, Refused, Unsupported
 from terrarium.core.removal import try_remove_tree
 
-_STATE, _CLUSTER, _TEMPLATE = "postgres.json", "cluster", "template"
+_STATE, _CLUSTER, _TEMPLATE = "database.json", "cluster", "template"
 SETUP_SECONDS = 60.0
 LARGEST = 256 * 1024**2
 
@@ -35,9 +35,10 @@ class House:
     """
 
     def __init__(self, site: Site, settings: Settings) -> None:
-        self._site, self._settings = site, settings
+        self._site, self._settings, self._kind = site, settings, settings.kind
+        self._first = Role(self._kind.user, self._kind.password, True)
         self._server: Server | None = None
-        self._sessions: dict[tuple[str, str], Session] = {}
+        self._sessions: dict[tuple[str, str, bool], Session] = {}
         self._starting = asyncio.Lock()
         self._closed = False
 
@@ -52,7 +53,7 @@ class House:
         """The server, started, and ready for connections.
 
         Raises:
-            ConfigError: This machine has no PostgreSQL.
+            ConfigError: This machine has no such database.
             CapabilityFault: It does not come up.
             SandboxFault: This machine gives no sandbox.
         """
@@ -66,11 +67,11 @@ class House:
             return self._server
 
     async def _begun(self) -> Server:
-        binaries, clock = find(), self._site.clock
+        kind, clock = self._kind, self._site.clock
         state = self._site.folder / _STATE
         if not state.exists() and self._settings.caps is None:
-            server, session = await pool(binaries).take(clock)
-            self._sessions[USER, DATABASE] = session
+            server, session = await pool(kind, kind.find()).take(clock)
+            self._sessions[kind.user, kind.database, False] = session
         else:
             server = await self._own(state)
             server.follow(clock)
@@ -85,19 +86,19 @@ class House:
 
     async def _own(self, state: Path) -> Server:
         """A server with caps of its own, or one that continues a state."""
-        binaries, saved = find(), None
+        kind, binaries, saved = self._kind, self._kind.find(), None
         base = None
         if state.exists():
             told = json.loads(state.read_text("ascii"))
-            if told["major"] != binaries.major:
+            if told["series"] != binaries.series:
                 raise ConfigError(
-                    f"{self._site.name}: its state is of PostgreSQL {told['major']}, and here is {binaries.major}: "
-                    "name the folder of the programs in TERRARIUM_POSTGRES"
+                    f"{self._site.name}: its state is of {kind.label} {told['series']}, and here is {binaries.series}: "
+                    f"name the folder of the programs in {kind.variable}"
                 )
-            base = await restored(binaries, told["template"], self._site.folder / _TEMPLATE)
+            base = await restored(kind, binaries, told["template"], self._site.folder / _TEMPLATE)
             saved = self._site.folder / _CLUSTER
-        base = base or await template(binaries)
-        server = Server(binaries, base, self._site.clock.micros, self._settings.caps or CAPS, saved)
+        base = base or await template(kind, binaries)
+        server = Server(kind, binaries, base, self._site.clock.micros, self._settings.caps or CAPS, saved)
         try:
             await server.start()
         except BaseException:
@@ -107,68 +108,54 @@ class House:
 
     async def _prepare(self, server: Server) -> None:
         """Make an untouched server what the task says."""
-        settings = self._settings
-        if settings.plain:
+        if self._settings.plain:
             return
-        session = await self._session_with(server, USER, DATABASE)
-        lines: list[tuple[str, tuple[str, ...] | None]] = []
-        admin = settings.admin
-        lines.append((f'ALTER ROLE "{USER}" PASSWORD %s', (admin.password,)))
-        if admin.name != USER:
-            lines.append(
-                (f'CREATE ROLE "{admin.name}" SUPERUSER CREATEDB CREATEROLE LOGIN PASSWORD %s', (admin.password,))
-            )
-            lines.append((f'ALTER DATABASE "{DATABASE}" OWNER TO "{admin.name}"', None))
-        for role in {role.name: role for role in settings.roles.values()}.values():
-            rights = "SUPERUSER " if role.superuser else ""
-            lines.append((f'CREATE ROLE "{role.name}" {rights}LOGIN PASSWORD %s', (role.password,)))
-        for sql, params in lines:
-            await session.run(sql, params, seconds=SETUP_SECONDS, limit=0, largest=LARGEST)
-        if settings.database != DATABASE:
-            await session.close()
-            del self._sessions[USER, DATABASE]
-            session = await connect(server.door, USER, "postgres")
-            rename = f'ALTER DATABASE "{DATABASE}" RENAME TO "{settings.database}"'
-            await session.run(rename, seconds=SETUP_SECONDS, limit=0, largest=LARGEST)
-            await session.close()
+        session = await self._session_with(server, self._first, self._kind.database)
+        settings = self._settings
+        others = list({role.name: role for role in settings.roles.values()}.values())
+        await self._kind.prepare(server, session, settings.admin, others, settings.database)
+        await session.close()
+        self._sessions.clear()
 
     # -- sessions -------------------------------------------------------------------------------------------------
 
-    async def session(self, role: Role | None = None, database: str | None = None) -> Session:
+    async def session(self, role: Role | None = None, database: str | None = None, agent: bool = False) -> Session:
         """A session that lasts, of a role (None: of who owns the database) with a database (None: the usual one).
+
+        The program's and those of agents' tools are not the same: neither sees what the other has left open.
 
         Raises:
             Refused: There is no such role or database any more.
             CapabilityFault: The server does not come up.
         """
         if self._settings.dsn is not None:
-            found = self._sessions.get(("", ""))
+            found = self._sessions.get(("", "", agent))
             if found is None or not found.alive:
-                found = self._sessions["", ""] = await connect_to(self._settings.dsn)
+                found = self._sessions["", "", agent] = await self._kind.connect_to(self._settings.dsn)
             return found
-        who, where = (role or self._settings.admin).name, database or self._settings.database
-        found = self._sessions.get((who, where))
+        who, where = role or self._settings.admin, database or self._settings.database
+        found = self._sessions.get((who.name, where, agent))
         # A server that was killed since must not cost whoever comes next a statement.
         if self._server is not None and found is not None and await found.responds(self._site.command_timeout):
             return found
-        return await self._session_with(await self.server(), who, where)
+        return await self._session_with(await self.server(), who, where, agent)
 
-    async def _session_with(self, server: Server, who: str, where: str) -> Session:
-        found = self._sessions.get((who, where))
+    async def _session_with(self, server: Server, who: Role, where: str, agent: bool = False) -> Session:
+        found = self._sessions.get((who.name, where, agent))
         if found is None or not found.alive:
             if found is not None:
                 await found.close()
-            found = self._sessions[who, where] = await self._connected(server, who, where)
+            found = self._sessions[who.name, where, agent] = await self._connected(server, who, where)
         return found
 
-    async def _connected(self, server: Server, who: str, where: str) -> Session:
+    async def _connected(self, server: Server, who: Role, where: str) -> Session:
         try:
-            return await connect(server.door, who, where)
+            return await self._kind.connect(server, who, where)
         except CapabilityFault as error:
             if error.code != "57P03" and not isinstance(error, Lost):
                 raise
         await server.start(afresh=True)  # it was told to end and waits for everybody to leave, or was ended meanwhile
-        return await connect(server.door, who, where)
+        return await self._kind.connect(server, who, where)
 
     async def drop(self, database: str) -> None:
         """Let go of the sessions with a database."""
@@ -178,7 +165,7 @@ class House:
     async def of_engine(self, work: Callable[[Session], Coroutine[Any, Any, Any]], database: str) -> Any:
         """Do something as the server's first user, whom tasks do not use, in a session that ends with it."""
         server = await self.server()
-        session = await self._connected(server, USER, database)
+        session = await self._connected(server, self._first, database)
         try:
             return await work(session)
         finally:
@@ -192,7 +179,7 @@ class House:
         Raises:
             Refused: The server said no, or the agent has ended it.
         """
-        session = await self.session(role)
+        session = await self.session(role, agent=True)
         try:
             result = await work(session)
             left = await session.begin_anew(SETUP_SECONDS)
@@ -226,15 +213,16 @@ class House:
             if (self._site.folder / _STATE).exists():
                 await aside(lambda: copy_saved(self._site.folder, to))
             return
-        with contextlib.suppress(
-            CapabilityFault
-        ):  # an agent can lock everybody out; the state can be copied all the same
-            # Else a sequence would go on behind what it has set aside, as after a crash.
-            await self.of_engine(lambda one: one.run("CHECKPOINT", seconds=120, limit=0, largest=LARGEST), "postgres")
+        kind = self._kind
+        with contextlib.suppress(CapabilityFault):  # an agent can lock everybody out; it can be copied all the same
+            if kind.checkpoint:
+                await self.of_engine(
+                    lambda one: one.run(kind.checkpoint, seconds=120, limit=0, largest=LARGEST), kind.system
+                )
         server = self._server
         await aside(lambda: copy_saved(server.template.saved, to / _TEMPLATE))
         await server.save(to / _CLUSTER)
-        state = {"major": server.binaries.major, "template": server.template.key}
+        state = {"series": server.binaries.series, "template": server.template.key}
         (to / _STATE).write_text(json.dumps(state), "ascii")
 
     async def close(self) -> None:

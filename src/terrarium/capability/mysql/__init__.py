@@ -1,0 +1,1 @@
+"""MariaDB for a world: a real server of its own."""
