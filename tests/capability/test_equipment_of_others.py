@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from database import database, needs_postgres
+from database import database, needs_mysql, needs_postgres
 from mcp_stand import Hands
 from open_world import OpenWorld
 
@@ -96,7 +96,7 @@ ASKS: dict[str, Ask] = {
     "object_store": object_store,
     "slack": slack,
 }
-ELSEWHERE = {"postgres": "test_a_role_of_somebody_else"}
+ELSEWHERE = {"mysql": "test_a_user_of_somebody_else", "postgres": "test_a_role_of_somebody_else"}
 WITHOUT_SECRETS = {"calendar", "contacts", "email", "web"}  # of the first three, where a person logs in
 
 
@@ -167,3 +167,69 @@ def test_a_password_of_the_task_is_good_from_everywhere(tmp_path: Path) -> None:
     with database(tmp_path, roles={"agent": {"role": "analyst", "password": "given"}, "other": "clerk"}) as it:
         told = {"PGUSER": "analyst", "PGPASSWORD": "given"}
         assert it.command(LOGIN, agent="other", **told).stdout == "analyst\n"
+
+
+MYSQL = """
+import os, pymysql
+ENV = os.environ
+def connected():
+    return pymysql.connect(host=ENV["MYSQL_HOST"], user=ENV["MYSQL_USER"], password=ENV["MYSQL_PWD"])
+def show(work):
+    try:
+        print(work())
+    except pymysql.err.OperationalError as error:
+        print(error.args[0])
+def user(c):
+    with c.cursor() as cur:
+        cur.execute("SELECT CURRENT_USER()")
+        return cur.fetchone()[0]
+def become(name, asked=b""):
+    \"\"\"Change to another user within a connection; `asked` follows at once.\"\"\"
+    from pymysql._auth import scramble_native_password
+    with connected() as c:
+        proof = scramble_native_password(ENV["THEIRS"].encode(), c.salt)
+        told = name.encode() + b"\\0" + bytes([len(proof)]) + proof + b"\\0\\x2d\\0mysql_native_password\\0\\0"
+        c._sock.sendall(b"".join(
+            len(body).to_bytes(3, "little") + b"\\0" + body for body in (b"\\x11" + told, asked) if body
+        ))
+        c._next_seq_id = 1
+        again = c._read_packet().get_all_data()  # another challenge
+        c.write_packet(scramble_native_password(ENV["THEIRS"].encode(), again.split(b"\\0", 1)[1][:20]))
+        c._read_packet()
+        return user(c)
+"""
+
+
+@needs_mysql
+def test_a_user_of_somebody_else(tmp_path: Path) -> None:
+    roles = {"agent": "sales-team", "other": "clerk"}
+    with database(tmp_path, name="mysql", roles=roles) as it:
+        env = {agent: dict(it.mysql.equipment(agent).env) for agent in ("agent", "other")}
+
+        def told(work: str, agent: str = "other", **more: str) -> str:
+            return it.command('python3 -c "$WHAT"', agent, WHAT=f"{MYSQL}show(lambda: {work})", **more).stdout.strip()
+
+        theirs = env["agent"]["MYSQL_PWD"]
+        assert told("user(connected())", "agent") == "sales-team@%"
+        assert told("user(connected())") == "clerk@%"
+        owner = it.mysql.connection_info
+        for name, password in (
+            ("sales-team", theirs),
+            ("'sales-team'", theirs),  # from which the server takes the quotes
+            ("sales\xacteam", theirs),
+            (owner["user"], owner["password"]),  # it could be worked out from the seed
+        ):
+            assert told("user(connected())", MYSQL_USER=name, MYSQL_PWD=password) == "1045", name
+        # The server itself would do it; what the relay ends is a lost connection.
+        assert told("become('clerk')", THEIRS=env["other"]["MYSQL_PWD"]) == "clerk@%"
+        assert told("become('sales-team')", THEIRS=theirs) == "2013"
+        more = "b'\\x11' + b'sales-team\\0'"
+        assert told(f"become('clerk', {more})", THEIRS=env["other"]["MYSQL_PWD"]) == "2013"
+
+
+@needs_mysql
+def test_a_users_password_of_the_task_is_good_from_everywhere(tmp_path: Path) -> None:
+    roles = {"agent": {"role": "analyst", "password": "given"}, "other": "clerk"}
+    with database(tmp_path, name="mysql", roles=roles) as it:
+        env = {"WHAT": f"{MYSQL}show(lambda: user(connected()))", "MYSQL_USER": "analyst", "MYSQL_PWD": "given"}
+        assert it.command('python3 -c "$WHAT"', "other", **env).stdout == "analyst@%\n"

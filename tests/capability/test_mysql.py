@@ -243,6 +243,19 @@ def test_a_large_table_is_one_row(tmp_path: Path) -> None:
     assert first["digest"] != second["digest"]
 
 
+def test_a_heavy_table_is_one_row(tmp_path: Path) -> None:
+    with database(tmp_path, name="mysql") as it:
+        it.mysql.execute("CREATE TABLE kept (x int, g point, h int AS (x + 1) VIRTUAL, b bit(3), n text)")
+        it.mysql.execute("INSERT INTO kept (x, g, b) VALUES (7, POINT(1, 2), 5)")
+        it.mysql.execute("CREATE TABLE heavy AS SELECT seq AS g, REPEAT('x', 10000000) AS t FROM seq_1_to_7")
+        it.mysql.execute("CREATE TABLE part (x int) ENGINE = MyISAM")
+        it.mysql.execute("CREATE TABLE broken (x int) ENGINE = MERGE UNION = (part); DROP TABLE part")
+        found = {name: it.content(name) for name in ("kept", "heavy", "broken")}
+    assert [(row["x"], row["h"], row["n"]) for row in found["kept"]] == [(7, 8, None)]
+    assert [set(row) for row in found["heavy"]] == [{"rows", "digest"}]
+    assert found["broken"] == [{"broken": "1168"}]
+
+
 # -- configuration ----------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from terrarium.capability.mysql.mysql import Mysql
 from terrarium.capability.postgres.postgres import Postgres
 from terrarium.core.diff import RowChange
 from terrarium.run.config import AgentConfig, TaskConfig
@@ -92,3 +93,20 @@ def test_what_only_follows_is_shown_and_does_not_count(tmp_path):
 def test_a_sequence_goes_on_by_itself_but_not_back(before, after, counts):
     change = RowChange("postgres", "main.public.orders_id_seq", "", before, after)
     assert Postgres().deeds([change]) == ([change] if counts else [])
+
+
+@pytest.mark.parametrize(
+    ("table", "before", "after", "counts"),
+    [
+        ("table", {"definition": "a", "auto_increment": 3}, {"definition": "a", "auto_increment": 5}, False),
+        ("table", {"definition": "a", "auto_increment": 5}, {"definition": "a", "auto_increment": 3}, True),
+        ("table", {"definition": "a", "auto_increment": 3}, {"definition": "b", "auto_increment": 5}, True),
+        ("table", None, {"definition": "a", "auto_increment": 3}, True),
+        ("main.numbers", {"next": 3, "cycle_count": 0}, {"next": 1003, "cycle_count": 0}, False),
+        ("main.numbers", {"next": 3, "cycle_count": 0}, {"next": 1, "cycle_count": 0}, True),
+        ("main.numbers", {"next": 3}, {"next": 5}, True),
+    ],
+)
+def test_the_numbers_of_mysql_go_on_by_themselves_but_not_back(table, before, after, counts):
+    change = RowChange("mysql", table, "", before, after)
+    assert Mysql().deeds([change]) == ([change] if counts else [])

@@ -125,7 +125,7 @@ async def _table(
         made = await _made(session, "TABLE", database, name)
         made["definition"] = _AUTO_INCREMENT.sub(r"\1", str(made["definition"]))
         found = [Row("table", where, {**made, "auto_increment": table["next"]})]
-        one = " + ".join(f"COALESCE(LENGTH({_quoted(column)}), 0) + 1" for column in table["columns"])
+        one = " + ".join(f"COALESCE(LENGTH({_quoted(column)}), 0) + 1" for column in table["columns"]) or "0"
         sizes = f"COUNT(*) AS n, COALESCE(SUM({one}), 0) AS bytes, COALESCE(MAX({one}), 0) AS largest"
         [told] = await _all(session, f"SELECT {sizes} FROM {quoted}")
         count, size = told["n"], int(told["bytes"])
@@ -137,9 +137,11 @@ async def _table(
         rows = await _all(session, f"SELECT * FROM {quoted} LIMIT {ROWS_LIMIT}")
         return found + keyed(where, rows, table["primary"]), size
     except TerrariumError as error:
-        if error.code not in _LOCKED:
-            raise TooHeavy(where, error) from error
-        return [Row(where, "", {"locked": True})], 0  # it cannot be read without waiting for who has locked it
+        if error.code in _LOCKED:  # it cannot be read without waiting for who has locked it
+            return [Row(where, "", {"locked": True})], 0
+        if heavy and isinstance(error, Refused):  # such as a column that is calculated, and cannot be
+            return [Row(where, "", {"broken": error.code})], 0
+        raise TooHeavy(where, error) from error
 
 
 async def _made(session: Session, kind: str, database: str, name: str) -> dict[str, Value]:

@@ -15,6 +15,7 @@ from terrarium.capability.mysql.session import USER
 from terrarium.capability.mysql.tools import SqlTools
 from terrarium.core.capability import Equipment, reads
 from terrarium.core.capability import writes as changes
+from terrarium.core.diff import RowChange
 from terrarium.core.errors import CapabilityFault, Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
@@ -83,6 +84,10 @@ class Mysql(Database):
                 hold. Of a sequence, where it stands.
         """
         return self._rows_there()
+
+    def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """The changes without AUTO_INCREMENT and sequences that have gone on: an insert takes one, even in vain."""
+        return [change for change in changes if not _gone_on(change)]
 
     async def _rows(self) -> list[Row]:
         if self._settings.dsn is not None:
@@ -161,3 +166,15 @@ class Mysql(Database):
         )
         result = self._run(lambda session: session.run(*asked(sql, [schema]), **self._bounds))
         return sorted(str(row["name"]) for row in result.rows or [])
+
+
+def _gone_on(change: RowChange) -> bool:
+    """Whether a number to be given next is further on than it was, and nothing else differs."""
+    before, after = dict(change.before or {}), dict(change.after or {})
+    if change.table == "table":
+        stood = [int(fields.pop("auto_increment", None) or 0) for fields in (before, after)]
+        return before == after and bool(before) and stood[0] <= stood[1]
+    if change.key or not before.keys() == after.keys() == {"next", "cycle_count"}:
+        return False
+    told = [(int(fields["cycle_count"]), int(fields["next"])) for fields in (before, after)]
+    return told[0] <= told[1]

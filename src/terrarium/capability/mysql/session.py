@@ -32,6 +32,7 @@ T = TypeVar("T")
 USER = "root"
 _KILL_SECONDS = 5.0
 _SMALL = 1 << 20
+_STATISTICS = 9  # the number of a command that answers with a line of text
 _LOST = (1053, 1077, 1078, 1079, 1152, 1153, 1184, 1927, 1928, 2002, 2003, 2006, 2013, 2014, 2055)
 _SEVERAL = re.compile(r";\s*[^\s;]")
 _OPENS = re.compile(r"\s*(BEGIN|START|SET|LOCK|XA)\b", re.IGNORECASE)
@@ -70,8 +71,13 @@ class MysqlSession:
         """See `Session`."""
         if not self.alive:
             return False
+
+        def ask() -> None:  # a ping would set ROW_COUNT() back
+            self._connection._execute_command(_STATISTICS, b"")
+            self._connection._read_packet()
+
         try:
-            await self._do(self._connection.ping, seconds, _SMALL)
+            await self._do(ask, seconds, _SMALL)
         except TerrariumError:
             return False
         return True
