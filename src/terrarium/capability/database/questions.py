@@ -62,23 +62,20 @@ class Questions:
         _checked(sql)
         seconds = self._site.command_timeout
 
-        async def ask() -> dict[str, Value]:
-            result, left = await self._house.asked_by_agent(
-                lambda session: session.run(sql, seconds=seconds, limit=100, largest=ANSWER), self._role
-            )
-            tags = [tag for tag in result.tags if self._kind.writes(tag)]
-            if tags:
-                after = {"done": tags[:20], "statements": len(result.tags)}
-                self._site.changed(Change(self._site.actor(), "statement", self._role.name, None, after))
-            if left:
-                raise Refused("a transaction was left open, and was rolled back: begin and commit it within one call")
-            told: dict[str, Value] = {"done": result.tags[:1000]}
-            if result.rows is not None:
-                told |= {"rows": [shown(row) for row in result.rows], "more": result.more}
-            return told
-
-        found: dict[str, Value] = await self._site.running(ask())
-        return found
+        asking = self._house.asked_by_agent(
+            lambda session: session.run(sql, seconds=seconds, limit=100, largest=ANSWER), self._role
+        )
+        result, left = await self._site.running(asking)
+        tags = [tag for tag in result.tags if self._kind.writes(tag)]
+        if tags:  # told only now: while the statement ran, the baton was somebody else's
+            after = {"done": tags[:20], "statements": len(result.tags)}
+            self._site.changed(Change(self._site.actor(), "statement", self._role.name, None, after))
+        if left:
+            raise Refused("a transaction was left open, and was rolled back: begin and commit it within one call")
+        told: dict[str, Value] = {"done": result.tags[:1000]}
+        if result.rows is not None:
+            told |= {"rows": [shown(row) for row in result.rows], "more": result.more}
+        return told
 
     async def every(self, sql: str, *params: Any) -> list[dict[str, Value]]:
         """The rows of a statement of the engine's own, at most 1000. The caller is within `site.running`."""
