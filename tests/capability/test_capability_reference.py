@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contracts.test_capability_contract import FILL, skip_without_postgres
+from tests.contracts.test_capability_contract import FILL, skip_without_server
 
 from terrarium.core.capability import Site, admin_methods
 from terrarium.core.clock import Clock
@@ -91,8 +91,7 @@ def test_the_defaults_of_a_page_are_those_of_the_code(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_names_every_table_of_the_state(name: str, tmp_path: Path):
-    if name == "postgres":
-        skip_without_postgres()
+    skip_without_server(name)
 
     async def tables() -> set[str]:
         capability = await _opened(name, tmp_path, {})
@@ -103,4 +102,5 @@ def test_a_page_names_every_table_of_the_state(name: str, tmp_path: Path):
 
     told = {word for row in _table(name, "table of rows") for word in re.findall(r"[\w.]+", row[0])}
     found = asyncio.run(tables())
-    assert {"main.public.orders" if "." in table else table for table in found} <= told  # tables of a database's own
+    of_database = {"mysql": "main.orders", "postgres": "main.public.orders"}.get(name)  # stands for all of its tables
+    assert {of_database if of_database and "." in table else table for table in found} <= told

@@ -172,14 +172,19 @@ FILL = {
 }
 
 
+def skip_without_server(name: str) -> None:
+    """Skip a capability whose server this machine does not have."""
+    if name in ("mysql", "postgres"):
+        skip_without(mariadb.find if name == "mysql" else binaries.find)
+
+
 @pytest.mark.parametrize("name", sorted(TABLES["capability"]))
 def test_every_capability(name: str):
     try:
         importlib.import_module(TABLES["capability"][name].partition(":")[0])
     except ImportError as error:
         pytest.skip(f"not there yet: {error}")
-    if name in ("mysql", "postgres"):
-        skip_without(mariadb.find if name == "mysql" else binaries.find)
+    skip_without_server(name)
     check_capability(find("capability", name), exercise=FILL.get(name))
 
 
