@@ -240,6 +240,7 @@ def test_every_client_finds_its_service(play: Any, kind: str) -> None:
     assert not played.events("error")
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("runuser"), reason="needs root and runuser")
 def test_every_client_finds_its_service_for_an_ordinary_user() -> None:
     path = f"{ROOT / 'src'}:{sysconfig.get_path('purelib')}"
