@@ -57,12 +57,14 @@ async def _compared(
             raise RuntimeError(f"{name} answers {first[:300]!r}")
         body = first.partition(b"\r\n\r\n")[2]
         network = Network()
-        await network.serve("bare.world", 80, _bare(body).handle)
+        server = _bare(body)
+        await network.serve("bare.world", 80, server.handle)
         ours, bare = [], []
         for _ in range(repeats):  # in turns, so that a machine that changes its speed changes that of both
             ours.append(await _rate(world.network, host, request, count))
             bare.append(await _rate(network, "bare.world", request, count))
         await network.close()
+        await server.close()
         return ours, bare, len(body)
 
 
