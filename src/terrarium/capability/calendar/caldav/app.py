@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from terrarium.capability.calendar.caldav import write
@@ -13,13 +12,12 @@ from terrarium.capability.calendar.caldav.resource import Resource, Resources
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.rule import TooMany
-from terrarium.capability.http.body import body_of
 from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import not_modified
 from terrarium.capability.webdav.credentials import credentials
+from terrarium.capability.webdav.exchange import exchange
 from terrarium.capability.webdav.xml import BrokenXml, read
-from terrarium.core.aside import aside
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
 from terrarium.core.person import Person
@@ -50,29 +48,7 @@ class CalDav:
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         """One request (ASGI 3)."""
-        if scope["type"] != "http":
-            raise NotImplementedError("this application speaks HTTP only")
-        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in reversed(scope["headers"])}
-        body = await body_of(receive)
-        if body is None:
-            return
-        caller: Caller = scope["extensions"]["terrarium"]["caller"]
-        path = scope["raw_path"].decode("latin-1")
-        asked = (scope["method"], path, headers, body, caller)
-        async with self._diary.site.request(caller):
-            if scope["method"] in _LOOKING:  # may take long: the engine's loop goes on meanwhile
-                answer = await aside(partial(self._answer, *asked))
-            else:
-                answer = self._answer(*asked)
-        told = {"dav": _DAV, **answer.headers}
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": [(name.encode("latin-1"), text.encode("latin-1", "replace")) for name, text in told.items()],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer.body})
+        await exchange(self._diary.site, self._answer, _LOOKING, _DAV, scope, receive, send)
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, caller: Caller) -> Answer:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from terrarium.capability.calendar.person import People
@@ -12,14 +11,13 @@ from terrarium.capability.contacts.carddav.properties import answered, propertie
 from terrarium.capability.contacts.carddav.report import report
 from terrarium.capability.contacts.carddav.resource import Resource, Resources
 from terrarium.capability.contacts.vcard import SIZE, parse
-from terrarium.capability.http.body import body_of
 from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import check, not_modified
 from terrarium.capability.webdav.credentials import credentials
+from terrarium.capability.webdav.exchange import exchange
 from terrarium.capability.webdav.multistatus import multistatus, propstat, response
 from terrarium.capability.webdav.xml import BrokenXml, card, clark, href, read, short, tag
-from terrarium.core.aside import aside
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
 from terrarium.core.person import Person
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 _METHODS = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, REPORT, MKCOL"
 _LOOKING = ("GET", "HEAD", "PROPFIND", "REPORT")
+_DAV = "1, 3, access-control, addressbook, extended-mkcol"
 _WRITABLE = {"DAV:displayname": "name", card("addressbook-description"): "description"}
 _KINDS = ("text/vcard", "text/x-vcard", "text/directory", "text/plain", "application/octet-stream", "")
 
@@ -52,23 +51,7 @@ class CardDav:
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         """One request (ASGI 3)."""
-        if scope["type"] != "http":
-            raise NotImplementedError("this application speaks HTTP only")
-        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in reversed(scope["headers"])}
-        body = await body_of(receive)
-        if body is None:
-            return
-        caller: Caller = scope["extensions"]["terrarium"]["caller"]
-        asked = (scope["method"], scope["raw_path"].decode("latin-1"), headers, body, caller)
-        async with self._books.site.request(caller):
-            if scope["method"] in _LOOKING:  # may take long: the engine's loop goes on meanwhile
-                answer = await aside(partial(self._answer, *asked))
-            else:
-                answer = self._answer(*asked)
-        told = {"dav": "1, 3, access-control, addressbook, extended-mkcol", **answer.headers}
-        listed = [(name.encode("latin-1"), text.encode("latin-1", "replace")) for name, text in told.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": listed})
-        await send({"type": "http.response.body", "body": answer.body})
+        await exchange(self._books.site, self._answer, _LOOKING, _DAV, scope, receive, send)
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, caller: Caller) -> Answer:
         try:
