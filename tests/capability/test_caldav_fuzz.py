@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from caldav_server import WORK, Client, Ours
 from caldav_texts import DAV, WEEKLY, event, propfind, query, sync, time_range
+from http_noise import picked, spoiled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -51,22 +52,6 @@ HEADERS = {
 }
 
 
-@st.composite
-def spoiled(draw: st.DrawFn) -> bytes:
-    """A body that means something, with pieces taken out, doubled, or replaced by noise."""
-    data = draw(st.sampled_from(BODIES)).encode()
-    for _ in range(draw(st.integers(0, 3))):
-        low, high = sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))))
-        piece = draw(st.one_of(st.binary(max_size=6), st.just(data[low:high] * 2), st.just(b"")))
-        data = data[:low] + piece + data[high:]
-    return data[:100_000]
-
-
-headers = st.dictionaries(st.sampled_from(sorted(HEADERS)), st.integers(0, 9), max_size=3).map(
-    lambda picked: {name: HEADERS[name][number % len(HEADERS[name])] for name, number in picked.items()}
-)
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Ours]:
     ours = Ours({"accounts": {"agent": "ann", "other": "bob"}})
@@ -79,7 +64,7 @@ def server() -> Iterator[Ours]:
 
 
 @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(METHODS.split()), st.sampled_from(PATHS), headers, spoiled())
+@given(st.sampled_from(METHODS.split()), st.sampled_from(PATHS), picked(HEADERS), spoiled(BODIES))
 def test_every_request_has_an_answer(server: Ours, method: str, path: str, told: dict[str, str], body: bytes) -> None:
     before = list(server.calendar.rows())
     client = Client(server.port, user=None)

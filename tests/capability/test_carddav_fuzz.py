@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from carddav_server import BOOK, CARD, Ours, report
+from http_noise import picked, spoiled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -40,22 +41,6 @@ HEADERS = {
 }
 
 
-@st.composite
-def spoiled(draw: st.DrawFn) -> bytes:
-    """A body that means something, with pieces taken out, doubled, or replaced by noise."""
-    data = draw(st.sampled_from(BODIES)).encode()
-    for _ in range(draw(st.integers(0, 3))):
-        low, high = sorted((draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))))
-        piece = draw(st.one_of(st.binary(max_size=6), st.just(data[low:high] * 2), st.just(b"")))
-        data = data[:low] + piece + data[high:]
-    return data[:100_000]
-
-
-headers = st.dictionaries(st.sampled_from(sorted(HEADERS)), st.integers(0, 9), max_size=3).map(
-    lambda picked: {name: HEADERS[name][number % len(HEADERS[name])] for name, number in picked.items()}
-)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
     ours = Ours(tmp_path_factory.mktemp("contacts"))
@@ -65,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ours]:
 
 
 @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(METHODS), st.sampled_from(PATHS), headers, spoiled())
+@given(st.sampled_from(METHODS), st.sampled_from(PATHS), picked(HEADERS), spoiled(BODIES))
 def test_every_request_has_an_answer(server: Ours, method: str, path: str, told: dict[str, str], body: bytes) -> None:
     before = list(server.contacts.rows())
     login = None if "Authorization" in told else "ann:sesame"
