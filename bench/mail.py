@@ -161,7 +161,8 @@ async def _said(program: str, *arguments: int) -> bytes:
     """What a client in a process of its own prints."""
     argv = [sys.executable, "-I", "-c", program, *map(str, arguments)]
     client = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    said, _ = await asyncio.wait_for(client.communicate(), 120)
+    async with asyncio.timeout(120):
+        said, _ = await client.communicate()
     if client.returncode:
         raise RuntimeError("the mail client failed")
     return said

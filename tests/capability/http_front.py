@@ -68,6 +68,7 @@ class Front:
         if close:
             writer.write_eof()
         try:
-            return (await asyncio.wait_for(reader.read(-1), 20)).decode("latin-1")
+            async with asyncio.timeout(20):
+                return (await reader.read(-1)).decode("latin-1")
         finally:
             writer.close()

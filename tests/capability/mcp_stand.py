@@ -107,7 +107,8 @@ class Stand:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port(box))
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items() if value)
         writer.write(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
-        answer = await asyncio.wait_for(reader.read(-1), 30)
+        async with asyncio.timeout(30):
+            answer = await reader.read(-1)
         writer.close()
         top, _, rest = answer.partition(b"\r\n\r\n")
         try:

@@ -22,7 +22,7 @@ def double(number: int) -> int:
 
 
 def run(work: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(work)
 
 
 def variables(stand: Stand, token: str | None = None) -> dict[str, str]:

@@ -22,7 +22,8 @@ GET = b"GET /a HTTP/1.1\r\nHost: web.world\r\n\r\n"
 
 def run(work: Awaitable[Any]) -> Any:
     async def bounded() -> Any:
-        return await asyncio.wait_for(work, 60)
+        async with asyncio.timeout(60):
+            return await work
 
     return asyncio.run(bounded())
 
@@ -148,7 +149,7 @@ def test_a_client_that_does_not_read_is_cut() -> None:
             await loop.sock_sendall(connection, GET)
             await asyncio.sleep(1.0)
             taken = 0
-            while data := await asyncio.wait_for(loop.sock_recv(connection, 1 << 20), 10):
+            while data := await loop.sock_recv(connection, 1 << 20):
                 taken += len(data)
             assert taken > 0
             connection.close()
@@ -232,7 +233,8 @@ def test_an_application_sees_its_client_leave() -> None:
             writer.write(GET)
             await writer.drain()
             writer.close()
-            await asyncio.wait_for(left.wait(), 10)
+            async with asyncio.timeout(10):
+                await left.wait()
 
     run(ask())
 
@@ -253,7 +255,8 @@ def test_over_tls() -> None:
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(plain, GET)
             try:
-                answer = await asyncio.wait_for(loop.sock_recv(plain, 1000), 20)
+                async with asyncio.timeout(20):
+                    answer = await loop.sock_recv(plain, 1000)
             except ConnectionError:
                 answer = b""
             assert not answer.startswith(b"HTTP/1.1 200")

@@ -87,7 +87,7 @@ def shop() -> MCPServer:
 
 
 def run(work: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(work)
 
 
 @pytest.mark.parametrize("stateless", [True, False])

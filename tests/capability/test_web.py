@@ -24,7 +24,8 @@ HOST = "shop.example"
 def visit(folder: Path, work: Callable[[Browser], Awaitable[Any]], **given: Any) -> Any:
     async def go() -> Any:
         async with Browser(folder, **given) as browser:
-            found = await asyncio.wait_for(work(browser), 60)
+            async with asyncio.timeout(60):
+                found = await work(browser)
             assert browser.failures == []
             return found
 

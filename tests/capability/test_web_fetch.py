@@ -49,7 +49,8 @@ def test_broken_html_is_text_too(html: str) -> None:
 def run(folder: Path, work: Any) -> Any:
     async def go() -> Any:
         async with Browser(folder) as browser:
-            return await asyncio.wait_for(work(browser), 100)
+            async with asyncio.timeout(100):
+                return await work(browser)
 
     return asyncio.run(go())
 

@@ -80,7 +80,8 @@ class Browser:
         told |= {name.replace("_", "-"): text for name, text in headers.items()}
         lines = "".join(f"{name}: {text}\r\n" for name, text in told.items())
         writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
-        said = await asyncio.wait_for(reader.read(), 30)
+        async with asyncio.timeout(30):
+            said = await reader.read()
         writer.close()
         head, _, content = said.partition(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")

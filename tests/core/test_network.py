@@ -174,8 +174,10 @@ def test_closing_ends_every_connection():
         await asyncio.sleep(0.05)
         await network.close()
         await network.close()
-        assert await asyncio.wait_for(inside, 5) == ""
-        assert await asyncio.wait_for(outside, 5) == ""
+        async with asyncio.timeout(5):
+            assert await inside == ""
+        async with asyncio.timeout(5):
+            assert await outside == ""
         with pytest.raises(NotFound):
             network.connect("mail.world", 25, Caller())
 

@@ -31,7 +31,8 @@ async def far(hosts: str) -> AsyncIterator[Relay]:
         yield relay
     finally:
         await relay.close()
-        assert await asyncio.wait_for(process.wait(), 30) == 0  # it ends with its stream
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
 
 
 def use(tmp_path, work: Work) -> None:

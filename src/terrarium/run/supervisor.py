@@ -144,7 +144,8 @@ class Supervisor:
             assert hand.process.stdin is not None
             hand.process.stdin.close()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*[hand.process.wait() for hand in self._hands]), 5.0)
+            async with asyncio.timeout(5.0):
+                await asyncio.gather(*[hand.process.wait() for hand in self._hands])
         for hand in list(self._hands):
             hand.kill("it did not leave")
             await hand.process.wait()
@@ -244,7 +245,8 @@ class Supervisor:
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
         self._changed.clear()
 
     # -- orders ---------------------------------------------------------------------------------------------------

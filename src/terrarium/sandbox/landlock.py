@@ -112,7 +112,8 @@ class LandlockSandbox:
             ended = nest.start(request, (given_input.end, output.end, errors.end))
             for one in (output, errors, given_input):
                 one.handed()
-            code = await asyncio.wait_for(asyncio.shield(ended), timeout)
+            async with asyncio.timeout(timeout):
+                code = await asyncio.shield(ended)
         except TimeoutError:
             await self._end(nest)
             raise too_late(timeout, (output.finish(), errors.finish())) from None

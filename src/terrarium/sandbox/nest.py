@@ -65,9 +65,8 @@ class Nest:
             theirs.close()
         loop = asyncio.get_running_loop()
         try:
-            told = json.loads(
-                await asyncio.wait_for(loop.sock_recv(ours, _LIMIT), _SECONDS) or b'{"fault": "it ended"}'
-            )
+            async with asyncio.timeout(_SECONDS):
+                told = json.loads(await loop.sock_recv(ours, _LIMIT) or b'{"fault": "it ended"}')
         except (OSError, TimeoutError) as error:
             told = {"fault": f"it does not answer: {error}"}
         if "fault" in told:
@@ -101,7 +100,8 @@ class Nest:
         self._still = asyncio.get_running_loop().create_future()
         self._link.send(json.dumps({"still": wanted}).encode())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._still, _SECONDS)
+            async with asyncio.timeout(_SECONDS):
+                await self._still
 
     async def end(self) -> None:
         """End everything; idempotent. Returns when nothing is left."""
@@ -109,7 +109,8 @@ class Nest:
         child, self._child = self._child, None
         if child is not None:
             with contextlib.suppress(EngineFault, TimeoutError):
-                await asyncio.wait_for(asyncio.shield(child.ended), _SECONDS)
+                async with asyncio.timeout(_SECONDS):
+                    await asyncio.shield(child.ended)
 
     def _over(self) -> None:
         self.over = True

@@ -115,7 +115,8 @@ class Relay:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         self._streams.send(kind, number, rest)
         try:
-            told = await asyncio.wait_for(answer, _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                told = await answer
         except TimeoutError:
             raise SandboxFault(f"the relay of this sandbox has not answered for {_ANSWER_SECONDS:g} s") from None
         finally:

@@ -155,7 +155,8 @@ class Connection:
                 return event
             if self._wire.they_are_waiting_for_100_continue:
                 await self._write(h11.InformationalResponse(status_code=100, headers=[]))
-            data = await asyncio.wait_for(self._reader.read(_PIECE), max(0.0, until - loop.time()))
+            async with asyncio.timeout(max(0.0, until - loop.time())):
+                data = await self._reader.read(_PIECE)
             self._wire.receive_data(data)
             if not begun:  # the rest of what has begun must come in time, however slowly it drips
                 begun, until = True, min(until, loop.time() + self._limits.request_seconds)
@@ -166,7 +167,8 @@ class Connection:
         if data:
             self._writer.write(data)
             try:
-                await asyncio.wait_for(self._writer.drain(), self._limits.idle_seconds)
+                async with asyncio.timeout(self._limits.idle_seconds):
+                    await self._writer.drain()
             except (OSError, TimeoutError) as error:
                 raise Gone("the client left, or does not read") from error
 
@@ -263,7 +265,8 @@ class _Exchange:
                 await asyncio.sleep(0.05)
                 continue
             try:
-                data = await asyncio.wait_for(connection._reader.read(_PIECE), 0.5)
+                async with asyncio.timeout(0.5):
+                    data = await connection._reader.read(_PIECE)
             except TimeoutError:
                 continue
             except OSError:

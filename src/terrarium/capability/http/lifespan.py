@@ -40,7 +40,8 @@ class Lifespan:
             self._starting = asyncio.get_running_loop().create_future()
             self._events.put_nowait({"type": "lifespan.startup"})
             self._task = asyncio.ensure_future(self._run())
-        await asyncio.wait_for(asyncio.shield(self._starting), _SECONDS)
+        async with asyncio.timeout(_SECONDS):
+            await asyncio.shield(self._starting)
         if self._failed is not None:
             raise CapabilityFault(f"the application could not start: {self._failed}")
 

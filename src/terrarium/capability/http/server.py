@@ -71,7 +71,8 @@ class HttpServer:
             with contextlib.suppress(OSError, TimeoutError):
                 connection.send(_BUSY)
                 connection.shutdown(socket.SHUT_WR)
-                await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 65536), 1.0)
+                async with asyncio.timeout(1.0):
+                    await asyncio.get_running_loop().sock_recv(connection, 65536)
             connection.close()
             return
         self._open[caller] += 1
@@ -122,7 +123,8 @@ async def _ended(writer: asyncio.StreamWriter) -> bool:
     """Close the stream in order; False where the client does not let it."""
     try:
         writer.close()
-        await asyncio.wait_for(writer.wait_closed(), 1.0)
+        async with asyncio.timeout(1.0):
+            await writer.wait_closed()
         return True
     except (OSError, TimeoutError, ssl.SSLError):
         return False

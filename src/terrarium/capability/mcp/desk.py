@@ -148,6 +148,7 @@ class Desk:
         await self._bus.publish(ToolsListChanged())
         for session in list(self._sessions):
             try:
-                await asyncio.wait_for(session.send_tool_list_changed(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await session.send_tool_list_changed()
             except Exception:  # that session has ended
                 self._sessions.remove(session)

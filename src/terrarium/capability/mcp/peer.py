@@ -62,7 +62,8 @@ class Peer:
         from mcp_types import CONNECTION_CLOSED
 
         try:
-            return await asyncio.wait_for(work(client), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                return await work(client)
         except TimeoutError:
             why = f"{self._name}: the MCP server did not answer within {self._seconds:g} s"
             if isinstance(transport, Stdio):  # it may be stuck for good
@@ -117,7 +118,8 @@ class Peer:
         self._transport = None
         self._task = asyncio.ensure_future(self._run(ready, self._end))
         try:
-            return await asyncio.wait_for(asyncio.shield(ready), self._start_seconds)
+            async with asyncio.timeout(self._start_seconds):
+                return await asyncio.shield(ready)
         except TimeoutError:
             why = f"did not greet back within {self._start_seconds:g} s"
         except TerrariumError:

@@ -181,7 +181,8 @@ class MysqlSession:
     async def _cancel(self, running: asyncio.Future[Any]) -> None:
         """End what the server does for us; where it does not listen, the connection ends."""
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._kill(self._connection.thread_id()), _KILL_SECONDS)
+            async with asyncio.timeout(_KILL_SECONDS):
+                await self._kill(self._connection.thread_id())
         await asyncio.wait({running}, timeout=_KILL_SECONDS)
         if not running.done():
             self._cut()

@@ -154,7 +154,8 @@ async def run(
         out.give()
         err.give()
         try:
-            code = await asyncio.wait_for(asyncio.shield(command.ended), timeout)
+            async with asyncio.timeout(timeout):
+                code = await asyncio.shield(command.ended)
         except TimeoutError:
             finished = True
             gone = await command.end()

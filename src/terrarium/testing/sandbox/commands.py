@@ -123,8 +123,10 @@ async def files(box: Sandbox) -> None:
     await box.exec("mkfifo fifo; truncate -s 10G sparse || truncate -s 200M sparse; mkdir -p shut/in; chmod 0 shut")
     for path in ("/root/fifo", "/root/sparse"):
         with raises(Refused, f"read: {path} is Refused, and nobody waits for it"):
-            await asyncio.wait_for(box.read(path), 20)
-    await asyncio.wait_for(typed(box.write("/root/fifo", b"x"), "write to a fifo"), 20)
+            async with asyncio.timeout(20):
+                await box.read(path)
+    async with asyncio.timeout(20):
+        await typed(box.write("/root/fifo", b"x"), "write to a fifo")
     for path in ("/root/d", "/root/shut", "/root/sparse", "/root/fifo"):
         await box.remove(path)
     holds("shut/" not in await box.list("/root"), "remove: a folder without permissions goes too")

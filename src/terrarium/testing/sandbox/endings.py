@@ -79,7 +79,8 @@ async def closing(bench: Bench) -> None:
     await until_beats(box, "left")
     task = asyncio.ensure_future(box.exec("sleep 100"))
     await asyncio.sleep(0.3)
-    await asyncio.wait_for(box.close(), 20)
+    async with asyncio.timeout(20):
+        await box.close()
     done, _ = await asyncio.wait({task}, timeout=10)
     holds(done, "close: who waits for a command is told")
     if not task.cancelled() and task.exception() is None:

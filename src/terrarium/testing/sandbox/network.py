@@ -120,7 +120,8 @@ async def dialled(network: Network, box: Sandbox, other: Sandbox) -> None:
     with connection:
         holds(connection.gettimeout() == 0, "dial: it gives a socket that does not block")
         await loop.sock_sendall(connection, b"hello")
-        found = await asyncio.wait_for(loop.sock_recv(connection, 100), 10)
+        async with asyncio.timeout(10):
+            found = await loop.sock_recv(connection, 100)
         holds(found == b"HELLO", f"dial: a process inside answered {found!r}")
     with raises(NotFound, "dial: a process in one sandbox is not in another"):
         await network.dial("two", "localhost", 8000)
