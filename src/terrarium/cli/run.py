@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     "--retries", metavar="N", type=click.IntRange(0), help="Further tries after a failure of the machinery. Default: 2."
 )
 @click.option("--no-baseline", "baseline", flag_value=False, type=bool, default=None, help="Without the null agent.")
-@click.option("--snapshot", type=click.Choice(["auto", "every-turn", "never"]), help="When to save. Default: auto.")
+@click.option(
+    "--snapshot", type=click.Choice(["auto", "every-turn", "every-step", "never"]), help="When to save. Default: auto."
+)
 @click.option("--plain", is_flag=True, help="A line for each trial instead of a bar.")
 @click.option(
     "--json", "as_json", is_flag=True, help="The result as JSON on standard output; the rest on standard error."

@@ -40,6 +40,8 @@ class Handler:
     snapshot: Literal["turn", "always"] | None = None
     tools: bool = False
     """The functions among the arguments are tools, whatever they are called."""
+    resumes: bool = False
+    """Where the journal ends inside a call, `run` goes on with what was under way."""
     again: Callable[..., None] | None = None
     """What must be done on a replay too, with the same arguments: functions offered, signatures made known."""
 
@@ -116,7 +118,7 @@ class Calls:
                     self._task()
                 if apart:
                     return self._promise(number)
-                value = self._answer(self.cursor, number)
+                value = self._answer(self.cursor, number, handler, call)
                 if handler.again is not None:
                     handler.again(number, **call.args)
                 return value
@@ -257,12 +259,16 @@ class Calls:
 
     # -- a replay -------------------------------------------------------------------------------------------------
 
-    def _answer(self, cursor: Cursor, number: int) -> Value:
+    def _answer(self, cursor: Cursor, number: int, handler: Handler, call: Call) -> Value:
         try:
             outcome = cursor.proceed(self._callbacks.refire)
         except Live:
-            raise JournalFault(f"the journal was cut inside call {number}; start the trial again") from None
-        return outcome.of(number)
+            if not handler.resumes:
+                raise JournalFault(f"the journal was cut inside call {number}; start the trial again") from None
+        else:
+            return outcome.of(number)
+        self.go_live()
+        return self._execute(number, handler, call)
 
     # -- async programs -------------------------------------------------------------------------------------------
 

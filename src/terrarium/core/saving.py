@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from terrarium.core.errors import EngineFault
 from terrarium.core.journal import EventKind, Journal
+from terrarium.core.points import Points
 from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
 from terrarium.core.values import Value
 
@@ -75,6 +76,19 @@ class Saving:
         told: dict[str, Value] = {"rows": digests, "final": True} if final else {"rows": digests}
         self._mark(name, {} if turn else told, sync=not final)
         return name
+
+    async def in_turn(self, always: bool = False) -> None:
+        """Save the world before a step in the middle of a turn, where that is due; the caller holds the baton.
+
+        Args:
+            always: Also where it is not due.
+        """
+        if not self._saves() or not (always or self._cadence.due_in_turn()):
+            return
+        name, _ = await self._store()
+        self._journal.sync()
+        Points(self._journal.path).add(self._journal.seq, name)
+        self.stored.append(name)
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:
         """Copy the files of a snapshot into the folder `to`, in place of what is there, and return its state.

@@ -21,11 +21,14 @@ from terrarium.core.values import sorted_dumps
 STATE_FILE = "world.json"
 FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
 
-SnapshotMode = Literal["auto", "every-turn", "never"]
+SnapshotMode = Literal["auto", "every-turn", "every-step", "never"]
 
 
 class Cadence:
-    """How often a world is saved at the ends of turns: `auto` at most 5 % of the time, `every-turn`, or `never`."""
+    """How often a world is saved at the ends of turns and steps: `auto` at most 5 % of the time, or `never`.
+
+    `every-turn` saves it at the end of each turn and nowhere else, `every-step` also before each step of a turn.
+    """
 
     def __init__(self, mode: SnapshotMode) -> None:
         self.mode = mode
@@ -34,7 +37,14 @@ class Cadence:
 
     def due(self) -> bool:
         """Whether the end of a turn is saved: 20 times the cost of the last snapshot has passed since then."""
-        return self.mode == "every-turn" or time.monotonic() - self._at >= 20 * self._cost
+        return self.mode in ("every-turn", "every-step") or self._paid()
+
+    def due_in_turn(self) -> bool:
+        """Whether the world is saved before a step in the middle of a turn."""
+        return self.mode == "every-step" or (self.mode == "auto" and self._paid())
+
+    def _paid(self) -> bool:
+        return time.monotonic() - self._at >= 20 * self._cost
 
     def saved(self, began: float) -> None:
         """A snapshot that was begun at `began`, by `time.monotonic`, is done."""

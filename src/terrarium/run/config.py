@@ -129,7 +129,7 @@ class JobConfig(Record):
     limits: dict[str, Any] = Field(default_factory=dict)
     """Changes to the limits of every task."""
     sandbox_provider: SandboxConfig = SandboxConfig()
-    snapshot: Literal["auto", "every-turn", "never"] = "auto"
+    snapshot: Literal["auto", "every-turn", "every-step", "never"] = "auto"
     baseline: bool = True
     """Run the null agent once on each task too, so that its score can stand beside every result."""
     job_name: str | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from terrarium.core.agent import Agent, Notice, Reply, StopReason, TurnOver
@@ -25,9 +24,10 @@ from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
-from terrarium.run.guard import GRACE, Guard, TimeIsUp
+from terrarium.run.carry import OpenTurn, open_turn, seat_again, seat_state, turn_again, turn_state
+from terrarium.run.guard import GRACE, Guard, GuardedSeat, TimeIsUp
+from terrarium.run.memories import Memories
 from terrarium.run.proxy import SeatProxy
-from terrarium.run.replay_seat import ReplaySeat
 from terrarium.run.seat import TrialSeat
 from terrarium.run.totals import Totals
 from terrarium.task.checking import CheckerResults
@@ -80,11 +80,13 @@ class Episode:
         }
         self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
-        self._opened: set[str] = set()
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
-        self._past: list[Event] = []
-        self._memories: dict[str, bytes | None] = {}
+        self._memories = Memories(self._guards, self._seats, self._secrets, limits.turn_seconds)
+        self._open: tuple[str, int] | None = None
+        """Agent and number of the turn that a program's own call is waiting for."""
+        self._cut: OpenTurn | None = None
+        """The turn in whose middle the journal ends."""
         self._refused = 0
         world.callbacks.interrupted = lambda: bool(self._queue)
         world.run_queued = self._run_queued
@@ -98,6 +100,11 @@ class Episode:
     def stuck(self) -> bool:
         """The program or an agent did not end though it was told to; only the process can be ended."""
         return self._program_stuck or any(guard.stuck for guard in self._guards.values())
+
+    @property
+    def _left(self) -> float:
+        """Seconds of the trial's wall time."""
+        return self._deadline - time.monotonic()
 
     # -- the program ----------------------------------------------------------------------------------------------
 
@@ -134,7 +141,8 @@ class Episode:
             )
         if not self.world.states.judged:
             await self.world.states.keep()
-        if not (self._past and self._past[-1].data.get("final")):
+        past = self._memories.past
+        if not (past and past[-1].data.get("final")):
             await self.world.snapshot(final=True)
         return verdict
 
@@ -148,7 +156,7 @@ class Episode:
         return self.task.entry.function(env, views, **self.task.params)
 
     async def _until_deadline(self, program: Program, done: asyncio.Future[Any]) -> Any:
-        limit = max(0.0, self._deadline - time.monotonic()) + self.limits.grace_seconds
+        limit = max(0.0, self._left) + self.limits.grace_seconds
         ended, _ = await asyncio.wait([done], timeout=limit)
         if not ended:
             program.stop()
@@ -173,7 +181,7 @@ class Episode:
         seat, world = self._seats[name], self.world
 
         async def act(number: int, instruction: str) -> Reply:
-            reply = await self._turn(number, name, instruction)
+            reply = await self._turn(number, name, instruction, own=True)
             await self._run_queued(number)
             return reply
 
@@ -198,7 +206,7 @@ class Episode:
         def prompt(_number: int, text: str | None) -> None:
             seat.system_prompt = text
 
-        world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn"))
+        world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn", resumes=True))
         world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
         world.handle(f"{path}.wait", Handler(wait, waits=True, snapshot="turn"))
         world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register_again))
@@ -220,20 +228,31 @@ class Episode:
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
-    async def _turn(self, call: int, name: str, instruction: str) -> Reply:
-        """One turn inside a waiting call; the turns of one agent follow each other, those of several may overlap."""
+    async def _turn(self, call: int, name: str, instruction: str, own: bool = False) -> Reply:
+        """One turn inside a waiting call; the turns of one agent follow each other, those of several may overlap.
+
+        Args:
+            call: The number of the waiting call.
+            name: Of the agent.
+            instruction: What it is told.
+            own: The call is `act`, and this its own turn and not one that was queued.
+        """
         seated, turnstile = self._seated[name], self.world.turnstile
         if seated.locked():
             turnstile.leave(call)  # until the seat is free, nobody waits for this call
         async with seated:
             turnstile.join(call)
-            return await self._one_turn(call, name, instruction)
+            return await self._one_turn(call, name, instruction, own)
 
-    async def _one_turn(self, call: int, name: str, instruction: str) -> Reply:
+    async def _one_turn(self, call: int, name: str, instruction: str, own: bool) -> Reply:
         if not isinstance(instruction, str):
             raise ProgramError(f"an instruction is text, not {type(instruction).__name__}")
         seat = self._seats[name]
         seat.sit(call)
+        cut, self._cut = self._cut, None
+        if cut is not None:
+            turn_again(seat, cut)
+            return await self._rest_of_turn(name, cut.number, instruction, own, resumed=True)
         async with seat.acting():
             refused = self._refusal()
             if refused is not None:
@@ -250,20 +269,42 @@ class Episode:
             seat.begin(number, instruction)
             self._note(name, number, "begin", instruction=instruction)
             seat.tell()
+        return await self._rest_of_turn(name, number, instruction, own)
+
+    async def _rest_of_turn(self, name: str, number: int, instruction: str, own: bool, resumed: bool = False) -> Reply:
+        seat = self._seats[name]
+        several = isinstance(self.world.calls.program, AsyncProgram)
+        if own and not several and self.agents[name].timing == "fixed":
+            self._open, seat.between_steps = (name, number), lambda: self._between_steps(seat)
         try:
-            await self._ready(name, number)
-            reply = seat.end(await self._act(name, instruction))
+            place = await self._memories.wake(name, min(self.limits.open_seconds, max(GRACE, self._left)))
+            reply = seat.end(await self._act(name, instruction, place, resumed))
         except Exception as error:
             async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
             told = self._guards[name].fault(error)
             raise told from told.__cause__
+        finally:
+            self._open, seat.between_steps = None, None
         async with seat.acting():
             self._note(name, number, "end", stop=reply.stop, text=reply.text)
             if self.world.callbacks.failure is None:
                 await self.world.callbacks.settle()
         self._replies[name].append(reply)
         return reply
+
+    async def _between_steps(self, seat: TrialSeat) -> None:
+        """A resume point before a step, where nothing else is under way in the world."""
+        if not self._alone(seat):
+            return
+        async with self.world.baton.hold(seat.name):
+            if self._alone(seat):
+                await self.world.saving.in_turn()
+
+    def _alone(self, seat: TrialSeat) -> bool:
+        """Whether nothing is under way in the world but the turn of one agent, which is between two steps."""
+        world = self.world
+        return not (seat.calling or seat.owed or world.turnstile.crowded or world.callbacks.failure)
 
     def _refusal(self) -> Reply | None:
         """The reply of a turn that is not done because the trial is over.
@@ -289,11 +330,11 @@ class Episode:
         data = {"state": state, "number": number, **more}
         self.world.journal.append(EventKind.TURN, name, data, seen_by=(name,))
 
-    async def _act(self, name: str, instruction: str) -> Reply:
-        left = self._deadline - time.monotonic()
+    async def _act(self, name: str, instruction: str, seat: GuardedSeat, resumed: bool) -> Reply:
+        left = self._left
         try:
             seconds = min(self.limits.turn_seconds, left)
-            return self._secrets.scrub(await self._guards[name].act(instruction, self._seats[name], seconds))
+            return self._secrets.scrub(await self._guards[name].act(instruction, seat, seconds, resumed))
         except TurnOver as over:
             return Reply.say("", over.stop)
         except TimeIsUp:
@@ -302,60 +343,28 @@ class Episode:
             self.totals.over = StopReason.TIME_LIMIT.value
             return Reply.say("", StopReason.TIME_LIMIT)
 
-    async def _ready(self, name: str, number: int) -> None:
-        """Open the agent before its first turn; after a resume, give it back its memory."""
-        if name in self._opened:
-            return
-        self._opened.add(name)
-        seat, guard = self._seats[name], self._guards[name]
-        await guard.open(seat, min(self.limits.open_seconds, max(GRACE, self._deadline - time.monotonic())))
-        memory = self._memories.get(name)
-        if memory is not None:
-            guard.load(self._secrets.reveal(memory))
-            return
-        for instruction, answers in _turns_of(name, self._past):
-            with contextlib.suppress(Exception, TurnOver):  # as the turn itself ended
-                await guard.act(instruction, ReplaySeat(seat, answers), self.limits.turn_seconds)
-
     # -- resuming -------------------------------------------------------------------------------------------------
 
     def _carry(self) -> dict[str, Value]:
         seats = {
-            name: {
-                "messages": seat.messages,
-                "usage": seat.usage,
-                "steps": seat.steps,
-                "tool_calls": seat.tool_calls,
-                "system_prompt": seat.system_prompt,
-                "told": seat.told,
-                "replies": self._replies[name],
-                "memory": self._memory(name),
-            }
+            name: {**seat_state(seat), "replies": self._replies[name], "memory": self._memories.save(name)}
             for name, seat in self._seats.items()
         }
         queue = [list(entry) for entry in self._queue]
-        return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats})
-
-    def _memory(self, name: str) -> bytes | None:
-        """What the agent remembers, its secrets hidden; `_ready` gives them back."""
-        if name not in self._opened:
-            return self._memories.get(name)
-        memory = self._guards[name].save()
-        return self._secrets.hide(memory) if isinstance(memory, bytes) else memory
+        turn = None if self._open is None else turn_state(self._seats[self._open[0]], self._open[1])
+        return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats, "turn": turn})
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
         """Continue from a snapshot: what it carried, and the events up to it."""
         for key, value in carried["totals"].items():
             setattr(self.totals, key, value)
         self._queue[:] = [(name, text) for name, text in carried["queue"]]
-        self._past = list(past)
+        self._memories.past = past
         for name, saved in carried["seats"].items():
-            seat = self._seats[name]
-            seat.messages, seat.usage = saved["messages"], saved["usage"]
-            seat.steps, seat.tool_calls = saved["steps"], saved["tool_calls"]
-            seat.system_prompt, seat.told = saved["system_prompt"], saved["told"]
+            seat_again(self._seats[name], saved)
             self._replies[name] = saved["replies"]
-            self._memories[name] = saved["memory"]
+            self._memories.load(name, saved["memory"])
+        self._cut = open_turn(carried["turn"])
 
     async def close(self) -> list[tuple[str, TerrariumError]]:
         """Close every agent; gives those that could not be closed, and why. What they did was done before."""
@@ -366,19 +375,3 @@ class Episode:
             except Exception as error:
                 failed.append((name, self._guards[name].fault(error)))
         return failed
-
-
-def _turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Event]]]:
-    """Instruction and events of every turn of one agent that has ended."""
-    begun: tuple[str, list[Event]] | None = None
-    for event in events:
-        if event.actor != name:
-            continue
-        if event.kind is not EventKind.TURN:
-            if begun is not None:
-                begun[1].append(event)
-        elif event.data["state"] == "begin":
-            begun = (event.data["instruction"], [])
-        elif begun is not None:
-            yield begun
-            begun = None

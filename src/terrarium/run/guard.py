@@ -57,8 +57,8 @@ class Guard:
         """
         await self._bounded("open", lambda: self._agent.open(seat), seconds)
 
-    async def act(self, instruction: str, seat: Any, seconds: float) -> Reply:
-        """One turn.
+    async def act(self, instruction: str, seat: Any, seconds: float, resumed: bool = False) -> Reply:
+        """One turn, or the rest of one that was cut short.
 
         Raises:
             TimeIsUp: It took longer than `seconds`.
@@ -66,7 +66,7 @@ class Guard:
             AgentFault: It failed, does not stop, or replied with something else than a `Reply`.
         """
         told = Message("user", instruction)
-        reply = await self._until(lambda: self._agent.act(told, seat), seconds, seat.refusal)
+        reply = await self._until(lambda: self._agent.act(told, seat, resumed), seconds, seat.refusal)
         if not isinstance(reply, Reply):
             raise AgentFault(f"agent {self.name!r} replied with {type(reply).__name__}, not a Reply")
         return reply

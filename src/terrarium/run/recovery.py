@@ -10,6 +10,7 @@ from typing import Any
 from terrarium.core.agent import StopReason
 from terrarium.core.errors import EngineFault, JournalFault, WorkerLost
 from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.points import Points
 from terrarium.core.verdict import Verdict
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialResult, TrialSpec
@@ -51,10 +52,12 @@ def resume_point(run: RunFolder, folder: Path) -> Point | None:
     events = _events(run, folder)
     if any(event.kind is EventKind.VERDICT for event in events) and not _lost(events):
         return None
-    for point in reversed([event for event in events if event.kind is EventKind.SNAPSHOT]):
-        name = point.wall.get("digest")
+    stored = [(event.seq, str(event.wall.get("digest") or "")) for event in events if event.kind is EventKind.SNAPSHOT]
+    last = events[-1].seq if events else 0
+    in_turns = [point for point in Points(folder / "journal.jsonl").read() if point[0] <= last]
+    for seq, name in sorted(stored + in_turns, reverse=True):
         if name and _readable(run, name):
-            return point.seq, name, [event for event in events if event.seq <= point.seq]
+            return seq, name, [event for event in events if event.seq <= seq]
     return None
 
 
@@ -75,7 +78,7 @@ def passed_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = 
 def _snapshots(folder: Path) -> list[str]:
     """The names of the snapshots of a try, the last one last; the rest of its journal is not decoded."""
     mark = f'"kind":"{EventKind.SNAPSHOT}"'.encode("ascii")
-    found: list[str] = []
+    found = [name for _, name in Points(folder / "journal.jsonl").read()]
     for path in [*sorted(folder.glob("lost-*.jsonl")), folder / "journal.jsonl"]:
         try:
             lines = [line for line in path.read_bytes().splitlines() if mark in line[:100]]

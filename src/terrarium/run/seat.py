@@ -7,7 +7,6 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 from terrarium.core.agent import Budget, Notice, Reply, StopReason
@@ -32,6 +31,7 @@ from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
+from terrarium.run.acting import Acting
 from terrarium.run.refusal import Refusal
 from terrarium.run.totals import Totals
 from terrarium.run.waiting_tool import WAIT, waiting_tool
@@ -58,15 +58,15 @@ class TrialSeat:
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
-        self._turn = 0
-        self._time = 0  # world time up to which this agent has acted
+        self.turn = 0
+        self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
         self._rank = world.agents.index(name)
-        self._step: int | None = None
+        self.step: int | None = None
         self.told: list[Notice] = []
         """Notices that stand in the journal, and that the agent has not asked for yet."""
         self._registered: dict[str, Tool] = {}
-        self._turn_began = (0, Usage(), 0, 0)
+        self.turn_began = (0, Usage(), 0, 0)
         self._waiting_tools = [waiting_tool()] if world.notices.any_wanted else []
         self.acts = False  # whether a turn of its is under way
         self.using: int | None = None
@@ -77,19 +77,24 @@ class TrialSeat:
         """Microseconds that calls by proxy cost, not yet passed."""
         self.tools_changed: Callable[[], None] = lambda: None
         """Called where a turn begins with other tools than the one before."""
+        self.calling = 0
+        """Tool calls that have taken effect and are not yet answered."""
+        self.between_steps: Callable[[], Awaitable[None]] | None = None
+        """Awaited before each step of a turn that can be resumed in its middle."""
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
     def sit(self, call: int) -> None:
         """Take the seat for a turn inside the program's waiting call of that number."""
         self._call = call
-        self._time = self._world.clock.micros
+        self.time = self._world.clock.micros
         self.owed = 0
 
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
-        self._turn, self._step, self.refusal = number, None, Refusal()
-        self._turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
+        self.turn, self.refusal = number, Refusal()
+        self.step = None
+        self.turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
         before, self.tools = [tool.name for tool in self.tools], self.offered()
         if before != [tool.name for tool in self.tools]:
@@ -105,7 +110,7 @@ class TrialSeat:
 
     def end(self, reply: Reply) -> Reply:
         """The reply with everything the turn said and used."""
-        messages, usage, steps, tool_calls = self._turn_began
+        messages, usage, steps, tool_calls = self.turn_began
         if len(self.messages) == messages + 1:
             self.messages.extend(reply.messages)
         spent = Usage(
@@ -176,6 +181,8 @@ class TrialSeat:
         """One step; see `Seat.think`."""
         await self.refusal.passed()
         self._may_go_on()
+        if self.between_steps is not None:
+            await self.between_steps()
         if self.budget.steps <= 0:
             raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
@@ -186,9 +193,9 @@ class TrialSeat:
         async with self.acting(cost):
             self.steps += 1
             self._totals.steps += 1
-            step = self._append(EventKind.STEP, {"turn": self._turn, "number": self.steps, **told})
+            step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
-            self._step = step.seq
+            self.step = step.seq
             self.messages.append(completion.message)
             self._spend(completion)
         self._may_go_on()
@@ -226,11 +233,12 @@ class TrialSeat:
             TurnOver: The machinery failed.
         """
         self.budget.tool_calls -= 1
+        self.calling += 1
         self.tool_calls += 1
         self._totals.tool_calls += 1
         call = self._clean(call)
         data = {"tool": call.name, "arguments": call.arguments, "id": call.id, **({"via": via} if via else {})}
-        asked = self._append(EventKind.TOOL_CALL, data, self.using or self._step, seen=True)
+        asked = self._append(EventKind.TOOL_CALL, data, self.using or self.step, seen=True)
         began = time.monotonic()
         self._world.callbacks.cause = asked.seq
         if via is None:
@@ -247,6 +255,7 @@ class TrialSeat:
         """Write down the result of a call."""
         data = {"tool": asked.data["tool"], "result": result, **more}
         self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
+        self.calling -= 1
 
     def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
         """What a call costs in world time, and what the journal says of it where that was measured."""
@@ -255,16 +264,16 @@ class TrialSeat:
 
     async def wait_for_notice(self, asked: ToolResult) -> ToolResult:
         """Let time pass, event by event, until there is a notice; others act at their moments meanwhile."""
-        began, world = self._time, self._world
+        began, world = self.time, self._world
         target = began + round(float(asked.value) * 60e6)
-        while self._time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
+        while self.time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
             due = world.callbacks.schedule.due()
-            stop = target if due is None else min(max(due, self._time), target)
-            async with self.acting(stop - self._time):
+            stop = target if due is None else min(max(due, self.time), target)
+            async with self.acting(stop - self.time):
                 pass
             if self._totals.over is not None:
                 break
-        waited = (self._time - began) / 60e6
+        waited = (self.time - began) / 60e6
         value = {"waited_minutes": round(waited, 2), "notices": len(world.notices.waiting(self.name))}
         return replace(asked, content=show(value), value=value)
 
@@ -336,7 +345,7 @@ class TrialSeat:
         """Wait for the turn of an action that ends after `cost`, take the baton, and let time pass up to it."""
         world = self._world
         await self.moment.acquire()
-        due, self.owed = self._time + cost + self.owed, 0
+        due, self.owed = self.time + cost + self.owed, 0
         try:
             await world.turnstile.enter(self._call, due, self._rank)
         except BaseException:
@@ -355,7 +364,7 @@ class TrialSeat:
         except BaseException:
             self.leave_moment()
             raise
-        self._time = world.clock.micros
+        self.time = world.clock.micros
 
     def leave_moment(self) -> None:
         """The action is done: others may act."""
@@ -382,19 +391,3 @@ class TrialSeat:
             raise self.refusal.over(StopReason.ERROR)
         if self.over is not None:
             raise self.refusal.over(self.over)
-
-
-class Acting:
-    """A block in which one agent acts. A class, not a generator: there are several for every step."""
-
-    def __init__(self, seat: TrialSeat, cost: int) -> None:
-        self._seat = seat
-        self._cost = cost
-
-    async def __aenter__(self) -> None:
-        await self._seat.take_moment(self._cost)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._seat.leave_moment()

@@ -21,6 +21,7 @@ from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
 from terrarium.core.journal import SCHEMA, EventKind, Journal
+from terrarium.core.points import Points
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
 from terrarium.core.secrets import Secrets, masked
@@ -94,7 +95,7 @@ class TrialRun:
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
         result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         self.run_folder.record(result)
-        if result.scored and self.trial.snapshot != "every-turn":
+        if result.scored and self.trial.snapshot not in ("every-turn", "every-step"):
             for name in passed_points(self.run_folder, self.trial.id, None if tries else self._stored):
                 await aside(functools.partial(self.run_folder.snapshots.drop, name))
         return result
@@ -117,6 +118,7 @@ class TrialRun:
         try:
             if resumed:
                 journal.cut(resumed[0])
+                Points(journal.path).cut(resumed[0])
             task, loaded = await self._load()
             self._set(clock, task)
             journal.limit = round(task.limits.journal_mb * 2**20)
