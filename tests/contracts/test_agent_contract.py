@@ -24,6 +24,7 @@ def solve(seat: Any) -> Any:
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "oracle": {"solution": solve},
+    "puppet": {"moves": [{"tool": "remember", "args": {"text": "y"}}, {"say": "one"}, {"tool": "nosuch"}]},
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
     "human": {"terminal": "/dev/null"},  # one who has left

@@ -41,6 +41,8 @@ class StopReason(StrEnum):
     """The agent said that it cannot go on."""
     CANCELLED = "cancelled"
     """Somebody stopped the run."""
+    PAUSED = "paused"
+    """It waits to go on: it has come to no end."""
     ERROR = "error"
     """Something failed; the error says what."""
 

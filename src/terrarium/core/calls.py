@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from terrarium.core.errors import (
     CapabilityFault,
     JournalFault,
     ReentrantCall,
+    Refused,
     TerrariumError,
     WorldClosed,
     WriteInCondition,
@@ -125,6 +126,25 @@ class Calls:
         number = self._write_call(call, args)
         self._callbacks.register(number, functions, handler.tools)
         return self._begin(number, handler, call) if apart else self._execute(number, handler, call)
+
+    def operate(self, path: str, args: Mapping[str, Value]) -> Value:
+        """Make a call that is not the program's, on its thread while it waits; the journal is the caller's business.
+
+        Raises:
+            Refused: There is no such call, or it would wait or bring functions.
+            TerrariumError: What the call itself raised.
+        """
+        try:
+            handler = self._resolve(path)
+        except (ValueError, KeyError):
+            raise Refused(f"there is no call {path!r}; they are like env.email.send") from None
+        if handler.waits or handler.tools or not path.startswith("env."):
+            raise Refused(f"{path} is the program's own to call")
+        self._callbacks.depth += 1
+        try:
+            return decode(self._encode(handler.run(0, **args)), self._journal.blobs)
+        finally:
+            self._callbacks.depth -= 1
 
     def go_live(self) -> None:
         """The journal has no more answers.

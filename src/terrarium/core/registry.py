@@ -39,6 +39,7 @@ TABLES: dict[str, dict[str, str]] = {
     "agent": {
         "oracle": "terrarium.agent.oracle:OracleAgent",
         "null": "terrarium.agent.null:NullAgent",
+        "puppet": "terrarium.agent.puppet:PuppetAgent",
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",

@@ -23,6 +23,7 @@ class Rng:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self._reseeded = False
         self._streams: dict[str, random.Random] = {}
 
     def stream(self, name: str) -> random.Random:
@@ -31,6 +32,11 @@ class Rng:
         if found is None:
             found = self._streams[name] = random.Random(child_seed(self.seed, name))
         return found
+
+    def reseed(self, seed: int) -> None:
+        """Begin every stream anew, from another seed."""
+        self.seed, self._reseeded = seed, True
+        self._streams.clear()
 
     def token(self, name: str, length: int = 12) -> str:
         """`length` lower-case hexadecimal characters from the stream called `name`."""
@@ -41,14 +47,18 @@ class Rng:
         return uuid.UUID(int=self.stream(name).getrandbits(128), version=4)
 
     def save(self) -> dict[str, str]:
-        """The state of every stream that was used, as text."""
+        """The state of every stream that was used, as text; under the empty name the seed, where it was changed."""
         states = {name: self._streams[name].getstate() for name in sorted(self._streams)}
-        return {name: _packed(state) for name, state in states.items()}
+        own = {"": str(self.seed)} if self._reseeded else {}
+        return own | {name: _packed(state) for name, state in states.items()}
 
     def load(self, saved: dict[str, str]) -> None:
         """Continue from what `save` returned."""
         self._streams.clear()
         for name, text in saved.items():
+            if not name:
+                self.seed, self._reseeded = int(text), True
+                continue
             version, gauss, words = text.split(" ")
             stream = self._streams[name] = random.Random()
             internal = struct.unpack(f"<{len(words) // 8}I", bytes.fromhex(words))

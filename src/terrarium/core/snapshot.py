@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from terrarium.core.copying import copy_file
 from terrarium.core.errors import EngineFault
-from terrarium.core.files import make_folder, write_whole
+from terrarium.core.files import link_or_copy, make_folder, write_whole
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.values import sorted_dumps
 
@@ -140,6 +140,41 @@ class Snapshots:
                 shutil.rmtree(staging, ignore_errors=True)
         return name
 
+    def adopt(self, name: str, owner: str) -> str:
+        """The same world as another owner's, so that each can drop its own; the files are shared.
+
+        Returns:
+            Its name.
+
+        Raises:
+            EngineFault: It is not here, is damaged, or cannot be written.
+        """
+        self.state(name)  # which looks whether it is whole
+        source = self.path(name)
+        try:
+            whole = json.loads((source / STATE_FILE).read_bytes())
+            whole["state"]["owner"] = owner
+            text = sorted_dumps(whole).encode("ascii")
+            adopted = hashlib.sha256(text).hexdigest()
+            target, staging = self.folder / adopted, self.folder / f".{adopted}.{os.getpid()}.{threading.get_ident()}"
+            if target.exists():
+                return adopted
+            try:
+                shutil.copytree(source, staging, symlinks=True, copy_function=_linked)
+                (staging / STATE_FILE).unlink()
+                write_whole(staging / STATE_FILE, text)
+                staging.rename(target)
+            finally:
+                try_remove_tree(staging)
+        except (OSError, ValueError, shutil.Error) as error:
+            raise EngineFault(f"cannot share snapshot {source}: {error}") from error
+        return adopted
+
     def drop(self, name: str) -> None:
         """Remove a snapshot, if it is here; one that cannot be removed stays."""
         try_remove_tree(self.folder / name)
+
+
+def _linked(source: str, target: str) -> str:
+    link_or_copy(Path(source), Path(target))
+    return target

@@ -9,6 +9,7 @@ from typing import Any
 from terrarium.core.agent import Budget
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.values import Value
+from terrarium.core.world import World
 from terrarium.run.seat import TrialSeat
 
 
@@ -19,11 +20,13 @@ class OpenTurn:
     Attributes:
         agent: Whose it is.
         number: Of the turn in the trial.
+        instruction: What it was told.
         seat: What its seat held besides `seat_state`.
     """
 
     agent: str
     number: int
+    instruction: str
     seat: Mapping[str, Any]
 
 
@@ -46,13 +49,14 @@ def seat_again(seat: TrialSeat, saved: Mapping[str, Any]) -> None:
     seat.system_prompt, seat.told = saved["system_prompt"], saved["told"]
 
 
-def turn_state(seat: TrialSeat, number: int) -> dict[str, Value]:
+def turn_state(seat: TrialSeat, number: int, instruction: str) -> dict[str, Value]:
     """The turn that is under way in a seat, as plain values."""
     messages, usage, steps, tool_calls = seat.turn_began
     budget = seat.budget
     return {
         "agent": seat.name,
         "number": number,
+        "instruction": instruction,
         "seat": {
             "time": seat.time,
             "step": seat.step,
@@ -64,7 +68,7 @@ def turn_state(seat: TrialSeat, number: int) -> dict[str, Value]:
 
 def open_turn(saved: Mapping[str, Any] | None) -> OpenTurn | None:
     """What `turn_state` gave; None where no turn was under way."""
-    return None if saved is None else OpenTurn(saved["agent"], saved["number"], saved["seat"])
+    return None if saved is None else OpenTurn(**saved)
 
 
 def turn_again(seat: TrialSeat, turn: OpenTurn) -> None:
@@ -76,6 +80,11 @@ def turn_again(seat: TrialSeat, turn: OpenTurn) -> None:
     seat.budget = Budget(*saved["budget"])
     seat.tools = seat.offered()
     seat.acts = True
+
+
+def alone(seat: TrialSeat, world: World) -> bool:
+    """Whether nothing is under way in a world but the turn of one agent, which is between two steps."""
+    return not (seat.calling or seat.owed or world.turnstile.crowded or world.callbacks.failure)
 
 
 def turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Event], bool]]:

@@ -14,7 +14,7 @@ from terrarium.core.calls import Handler
 from terrarium.core.capability import Readies
 from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
-from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError
+from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError, Unsupported
 from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
@@ -24,9 +24,11 @@ from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
-from terrarium.run.carry import OpenTurn, open_turn, seat_again, seat_state, turn_again, turn_state
+from terrarium.run.branch import Branch
+from terrarium.run.carry import OpenTurn, alone, open_turn, seat_again, seat_state, turn_again, turn_state
 from terrarium.run.guard import GRACE, Guard, GuardedSeat, TimeIsUp
 from terrarium.run.memories import Memories
+from terrarium.run.pause import Pause, Paused
 from terrarium.run.proxy import SeatProxy
 from terrarium.run.seat import TrialSeat
 from terrarium.run.totals import Totals
@@ -50,6 +52,8 @@ class Episode:
         progress: Told of every turn: phase, number, agent.
         secrets: What nobody may write into the world or the journal.
         trial: Its id.
+        branch: Where it left another trial.
+        pause_after: Stop for now before the step after so many; None: never.
     """
 
     def __init__(
@@ -63,12 +67,16 @@ class Episode:
         progress: Progress = lambda phase, turn, agent: None,
         secrets: Secrets | None = None,
         trial: str = "",
+        branch: Branch | None = None,
+        pause_after: int | None = None,
     ) -> None:
         self.task = task
         self.world = world
         self.agents = agents
         self.limits = limits
         self.totals = Totals()
+        self._branch = branch
+        self._pause = None if pause_after is None else Pause(pause_after)
         self._program_stuck = False
         self._seed = seed
         self._secrets = secrets or Secrets()
@@ -83,8 +91,8 @@ class Episode:
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
         self._memories = Memories(self._guards, self._seats, self._secrets, limits.turn_seconds)
-        self._open: tuple[str, int] | None = None
-        """Agent and number of the turn that a program's own call is waiting for."""
+        self._open: tuple[str, int, str] | None = None
+        """Agent, number and instruction of the turn that a program's own call is waiting for."""
         self._cut: OpenTurn | None = None
         """The turn in whose middle the journal ends."""
         self._refused = 0
@@ -157,11 +165,14 @@ class Episode:
 
     async def _until_deadline(self, program: Program, done: asyncio.Future[Any]) -> Any:
         limit = max(0.0, self._left) + self.limits.grace_seconds
-        ended, _ = await asyncio.wait([done], timeout=limit)
-        if not ended:
+        pausing = [self._pause.begun] if self._pause is not None else []
+        ended, _ = await asyncio.wait([done, *pausing], timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if not done.done():
             program.stop()
             ended, _ = await asyncio.wait([done], timeout=1.0)
             self._program_stuck = not ended
+            if pausing and pausing[0].done():
+                raise Paused("the trial waits to go on")
         if done.done() and not done.cancelled() and not isinstance(done.exception(), ProgramStopped):
             try:
                 return done.result()
@@ -252,7 +263,7 @@ class Episode:
         cut, self._cut = self._cut, None
         if cut is not None:
             turn_again(seat, cut)
-            return await self._rest_of_turn(name, cut.number, instruction, own, resumed=True)
+            return await self._rest_of_turn(name, cut.number, cut.instruction, own, resumed=True)
         async with seat.acting():
             refused = self._refusal()
             if refused is not None:
@@ -263,6 +274,8 @@ class Episode:
             for capability in self.world.capabilities.values():
                 if isinstance(capability, Readies):
                     await capability.ready()
+            if self._branch is not None and self._branch.turn == number:
+                instruction = await self._branch.leave(self.world, instruction)
             self.world.states.judged = False
             if number == 1:
                 await self.world.states.keep()
@@ -275,7 +288,7 @@ class Episode:
         seat = self._seats[name]
         several = isinstance(self.world.calls.program, AsyncProgram)
         if own and not several and self.agents[name].timing == "fixed":
-            self._open, seat.between_steps = (name, number), lambda: self._between_steps(seat)
+            self._open, seat.between_steps = (name, number, instruction), lambda: self._between_steps(seat)
         try:
             place = await self._memories.wake(name, min(self.limits.open_seconds, max(GRACE, self._left)))
             reply = seat.end(await self._act(name, instruction, place, resumed))
@@ -295,16 +308,16 @@ class Episode:
 
     async def _between_steps(self, seat: TrialSeat) -> None:
         """A resume point before a step, where nothing else is under way in the world."""
-        if not self._alone(seat):
+        pausing = self._pause is not None and self._pause.comes()
+        if not alone(seat, self.world) and not pausing:
             return
         async with self.world.baton.hold(seat.name):
-            if self._alone(seat):
-                await self.world.saving.in_turn()
-
-    def _alone(self, seat: TrialSeat) -> bool:
-        """Whether nothing is under way in the world but the turn of one agent, which is between two steps."""
-        world = self.world
-        return not (seat.calling or seat.owed or world.turnstile.crowded or world.callbacks.failure)
+            if alone(seat, self.world):
+                await self.world.saving.in_turn(always=pausing)
+            elif pausing:
+                raise Unsupported("the trial cannot be paused here: something else is under way in its world")
+        if pausing and self._pause is not None:
+            await self._pause.begin()
 
     def _refusal(self) -> Reply | None:
         """The reply of a turn that is not done because the trial is over.
@@ -351,7 +364,7 @@ class Episode:
             for name, seat in self._seats.items()
         }
         queue = [list(entry) for entry in self._queue]
-        turn = None if self._open is None else turn_state(self._seats[self._open[0]], self._open[1])
+        turn = None if self._open is None else turn_state(self._seats[self._open[0]], *self._open[1:])
         return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats, "turn": turn})
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
@@ -359,11 +372,16 @@ class Episode:
         for key, value in carried["totals"].items():
             setattr(self.totals, key, value)
         self._queue[:] = [(name, text) for name, text in carried["queue"]]
+        branch = self._branch
+        if branch is not None and branch.agent:  # who acts now has seen nothing of what was before
+            past, fresh = [event for event in past if event.seq > branch.seq], past[-1].seq == branch.seq
+        else:
+            fresh = False
         self._memories.past = past
         for name, saved in carried["seats"].items():
             seat_again(self._seats[name], saved)
             self._replies[name] = saved["replies"]
-            self._memories.load(name, saved["memory"])
+            self._memories.load(name, None if fresh else saved["memory"])
         self._cut = open_turn(carried["turn"])
 
     async def close(self) -> list[tuple[str, TerrariumError]]:

@@ -52,13 +52,22 @@ def resume_point(run: RunFolder, folder: Path) -> Point | None:
     events = _events(run, folder)
     if any(event.kind is EventKind.VERDICT for event in events) and not _lost(events):
         return None
+    for seq, name in reversed(_points(folder, events)):
+        if _readable(run, name):
+            return seq, name, [event for event in events if event.seq <= seq]
+    return None
+
+
+def stored_points(run: RunFolder, folder: Path, events: Sequence[Event]) -> list[tuple[int, str]]:
+    """Where the world of a try was saved and can be opened again: numbers of the last events before, and names."""
+    return [(seq, name) for seq, name in _points(folder, events) if _readable(run, name)]
+
+
+def _points(folder: Path, events: Sequence[Event]) -> list[tuple[int, str]]:
     stored = [(event.seq, str(event.wall.get("digest") or "")) for event in events if event.kind is EventKind.SNAPSHOT]
     last = events[-1].seq if events else 0
     in_turns = [point for point in Points(folder / "journal.jsonl").read() if point[0] <= last]
-    for seq, name in sorted(stored + in_turns, reverse=True):
-        if name and _readable(run, name):
-            return seq, name, [event for event in events if event.seq <= seq]
-    return None
+    return [(seq, name) for seq, name in sorted(stored + in_turns) if name]
 
 
 def passed_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = None) -> set[str]:

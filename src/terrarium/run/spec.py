@@ -15,6 +15,7 @@ from terrarium.core.trajectory import Trajectory, load
 from terrarium.core.values import Blobs, decode, digest, encode
 from terrarium.core.verdict import Check, Verdict
 from terrarium.result.info import AgentInfo, ExceptionInfo, TaskInfo, TimingInfo, exception_info
+from terrarium.run.branch import Branch
 from terrarium.run.config import AgentConfig, SandboxConfig
 from terrarium.task.checking import CheckerResults
 from terrarium.task.source import digest as digest_of_files
@@ -44,6 +45,8 @@ class TrialSpec:
     """What it is called where that was asked for; in no digest."""
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
+    branch: Branch | None = None
+    """Where it left another trial; None: it began by itself."""
 
     @property
     def group(self) -> str:
@@ -66,6 +69,7 @@ class TrialSpec:
                 "sandbox": self.sandbox.public(),
                 "baseline": self.baseline,
                 **({"code": self.code} if self.code else {}),
+                **({"branch": self.branch.to_json()} if self.branch else {}),
             }
         )
 
@@ -73,7 +77,8 @@ class TrialSpec:
         """Plain data that `of_json` reads."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
         records = {"agent": self.agent.model_dump(mode="json"), "sandbox": self.sandbox.model_dump(mode="json")}
-        return {**plain, **records, "limits": dict(self.limits)}
+        branch = self.branch.to_json() if self.branch else None
+        return {**plain, **records, "limits": dict(self.limits), "branch": branch}
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialSpec:
@@ -81,6 +86,7 @@ class TrialSpec:
         records = {
             "agent": AgentConfig.model_validate(plain["agent"]),
             "sandbox": SandboxConfig.model_validate(plain["sandbox"]),
+            "branch": Branch.of_json(plain.get("branch")),
         }
         return cls(**{**plain, **records})
 

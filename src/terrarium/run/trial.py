@@ -35,6 +35,7 @@ from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
+from terrarium.run.pause import Paused
 from terrarium.run.recovery import Point, passed_points, recovered, resume_point
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
@@ -57,12 +58,20 @@ class TrialRun:
         trial: What to run.
         run: Where to write.
         progress: Told of every turn.
+        pause_after: Stop for now before the step after so many; then nothing is recorded, and it can go on.
     """
 
-    def __init__(self, trial: TrialSpec, run: RunFolder, progress: Progress = lambda phase, turn, agent: None) -> None:
+    def __init__(
+        self,
+        trial: TrialSpec,
+        run: RunFolder,
+        progress: Progress = lambda phase, turn, agent: None,
+        pause_after: int | None = None,
+    ) -> None:
         self.trial = trial
         self.run_folder = run
         self.progress = progress
+        self._pause_after = pause_after
         self.stuck = False
         """The program did not end; this process must."""
         self.poisoned = False
@@ -94,6 +103,8 @@ class TrialRun:
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
         result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
+        if stop == StopReason.PAUSED.value:
+            return result
         self.run_folder.record(result)
         if result.scored and self.trial.snapshot not in ("every-turn", "every-step"):
             for name in passed_points(self.run_folder, self.trial.id, None if tries else self._stored):
@@ -130,6 +141,8 @@ class TrialRun:
             verdict = self._secrets.scrub(await episode.run())
             watch.check()
             stop = episode.totals.over or StopReason.COMPLETED.value
+        except Paused:
+            stop = StopReason.PAUSED.value
         except Exception as error:
             failure = self._described(error)
             if journal.seq == 0:  # a journal begins with a header even where the task could not be loaded
@@ -140,7 +153,10 @@ class TrialRun:
             if loaded is not None:
                 module.unload(loaded)
         measured = world is not None and world.calls.patience.measured
-        self._conclude(journal, verdict if failure is None else Verdict(), stop, failure, measured)
+        if stop == StopReason.PAUSED.value and failure is None:
+            journal.close()
+        else:
+            self._conclude(journal, verdict if failure is None else Verdict(), stop, failure, measured)
         totals = dict(vars(episode.totals)) if episode else {}
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
@@ -180,6 +196,7 @@ class TrialRun:
             "seed": trial.seed,
             "attempt": trial.attempt,
             "baseline": trial.baseline,
+            **({"branch": trial.branch.to_json()} if trial.branch else {}),
             "versions": {"terrarium": __version__, "python": platform.python_version()},
         }
         if task is not None:
@@ -228,9 +245,12 @@ class TrialRun:
 
     async def _episode(self, task: Task, world: World, resumed: Point | None) -> Episode:
         seed = child_seed(self.trial.seed, "program", self.trial.attempt)
-        agents = {name: compose.make_agent(self.trial.agent, task, name, seed) for name in task.agents}
+        branch = self.trial.branch
+        own = seed if branch is None or branch.seed is None else child_seed(branch.seed, "agents")
+        agents = {name: compose.make_agent(self.trial.agent, task, name, own) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
-        episode = Episode(task, world, agents, task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
+        told = (task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
+        episode = Episode(task, world, agents, *told, self.trial.branch, self._pause_after)
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
             for spec, config in compose.specs(task, self.trial.sandbox):

@@ -1,0 +1,173 @@
+"""Forks: a new trial that begins in the middle of another one.
+
+It gets a journal that begins as the other's does, and the world as it was saved there. From then on it is an ordinary
+trial that goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from terrarium.core.errors import ConfigError, EngineFault, JournalFault
+from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.points import Points
+from terrarium.core.removal import try_remove_tree
+from terrarium.core.values import dumps
+from terrarium.run.branch import Branch
+from terrarium.run.config import AgentConfig
+from terrarium.run.folder import RunFolder
+from terrarium.run.recovery import stored_points
+from terrarium.run.spec import TrialSpec, code_of
+
+
+def fork(
+    run: RunFolder,
+    parent: TrialSpec,
+    turn: int,
+    *,
+    agent: AgentConfig | None = None,
+    seed: int | None = None,
+    instruction: str | None = None,
+    inject: Sequence[dict[str, Any]] = (),
+    number: int = 1,
+    snapshot: str | None = None,
+) -> TrialSpec:
+    """Prepare a trial that leaves another one when a turn begins; `TrialRun` runs it.
+
+    Args:
+        run: Where both are.
+        parent: The other one.
+        turn: The number of the turn, from 1.
+        agent: Who acts from then on; None: the same, with what it remembers.
+        seed: What the agent and the world draw from then on; None: as before.
+        instruction: What the agent is told in that turn; None: what the program says.
+        inject: Calls that are made when that turn begins, each `{"call": "env.email.send", "args": {...}}`.
+        number: Tells equal forks apart.
+        snapshot: When its world is saved; None: as the parent's.
+
+    Raises:
+        ConfigError: The parent has no such turn, or its world was not saved there; the message says where it was.
+        JournalFault: The parent's journal cannot be read.
+        EngineFault: The fork cannot be written.
+    """
+    tries = run.tries(parent.id)
+    if not tries:
+        raise ConfigError(f"trial {parent.id[:12]} has never been run in {run.path}")
+    point = point_before(run, tries[-1], turn)
+    other = agent is not None and agent.public() != parent.agent.public()
+    branch = Branch(parent.id, point[0], turn, seed, instruction, list(inject), other, number)
+    return prepare(run, parent, tries[-1], point, branch, agent, snapshot)
+
+
+def prepare(
+    run: RunFolder,
+    parent: TrialSpec,
+    source: Path,
+    point: tuple[int, str],
+    branch: Branch,
+    agent: AgentConfig | None,
+    snapshot: str | None = None,
+) -> TrialSpec:
+    """The folder of a trial that begins as the try `source` did, up to one of its points.
+
+    Args:
+        run: Where both are.
+        parent: Whose try it is.
+        source: Its folder.
+        point: Number of the last event that both have, and name of the snapshot; 0: none.
+        branch: What the fork is.
+        agent: Who acts from then on; None: the same.
+        snapshot: When its world is saved; None: as the parent's.
+
+    Raises:
+        JournalFault: The parent's journal cannot be read.
+        EngineFault: It cannot be written.
+    """
+    acts = agent or parent.agent
+    code = code_of(acts, parent.sandbox, parent.path) if agent is not None else parent.code
+    more = {"given_name": None, "baseline": False, "snapshot": snapshot or parent.snapshot}
+    spec = replace(parent, agent=acts, branch=branch, code=code, **more)  # type: ignore[arg-type]
+    folder = run.trial(spec.id) / "try-1"
+    if point[0] == 0 or folder.exists():
+        return spec
+    lines = _lines(source / "journal.jsonl", point[0])
+    fresh = folder.with_name(f".try-1.{os.getpid()}")
+    try:
+        fresh.mkdir(parents=True, exist_ok=True)
+        adopted = run.snapshots.adopt(point[1], spec.id)
+        text = "".join(dumps(line) + "\n" for line in [_header(lines[0], spec), *map(_unsaved, lines[1:])])
+        (fresh / "journal.jsonl").write_text(text, "ascii")
+        Points(fresh / "journal.jsonl").add(point[0], adopted)
+        fresh.rename(folder)
+    except OSError as error:
+        raise EngineFault(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        try_remove_tree(fresh)
+    return spec
+
+
+def point_before(run: RunFolder, folder: Path, turn: int) -> tuple[int, str]:
+    """Where the world of a try was saved when a turn was about to begin; (0, "") is its beginning.
+
+    Raises:
+        ConfigError: There is no such turn, or nothing was saved there; the message says where it was.
+        JournalFault: The journal cannot be read.
+    """
+    events = list(read(folder / "journal.jsonl", run.blobs))
+    begins = _turn_events(events, "begin")
+    if not 1 <= turn <= len(begins):
+        raise ConfigError(f"the trial has {len(begins)} turns; there is none with the number {turn}")
+    if turn == 1:
+        return 0, ""
+    begin = begins[turn - 1].seq
+    ended = max((event.seq for event in _turn_events(events, "end") if event.seq < begin), default=0)
+    points = stored_points(run, folder, events)
+    found = [point for point in points if ended <= point[0] < begin]
+    if found:
+        return max(found)
+    there = [n for n, event in enumerate(begins, 1) if n == 1 or _saved_at(points, event.seq, events)]
+    named = ", ".join(map(str, there))
+    raise ConfigError(
+        f"the world was not saved when turn {turn} began; it was at: {named} (run it with --snapshot every-turn)"
+    )
+
+
+def _saved_at(points: Sequence[tuple[int, str]], begin: int, events: Sequence[Event]) -> bool:
+    ended = max((event.seq for event in _turn_events(events, "end") if event.seq < begin), default=0)
+    return any(ended <= seq < begin for seq, _ in points)
+
+
+def _turn_events(events: Sequence[Event], state: str) -> list[Event]:
+    return [event for event in events if event.kind is EventKind.TURN and event.data["state"] == state]
+
+
+def _lines(journal: Path, last: int) -> list[dict[str, Any]]:
+    try:
+        lines = [json.loads(line) for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        found = [line for line in lines if line["seq"] <= last]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JournalFault(f"{journal} cannot be read: {error}") from error
+    if not found or found[0]["kind"] != EventKind.HEADER:
+        raise JournalFault(f"{journal} does not begin with a header")
+    return found
+
+
+def _header(line: dict[str, Any], spec: TrialSpec) -> dict[str, Any]:
+    assert spec.branch is not None
+    told = {"trial": spec.id, "agent": spec.agent.public(), "branch": spec.branch.to_json()}
+    edited = {"deterministic": False} if spec.branch.edits or spec.branch.agent else {}
+    wall = {**line["wall"], "pid": os.getpid(), "host": socket.gethostname(), "path": spec.path}
+    return {**line, "data": {**line["data"], **told, **edited}, "wall": wall}
+
+
+def _unsaved(line: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot of the parent's is the parent's: it may be dropped at any time."""
+    if line["kind"] != EventKind.SNAPSHOT:
+        return line
+    return {**line, "wall": {key: value for key, value in line["wall"].items() if key != "digest"}}
