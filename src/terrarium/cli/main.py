@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "terrarium.cli.check",
     "list": "terrarium.cli.list",
     "show": "terrarium.cli.show",
+    "fork": "terrarium.cli.fork",
     "new": "terrarium.cli.new",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",

@@ -105,7 +105,7 @@ def _journal(path: Path, trial: str | None) -> Path:
         return path
     if _is_run(path):
         assert trial is not None
-        path = path / "trials" / _chosen(path, trial)
+        path = path / "trials" / chosen(path, trial)
     if (path / "journal.jsonl").is_file():
         return path / "journal.jsonl"
     tries = sorted(path.glob("try-*/journal.jsonl"), key=lambda found: (len(found.parent.name), found.parent.name))
@@ -114,7 +114,7 @@ def _journal(path: Path, trial: str | None) -> Path:
     return tries[-1]
 
 
-def _chosen(run: Path, wanted: str) -> str:
+def chosen(run: Path, wanted: str) -> str:
     """The id of the one trial whose task is called `wanted`, or whose id begins so; a whole name wins."""
     rows = trial_rows(run)
     found = [row for row in rows if row["task"] == wanted]
@@ -165,10 +165,12 @@ def _unfinished(run: Path, name: str) -> dict[str, Any] | None:
     row: dict[str, Any] = {"id": name, "taskset": "", "task": "?", "agent": "?", "seed": 0, "attempt": 0}
     row |= {"baseline": False, "reward": None, "passed": None, "stop": "unfinished", "error": None}
     row |= {"tries": len(list((run / "trials" / name).glob("try-*"))), "seconds": 0.0, "totals": {}}
+    row["branch"] = None
     try:
         header: Mapping[str, Any] = next(entries(_journal(run / "trials" / name, None))).data
         agent = header["agent"]
         row |= {key: header[key] for key in ("taskset", "seed", "attempt")}
+        row["branch"] = header.get("branch")
         row["task"] = header["task"]["name"]
         row["agent"] = f"{agent['name']}/{agent['model_name']}" if agent.get("model_name") else agent["name"]
     except (ConfigError, JournalFault, StopIteration, KeyError, TypeError):

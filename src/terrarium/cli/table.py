@@ -118,12 +118,15 @@ def _print_end(console: Console, told: Mapping[str, Any]) -> None:
 
 
 def trials_table(rows: Sequence[Mapping[str, Any]], short: int = SHORT) -> Table:
-    """A run's trials, a row each."""
+    """A run's trials, a row each; where some are forks, with what they left."""
+    forks = any(row.get("branch") for row in rows)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("id", "task", "agent"):
         table.add_column(name, overflow="fold")
     for name in ("seed", "attempt", "reward", "stop"):
         table.add_column(name, justify="right", no_wrap=True)
+    if forks:
+        table.add_column("fork of", overflow="fold")
     table.add_column("error", overflow="fold")
     for row in rows:
         error = row["error"]
@@ -136,9 +139,18 @@ def trials_table(rows: Sequence[Mapping[str, Any]], short: int = SHORT) -> Table
             *(Text(str(row[key])) for key in ("seed", "attempt")),
             _number(row["reward"], "green" if row["passed"] else "yellow"),
             plain(row["stop"]),
+            *([plain(left(row.get("branch"), short))] if forks else []),
             plain(told, style="red"),
         )
     return table
+
+
+def left(branch: Mapping[str, Any] | None, short: int = SHORT) -> str:
+    """Where a trial left another one, in a few words."""
+    if not branch:
+        return ""
+    where = f"turn {branch['turn']}" if branch.get("turn") else f"event {branch.get('seq')}"
+    return f"{str(branch.get('parent'))[:short]} at {where}"
 
 
 def print_all(console: Console, texts: Iterable[Text]) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from terrarium.cli.entry import Entry, told, told_short
 from terrarium.cli.safe_text import VALUE_LINES, clipped, one_line
+from terrarium.cli.table import left
 
 DIFF_LINES = 500  # of a text that are compared
 
@@ -100,6 +101,8 @@ class Transcript:
             f"  agent {one_line(name)}  seed {data['seed']}  attempt {data['attempt']}",
         )
         yield Text(f"trial {one_line(data['trial'])}", "dim")
+        if data.get("branch"):
+            yield Text(f"fork of {one_line(left(data['branch'], 64))}", "dim")
         parts = [f"taskset {data['taskset']}"]
         if "version" in task:
             parts.append(f"version {task['version']}")

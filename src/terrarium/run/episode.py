@@ -289,6 +289,8 @@ class Episode:
         several = isinstance(self.world.calls.program, AsyncProgram)
         if own and not several and self.agents[name].timing == "fixed":
             self._open, seat.between_steps = (name, number, instruction), lambda: self._between_steps(seat)
+        elif self._pause is not None:
+            raise Unsupported("only a turn that a `def` program itself asks for with agent.act can be paused")
         try:
             place = await self._memories.wake(name, min(self.limits.open_seconds, max(GRACE, self._left)))
             reply = seat.end(await self._act(name, instruction, place, resumed))

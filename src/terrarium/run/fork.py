@@ -6,6 +6,7 @@ trial that goes on where it was interrupted.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -22,8 +23,11 @@ from terrarium.core.values import dumps
 from terrarium.run.branch import Branch
 from terrarium.run.config import AgentConfig
 from terrarium.run.folder import RunFolder
+from terrarium.run.lock import Lock
 from terrarium.run.recovery import stored_points
-from terrarium.run.spec import TrialSpec, code_of
+from terrarium.run.runtime import runtime
+from terrarium.run.spec import TrialResult, TrialSpec, code_of
+from terrarium.run.trial import TrialRun
 
 
 def fork(
@@ -171,3 +175,19 @@ def _unsaved(line: dict[str, Any]) -> dict[str, Any]:
     if line["kind"] != EventKind.SNAPSHOT:
         return line
     return {**line, "wall": {key: value for key, value in line["wall"].items() if key != "digest"}}
+
+
+async def run_fork(run: RunFolder, spec: TrialSpec) -> TrialResult:
+    """Run a fork that was prepared, on this process's engine; one that was scored already is not run again.
+
+    Raises:
+        ConfigError: It is being run.
+        EngineFault: Its record cannot be written.
+    """
+
+    async def go() -> TrialResult:
+        with Lock(run.path, shared=True), Lock(run.trial(spec.id)):
+            known = run.result(spec.id)
+            return known if known is not None and known.scored else await TrialRun(spec, run).run()
+
+    return await asyncio.wrap_future(runtime().submit(go()))
