@@ -20,6 +20,7 @@ PRINTS = {
     "mail_in_mid_turn.py": "the boss writes again",
     "own_agent.py": "reads: We need",
     "own_capability.py": "'done': False} -> {'text': 'feed the fish', 'done': True}",
+    "tree_search.py": "'red', 'green', 'green', 'red'] reward 1.0",
     "two_agents.py": "deal at",
 }
 TASKS = ["heartbeat.py", "hello_mail.py", "mail_in_mid_turn.py", "own_capability.py", "two_agents.py"]
