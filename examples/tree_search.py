@@ -1,4 +1,4 @@
-"""A safe that jams at the first wrong turn: search goes back to before the mistake, one path with as many turns cannot."""
+"""A safe that jams at the first wrong turn: search leaves the world before it, one path of as many turns cannot."""
 
 import asyncio
 import random
