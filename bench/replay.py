@@ -1,4 +1,4 @@
-"""Replay: a program with a model that takes a second, run first, and run again against its journal."""
+"""Replay: a program with a model that takes a second, run first, resumed from its journal, and replayed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from terrarium.core.journal import EventKind, read
 from terrarium.core.message import Message, TextBlock
 from terrarium.core.model import Completion
 from terrarium.run.config import AgentConfig, TaskConfig
+from terrarium.run.replaying import replay
 from terrarium.run.trial import Trial, TrialConfig
 
 TARGET = 20.0  # times faster than the first run
@@ -72,7 +73,7 @@ class SlowAgent:
 
 
 def run(quick: bool, loaded: bool) -> Iterator[Figure]:
-    """The first run, the runs against the journal cut at its last snapshot, and the ratio."""
+    """The first run, the runs against the journal cut at its last snapshot, the replays, and the ratios."""
     turns, think, repeats = (2, 0.05, 1) if quick else (10, 1.0, 5)
     with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
         task = Path(folder) / "talk" / "task.py"
@@ -88,17 +89,27 @@ def run(quick: bool, loaded: bool) -> Iterator[Figure]:
         for _ in range(repeats):
             _cut(run)
             again.append(seconds(_whole, trial))
+        replays = [seconds(_replayed, run) for _ in range(repeats)]
         if len(SlowAgent.thoughts) != thought:
             raise RuntimeError("the model was asked again")
     yield Figure(f"first run, {turns} turns of {think:g} s", first, "s", None, "1 run")
     yield Figure("run again against its journal", median(again), "s", None, spread(again))
     yield Figure("times faster", first / median(again), "×", at_least(TARGET), "the model is not asked again")
+    yield Figure("replayed, every event compared", median(replays), "s", None, spread(replays))
+    yield Figure("times faster", first / median(replays), "×", at_least(TARGET), "as `terrarium replay` does it")
 
 
 def _whole(trial: Trial) -> None:
     result = trial.run_sync()
     if result.verdict.reward != 1.0:
         raise RuntimeError(f"the trial failed: {result.error}")
+
+
+def _replayed(run: Path) -> None:
+    [journal] = run.glob("trials/*/try-*/journal.jsonl")
+    done = asyncio.run(replay(journal))
+    if not (done.identical and done.exact):
+        raise RuntimeError(f"it went another way: {done.difference}")
 
 
 def _cut(run: Path) -> None:

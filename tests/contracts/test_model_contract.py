@@ -1,15 +1,17 @@
-"""A small model keeps the contract, and the suite notices one that does not; none is registered yet."""
+"""Every registered model keeps the contract, a small one too, and the suite notices one that does not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from terrarium.core.message import Message, TextBlock, ToolUseBlock, Usage
-from terrarium.core.model import Completion
+from terrarium.core.model import Completion, Model
+from terrarium.core.registry import TABLES, find
 from terrarium.core.tool import Tool
 from terrarium.testing import check_model
 
@@ -33,6 +35,17 @@ class Parrot:
 
 def test_a_small_model_keeps_it():
     check_model(Parrot)
+
+
+MADE: dict[str, Callable[[Any, Path], Model]] = {
+    "cassette": lambda kind, folder: kind(folder / "tape.jsonl", Parrot()),
+    "scripted": lambda kind, folder: kind(["yes"] * 6),
+}
+
+
+@pytest.mark.parametrize("name", TABLES["model"])
+def test_every_registered_model_keeps_it(name, tmp_path):
+    check_model(lambda: MADE[name](find("model", name), tmp_path))
 
 
 @pytest.mark.parametrize(

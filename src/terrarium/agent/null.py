@@ -12,6 +12,7 @@ class NullAgent:
     """Answers every turn with silence."""
 
     timing: ClassVar[Literal["fixed", "measured"]] = "fixed"
+    asks_model: ClassVar[bool] = False
 
     async def open(self, seat: Seat) -> None:
         """Nothing to prepare."""

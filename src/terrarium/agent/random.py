@@ -24,6 +24,7 @@ class RandomAgent:
     """
 
     timing: ClassVar[Literal["fixed", "measured"]] = "fixed"
+    asks_model: ClassVar[bool] = False
 
     def __init__(self, seed: int = 0, calls: int = 6) -> None:
         self._random = random.Random(seed)

@@ -130,6 +130,7 @@ class PlayedAgent:
     """An agent that plays one solution: what the oracle and the scripted agent have in common."""
 
     timing: ClassVar[Literal["fixed", "measured"]] = "fixed"
+    asks_model: ClassVar[bool] = False
 
     def __init__(self, solution: Solution, params: dict[str, Value], model: str) -> None:
         self._player = Player(solution, params, model)

@@ -44,7 +44,7 @@ def command(
 
     Exit code 0: every fork was scored. 1: one failed. 2: it cannot be forked there.
     """
-    from terrarium.cli.show import chosen
+    from terrarium.cli.trial_journal import chosen
     from terrarium.run.folder import RunFolder
 
     folder = RunFolder(Path(run))
@@ -58,8 +58,8 @@ def command(
         click.echo(json.dumps([result.to_json() for result in results], ensure_ascii=True, allow_nan=False))
     else:
         from terrarium.cli.screen import screen
-        from terrarium.cli.show import trial_rows
         from terrarium.cli.table import trials_table
+        from terrarium.cli.trial_journal import trial_rows
 
         names = {result.trial.id for result in results} | {parent.id}
         screen().print(trials_table([row for row in trial_rows(folder.path) if row["id"] in names], 12))

@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "terrarium.cli.list",
     "show": "terrarium.cli.show",
     "fork": "terrarium.cli.fork",
+    "replay": "terrarium.cli.replay",
     "new": "terrarium.cli.new",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",

@@ -6,6 +6,7 @@ TerrariumError                      what all of them are
 │   ├── ConfigError                 an unknown key, a bad value; names the nearest known key
 │   ├── NotRegistered               no implementation of that name; lists what there is
 │   ├── TaskBroken                  a task folder that cannot be loaded
+│   ├── NotReplayable               a record that cannot be run again; `code` says why
 │   ├── WrongThread                 `env` or `agent` used from a thread that is not the program's
 │   └── ReentrantCall               `act`, `wait` or `advance` inside a callback
 ├── TaskFault             task      the task program misbehaved (raised, returned the wrong type, ...)
@@ -84,6 +85,10 @@ class NotRegistered(UsageError):
 
 class TaskBroken(UsageError):
     """A task folder cannot be loaded."""
+
+
+class NotReplayable(UsageError):
+    """A record that cannot be run again."""
 
 
 class WrongThread(UsageError):

@@ -283,7 +283,7 @@ def read(
         wanted: Says of the first 300 bytes of a line whether the event is read at all.
 
     Raises:
-        JournalFault: The file cannot be opened, or a line before the last is damaged.
+        JournalFault: The file cannot be opened, a line before the last is damaged, or the lines are not in order.
     """
     try:
         file = path.open("rb")
@@ -291,6 +291,7 @@ def read(
         raise JournalFault(f"cannot read {path}: {error.strerror}") from error
     with file:
         pending: JournalFault | None = None
+        last = 0
         for number, line in enumerate(file, 1):
             if pending:
                 raise pending
@@ -313,4 +314,7 @@ def read(
             except (ValueError, KeyError, TypeError) as error:
                 pending = JournalFault(f"{path}:{number} is damaged: {error}")
                 continue
+            if event.seq <= last:
+                raise JournalFault(f"{path}:{number} is out of order: event {event.seq} stands behind event {last}")
+            last = event.seq
             yield event

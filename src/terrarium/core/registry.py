@@ -36,6 +36,10 @@ TABLES: dict[str, dict[str, str]] = {
         "local": "terrarium.sandbox.local.sandbox:LocalSandbox",
         "memory": "terrarium.sandbox.memory:MemorySandbox",
     },
+    "model": {
+        "cassette": "terrarium.model.cassette:Cassette",
+        "scripted": "terrarium.model.scripted:ScriptedModel",
+    },
     "agent": {
         "oracle": "terrarium.agent.oracle:OracleAgent",
         "null": "terrarium.agent.null:NullAgent",
@@ -62,7 +66,7 @@ def find(family: str, name: str, package: str = "") -> Any:
     """The implementation called `name`, or at `package.module:Name`.
 
     Args:
-        family: `capability`, `sandbox` or `agent`.
+        family: `capability`, `sandbox`, `model` or `agent`.
         name: What is wanted.
         package: In which the module lies, where it is beside a task.
 

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import json
 import os
-import platform
 import socket
 import time
 from collections.abc import Mapping
@@ -15,16 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from terrarium import __version__
-from terrarium.core.agent import StopReason
+from terrarium.core.agent import Agent, StopReason
 from terrarium.core.aside import aside
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, TaskBroken, TerrariumError, describe
-from terrarium.core.journal import SCHEMA, EventKind, Journal
+from terrarium.core.journal import EventKind, Journal
 from terrarium.core.points import Points
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.replay import Cursor
-from terrarium.core.secrets import Secrets, masked
+from terrarium.core.secrets import Secrets
 from terrarium.core.seeds import Rng, child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import to_micros
@@ -34,9 +32,11 @@ from terrarium.run import compose
 from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
+from terrarium.run.header import header
 from terrarium.run.lock import Lock
 from terrarium.run.pause import Paused
 from terrarium.run.recovery import Point, passed_points, recovered, resume_point
+from terrarium.run.reenactment import Reenactment
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
@@ -59,6 +59,7 @@ class TrialRun:
         run: Where to write.
         progress: Told of every turn.
         pause_after: Stop for now before the step after so many; then nothing is recorded, and it can go on.
+        record: What comes from the record of this trial, where it is run again.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class TrialRun:
         run: RunFolder,
         progress: Progress = lambda phase, turn, agent: None,
         pause_after: int | None = None,
+        record: Reenactment | None = None,
     ) -> None:
         self.trial = trial
         self.run_folder = run
         self.progress = progress
         self._pause_after = pause_after
+        self.record = record
         self.stuck = False
         """The program did not end; this process must."""
         self.poisoned = False
@@ -166,7 +169,9 @@ class TrialRun:
         clock.micros = 0 if clock.wall else to_micros(task.start)
         clock.micros = clock.start = clock.present()
         clock.costs = task.limits.costs()
-        if task.limits.costs_from is not None:
+        if self.record is not None:
+            clock.costs = self.record.costs(clock.costs)
+        elif task.limits.costs_from is not None:
             clock.costs = replace(clock.costs, replayed=costs_of(Path(task.limits.costs_from)))
 
     async def _load(self) -> tuple[Task, str]:
@@ -186,35 +191,8 @@ class TrialRun:
         return replace(task, limits=limits, digest=trial.task_digest), loaded
 
     def _header(self, task: Task | None, journal: Journal) -> None:
-        trial = self.trial
-        data: dict[str, Any] = {
-            "schema": SCHEMA,
-            "trial": trial.id,
-            "task": {"name": trial.task, "digest": trial.task_digest},
-            "taskset": trial.taskset,
-            "agent": trial.agent.public(),
-            "seed": trial.seed,
-            "attempt": trial.attempt,
-            "baseline": trial.baseline,
-            **({"branch": trial.branch.to_json()} if trial.branch else {}),
-            "versions": {"terrarium": __version__, "python": platform.python_version()},
-        }
-        if task is not None:
-            traits = compose.traits(task, trial.sandbox)
-            data["task"].update(version=task.version, split=task.split)
-            data.update(
-                params=dict(task.params),
-                agents=list(task.agents),
-                limits=dict(vars(task.limits)),
-                capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
-                traits=dict(vars(traits)),
-                deterministic=compose.deterministic(trial.agent, traits, task),
-                sandboxes=compose.places(task, trial.sandbox),
-                deviations=compose.deviations(task, trial.sandbox),
-                expects=dict(task.baselines),
-            )
-        wall = {"pid": os.getpid(), "host": socket.gethostname(), "path": trial.path}
-        journal.append(EventKind.HEADER, "world", data, wall=wall)
+        wall = {"pid": os.getpid(), "host": socket.gethostname(), "path": self.trial.path}
+        journal.append(EventKind.HEADER, "world", header(self.trial, task, self.record), wall=wall)
 
     def _world(self, task: Task, journal: Journal, clock: Clock, folder: Path, resumed: Point | None) -> World:
         cursor = None
@@ -247,10 +225,12 @@ class TrialRun:
         seed = child_seed(self.trial.seed, "program", self.trial.attempt)
         branch = self.trial.branch
         own = seed if branch is None or branch.seed is None else child_seed(branch.seed, "agents")
-        agents = {name: compose.make_agent(self.trial.agent, task, name, own) for name in task.agents}
+        agents = {name: self._agent(task, name, own) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
         told = (task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
-        episode = Episode(task, world, agents, *told, self.trial.branch, self._pause_after)
+        episode = Episode(task, world, agents, *told, branch, self._pause_after)
+        if self.record is not None:
+            self.record.totals = episode.totals
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
             for spec, config in compose.specs(task, self.trial.sandbox):
@@ -259,6 +239,12 @@ class TrialRun:
             for spec, config in compose.specs(task, self.trial.sandbox):
                 await world.acquire(spec, config)
         return episode
+
+    def _agent(self, task: Task, name: str, seed: int) -> Agent:
+        make = functools.partial(compose.make_agent, self.trial.agent, task, name, seed)
+        if self.record is None:
+            return make()
+        return self.record.agent(name, functools.partial(compose.agent_class, self.trial.agent, task), make)
 
     async def _close(
         self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None

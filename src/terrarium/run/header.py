@@ -1,0 +1,47 @@
+"""The first line of a journal: what a trial is, and what it is made of."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from terrarium import __version__
+from terrarium.core.journal import SCHEMA
+from terrarium.core.secrets import masked
+from terrarium.core.task import Task
+from terrarium.run import compose
+from terrarium.run.reenactment import Reenactment
+from terrarium.run.spec import TrialSpec
+
+
+def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = None) -> dict[str, Any]:
+    """The data of the `header` event; without the task, where that could not be loaded, what is known without it."""
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "trial": trial.id,
+        "task": {"name": trial.task, "digest": trial.task_digest},
+        "taskset": trial.taskset,
+        "agent": trial.agent.public(),
+        "sandbox": trial.sandbox.public(),
+        "seed": trial.seed,
+        "attempt": trial.attempt,
+        "baseline": trial.baseline,
+        **({"branch": trial.branch.to_json()} if trial.branch else {}),
+        "versions": {"terrarium": __version__, "python": platform.python_version()},
+    }
+    if task is None:
+        return data
+    traits = compose.traits(task, trial.sandbox)
+    data["task"].update(version=task.version, split=task.split)
+    data.update(
+        params=dict(task.params),
+        agents=list(task.agents),
+        limits=dict(vars(task.limits)),
+        capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
+        traits=dict(vars(traits)),
+        deterministic=compose.deterministic(trial.agent, traits, task) if record is None else record.deterministic,
+        sandboxes=compose.places(task, trial.sandbox),
+        deviations=compose.deviations(task, trial.sandbox),
+        expects=dict(task.baselines),
+    )
+    return data
