@@ -168,12 +168,30 @@ def test_a_turn_that_never_was_is_refused(recorded, turn):
         fork(run, parent.trial, turn)
 
 
-def test_a_turn_whose_world_was_not_saved_names_those_that_were(recorded, tmp_path):
+@pytest.mark.parametrize("turn", [2, 4])
+def test_a_turn_whose_world_was_not_saved_happens_again(recorded, tmp_path, turn):
+    """The default keeps nothing of a scored trial's turns."""
     _, parent = recorded
     config = TrialConfig(TaskConfig(path=parent.trial.path), trial_dir=str(tmp_path / "run"))
     scored = Trial(config).run_sync()
-    with pytest.raises(ConfigError, match=r"it was at: 1 \(run it with --snapshot every-turn\)"):
+    result, events = _run(RunFolder(tmp_path / "run"), scored, turn)
+    assert result.verdict == scored.verdict
+    own = _events(RunFolder(tmp_path / "run"), scored)
+    assert [event.equal_part() for event in events[1:]] == [event.equal_part() for event in own[1:]]
+    other, _ = _run(RunFolder(tmp_path / "run"), scored, turn, agent=AgentConfig(name="null"))
+    again, _ = _run(RunFolder(tmp_path / "run"), other, max(turn, 3))
+    assert again.verdict == other.verdict, "in a fork of a fork, what others did happens again, too"
+
+
+def test_a_task_that_has_changed_cannot_happen_again(recorded, tmp_path):
+    _, parent = recorded
+    task = tmp_path / "shop.py"
+    task.write_text(TASK)
+    scored = Trial(TrialConfig(TaskConfig(path=str(task)), trial_dir=str(tmp_path / "run"))).run_sync()
+    task.write_text(TASK.replace('"first"', '"another"'))
+    with pytest.raises(ConfigError, match="it goes another way"):
         fork(RunFolder(tmp_path / "run"), scored.trial, 3)
+    assert parent.verdict == scored.verdict
 
 
 def test_a_trial_that_never_ran_cannot_be_forked(recorded):

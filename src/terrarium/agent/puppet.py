@@ -26,6 +26,7 @@ class PuppetAgent:
     """
 
     timing: ClassVar[Literal["fixed", "measured"]] = "fixed"
+    asks_model: ClassVar[bool] = False
 
     def __init__(self, moves: Sequence[Mapping[str, Any]] = (), first: int = 1) -> None:
         self._moves = [_checked(move, number) for number, move in enumerate(moves)]

@@ -140,8 +140,13 @@ class Snapshots:
                 shutil.rmtree(staging, ignore_errors=True)
         return name
 
-    def adopt(self, name: str, owner: str) -> str:
+    def adopt(self, name: str, owner: str, source: Snapshots | None = None) -> str:
         """The same world as another owner's, so that each can drop its own; the files are shared.
+
+        Args:
+            name: Of the snapshot.
+            owner: Whose it will be.
+            source: Where it is; None: here.
 
         Returns:
             Its name.
@@ -149,10 +154,11 @@ class Snapshots:
         Raises:
             EngineFault: It is not here, is damaged, or cannot be written.
         """
-        self.state(name)  # which looks whether it is whole
-        source = self.path(name)
+        here = source or self
+        here.state(name)  # which looks whether it is whole
+        known = here.path(name)
         try:
-            whole = json.loads((source / STATE_FILE).read_bytes())
+            whole = json.loads((known / STATE_FILE).read_bytes())
             whole["state"]["owner"] = owner
             text = sorted_dumps(whole).encode("ascii")
             adopted = hashlib.sha256(text).hexdigest()
@@ -160,14 +166,14 @@ class Snapshots:
             if target.exists():
                 return adopted
             try:
-                shutil.copytree(source, staging, symlinks=True, copy_function=_linked)
+                shutil.copytree(known, staging, symlinks=True, copy_function=_linked)
                 (staging / STATE_FILE).unlink()
                 write_whole(staging / STATE_FILE, text)
                 staging.rename(target)
             finally:
                 try_remove_tree(staging)
         except (OSError, ValueError, shutil.Error) as error:
-            raise EngineFault(f"cannot share snapshot {source}: {error}") from error
+            raise EngineFault(f"cannot share snapshot {known}: {error}") from error
         return adopted
 
     def drop(self, name: str) -> None:

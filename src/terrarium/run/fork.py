@@ -10,21 +10,27 @@ import asyncio
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import ConfigError, EngineFault, JournalFault
+from terrarium.core.files import link_or_copy
 from terrarium.core.journal import Event, EventKind, read
 from terrarium.core.points import Points
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.values import dumps
 from terrarium.run.branch import Branch
 from terrarium.run.config import AgentConfig
+from terrarium.run.difference import first_difference
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
+from terrarium.run.recording import Recording
 from terrarium.run.recovery import stored_points
+from terrarium.run.reenactment import Reenactment
+from terrarium.run.replaying import others_acted
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.trial import TrialRun
@@ -42,7 +48,9 @@ def fork(
     number: int = 1,
     snapshot: str | None = None,
 ) -> TrialSpec:
-    """Prepare a trial that leaves another one when a turn begins; `TrialRun` runs it.
+    """Prepare a trial that leaves another one when a turn begins; `run_fork` runs it.
+
+    Where the world was not saved at that moment, the other trial happens again on its recorded model answers.
 
     Args:
         run: Where both are.
@@ -56,17 +64,54 @@ def fork(
         snapshot: When its world is saved; None: as the parent's.
 
     Raises:
-        ConfigError: The parent has no such turn, or its world was not saved there; the message says where it was.
+        ConfigError: The parent has no such turn, or its world was not saved there and cannot be had again.
         JournalFault: The parent's journal cannot be read.
         EngineFault: The fork cannot be written.
     """
     tries = run.tries(parent.id)
     if not tries:
         raise ConfigError(f"trial {parent.id[:12]} has never been run in {run.path}")
-    point = point_before(run, tries[-1], turn)
     other = agent is not None and agent.public() != parent.agent.public()
-    branch = Branch(parent.id, point[0], turn, seed, instruction, list(inject), other, number)
-    return prepare(run, parent, tries[-1], point, branch, agent, snapshot)
+    branch = Branch(parent.id, 0, turn, seed, instruction, list(inject), other, number)
+    point = point_before(run, tries[-1], turn)
+    if point is not None:
+        return prepare(run, parent, tries[-1], point, replace(branch, seq=point[0]), agent, snapshot)
+    with tempfile.TemporaryDirectory(prefix="terrarium-fork-") as folder:
+        again = RunFolder(Path(folder))
+        source = runtime().submit(act_again(parent, tries[-1] / "journal.jsonl", again)).result()
+        point = point_before(again, source, turn)
+        if point is None:
+            raise ConfigError(f"the world of {parent.id[:12]} cannot be saved, so its turn {turn} cannot be forked")
+        branch = replace(branch, seq=point[0])
+        return prepare(run, parent, source, point, branch, agent, snapshot, again)
+
+
+async def act_again(parent: TrialSpec, journal: Path, again: RunFolder) -> Path:
+    """Have a trial that was recorded happen again, its world saved at every turn.
+
+    Args:
+        parent: Which.
+        journal: What was recorded.
+        again: Where to.
+
+    Returns:
+        The folder of the new try.
+
+    Raises:
+        ConfigError: It goes another way now, or cannot be run again; the message says why.
+    """
+    recording = Recording(journal)
+    reenactment = Reenactment(recording, others_acted(parent))
+    trial = replace(parent, snapshot="every-turn")
+    await TrialRun(trial, again, record=reenactment).run()
+    source = again.tries(trial.id)[-1]
+    if reenactment.refused is not None:
+        raise ConfigError(str(reenactment.refused))
+    if recording.header.get("traits", {}).get("deterministic"):
+        told = first_difference(recording.lines, Recording(source / "journal.jsonl").lines)
+        if told is not None:
+            raise ConfigError(f"its world was not saved there, and run again it goes another way: {told.text()}")
+    return source
 
 
 def prepare(
@@ -77,6 +122,7 @@ def prepare(
     branch: Branch,
     agent: AgentConfig | None,
     snapshot: str | None = None,
+    origin: RunFolder | None = None,
 ) -> TrialSpec:
     """The folder of a trial that begins as the try `source` did, up to one of its points.
 
@@ -88,6 +134,7 @@ def prepare(
         branch: What the fork is.
         agent: Who acts from then on; None: the same.
         snapshot: When its world is saved; None: as the parent's.
+        origin: The run in which `source` is; None: the same.
 
     Raises:
         JournalFault: The parent's journal cannot be read.
@@ -104,7 +151,11 @@ def prepare(
     fresh = folder.with_name(f".try-1.{os.getpid()}")
     try:
         fresh.mkdir(parents=True, exist_ok=True)
-        adopted = run.snapshots.adopt(point[1], spec.id)
+        if origin is not None:
+            for blob in origin.blobs.folder.glob("[0-9a-f]*"):
+                run.blobs.folder.mkdir(parents=True, exist_ok=True)
+                link_or_copy(blob, run.blobs.folder / blob.name)
+        adopted = run.snapshots.adopt(point[1], spec.id, None if origin is None else origin.snapshots)
         text = "".join(dumps(line) + "\n" for line in [_header(lines[0], spec), *map(_unsaved, lines[1:])])
         (fresh / "journal.jsonl").write_text(text, "ascii")
         Points(fresh / "journal.jsonl").add(point[0], adopted)
@@ -116,11 +167,11 @@ def prepare(
     return spec
 
 
-def point_before(run: RunFolder, folder: Path, turn: int) -> tuple[int, str]:
-    """Where the world of a try was saved when a turn was about to begin; (0, "") is its beginning.
+def point_before(run: RunFolder, folder: Path, turn: int) -> tuple[int, str] | None:
+    """Where the world of a try was saved when a turn was about to begin; (0, "") is its beginning, None nowhere.
 
     Raises:
-        ConfigError: There is no such turn, or nothing was saved there; the message says where it was.
+        ConfigError: There is no such turn.
         JournalFault: The journal cannot be read.
     """
     events = list(read(folder / "journal.jsonl", run.blobs))
@@ -131,20 +182,7 @@ def point_before(run: RunFolder, folder: Path, turn: int) -> tuple[int, str]:
         return 0, ""
     begin = begins[turn - 1].seq
     ended = max((event.seq for event in _turn_events(events, "end") if event.seq < begin), default=0)
-    points = stored_points(run, folder, events)
-    found = [point for point in points if ended <= point[0] < begin]
-    if found:
-        return max(found)
-    there = [n for n, event in enumerate(begins, 1) if n == 1 or _saved_at(points, event.seq, events)]
-    named = ", ".join(map(str, there))
-    raise ConfigError(
-        f"the world was not saved when turn {turn} began; it was at: {named} (run it with --snapshot every-turn)"
-    )
-
-
-def _saved_at(points: Sequence[tuple[int, str]], begin: int, events: Sequence[Event]) -> bool:
-    ended = max((event.seq for event in _turn_events(events, "end") if event.seq < begin), default=0)
-    return any(ended <= seq < begin for seq, _ in points)
+    return max((point for point in stored_points(run, folder, events) if ended <= point[0] < begin), default=None)
 
 
 def _turn_events(events: Sequence[Event], state: str) -> list[Event]:

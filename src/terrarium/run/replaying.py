@@ -78,9 +78,7 @@ async def _replay(journal: Path, place: Path | None, played: bool) -> Replay:
     recording = await aside(lambda: Recording(journal))
     spec = recording.spec
     found, task_warnings = await _task(recording, spec, place)
-    branch = spec.branch
-    changed = branch is not None and (branch.agent or branch.seed is not None)  # others acted in its first part
-    reenactment = Reenactment(recording, played or changed)
+    reenactment = Reenactment(recording, played or others_acted(spec))
     await aside(recording.look_through)
     scratch = Path(tempfile.mkdtemp(prefix="terrarium-replay-"))
     try:
@@ -107,6 +105,11 @@ async def _replay(journal: Path, place: Path | None, played: bool) -> Replay:
     compared = len(recorded) if exact else count_promised(recorded, rows)
     seconds = round(time.monotonic() - began, 3)
     return Replay(journal, spec.id, spec.task, exact, compared, difference, tuple(told_warnings), seconds)
+
+
+def others_acted(spec: TrialSpec) -> bool:
+    """Whether a trial is a fork in whose first part somebody else acted: its agents cannot act that again."""
+    return spec.branch is not None and (spec.branch.agent or spec.branch.seed is not None)
 
 
 def _mode(recording: Recording, spec: TrialSpec) -> str:
