@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.effort import examples
 
 from terrarium.core.errors import JournalFault, ValueNotPlain
-from terrarium.core.journal import EventKind, Journal, read
+from terrarium.core.journal import EventKind, Journal, read, rewritten
 
 
 def journal(path: Path) -> Journal:
@@ -116,6 +121,87 @@ def test_a_damaged_middle_line_is_an_error_and_nothing_is_cut(tmp_path: Path):
     with pytest.raises(JournalFault, match=r"j:2 is damaged"):
         journal(path)
     assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_line_that_is_moved_repeated_taken_out_or_changed_is_named(tmp_path: Path):
+    path = tmp_path / "j"
+    lines = fill(path, 6).splitlines(keepends=True)
+    for told, damaged in (
+        ("j:2 is out of order: it is event 3, where event 2 was written", [lines[0], lines[2], lines[1], *lines[3:]]),
+        ("j:3 is out of order: it is event 2, where event 3 was written", [*lines[:2], *lines[1:]]),
+        ("j:2 is out of order: it is event 3, where event 2 was written", [lines[0], *lines[2:]]),
+        (
+            "j:3 is not what was written: event 3 was changed",
+            [*lines[:2], lines[2].replace(b'"n":2', b'"n":7'), *lines[3:]],
+        ),
+        ("j:6 is not what was written: event 6 was changed", [*lines[:5], lines[5].replace(b'"n":5', b'"n":7')]),
+        ("j:6 is not what was written: event 9 was changed", [*lines[:5], lines[5].replace(b'"seq":6', b'"seq":9')]),
+        ("j:6 is out of order: it is event 5, where event 6 was written", [*lines[:5], lines[4]]),
+    ):
+        path.write_bytes(b"".join(damaged))
+        for use in (numbers, journal):
+            with pytest.raises(JournalFault, match=told):
+                use(path)
+        assert path.read_bytes() == b"".join(damaged), "it is left as it is"
+
+
+@settings(max_examples=examples(150))
+@given(st.data())
+def test_whatever_is_done_to_a_journal_it_says_what_was_written_or_that_it_is_damaged(data: st.DataObject):
+    whole = _ten_lines()
+    at = data.draw(st.integers(0, len(whole)))
+    to = data.draw(st.integers(at, min(len(whole), at + data.draw(st.sampled_from([0, 1, 5, len(whole)])))))
+    other = data.draw(st.sampled_from([b"", b"\n", b"0", b'"', b"}", whole[at:to] * 2, whole[:at], b"\xff\0"]))
+    edited = whole[:at] + other + whole[to:]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        path.write_bytes(edited)
+        try:
+            assert [0, 1, 2, 3, 4, 5, 6, 7, 8, 9][: len(found := numbers(path))] == found
+        except JournalFault:
+            pass
+        try:
+            journal(path).close()
+        except JournalFault:
+            assert path.read_bytes() == edited, "it is left as it is"
+        else:
+            assert edited.startswith(path.read_bytes())
+
+
+@functools.cache
+def _ten_lines() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return fill(Path(folder) / "j", 10)
+
+
+def test_lines_that_are_passed_over_count_and_a_tail_begins_where_it_begins(tmp_path: Path):
+    path = tmp_path / "j"
+    lines = fill(path, 6).splitlines(keepends=True)
+
+    def some(head: bytes) -> bool:
+        return b'"n":1' in head or b'"n":4' in head
+
+    assert [event.data["n"] for event in read(path, wanted=some)] == [1, 4]
+    path.write_bytes(b"".join(lines[3:]))
+    assert numbers(path) == [3, 4, 5]
+    path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    with pytest.raises(JournalFault, match="j:4 is out of order: it is event 5, where event 4 was written"):
+        list(read(path, wanted=some))
+
+
+def test_a_line_without_a_checksum_is_read_and_one_taken_over_gets_its_own(tmp_path: Path):
+    path = tmp_path / "j"
+    lines = [json.loads(line) for line in fill(path, 2).splitlines()]
+    for line in lines:
+        assert len(line["wall"].pop("sum")) == 8
+    path.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    assert numbers(path) == [0, 1]
+    lines[1]["data"]["n"] = 8
+    path.write_bytes(b"".join(map(rewritten, lines)))
+    assert numbers(path) == [0, 8]
+    path.write_bytes(path.read_bytes().replace(b'"n":8', b'"n":1'))
+    with pytest.raises(JournalFault, match="j:2 is not what was written"):
+        numbers(path)
 
 
 def test_files_that_cannot_be_had(tmp_path: Path):

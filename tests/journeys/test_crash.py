@@ -112,6 +112,26 @@ def test_killing_a_worker_costs_no_trial(task, tmp_path):
     _all_scored(asyncio.run(go()), 16)
 
 
+def test_killing_the_workers_that_list_the_tasks_costs_nothing(task, tmp_path):
+    run = tmp_path / "run"
+
+    async def go() -> JobResult:
+        job, planned, killed = Job(_config(task, run, 2)), [], set()
+        job.on("planned", planned.append)
+        running = asyncio.create_task(job.run())
+        while len(killed) < 2 and not running.done():
+            assert not planned, "nobody was killed"
+            for pid in set(workers(run)) - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            await asyncio.sleep(0.01)
+        return await running
+
+    result = asyncio.run(go())
+    assert result.broken == []
+    _all_scored(result, 2)
+
+
 def _all_scored(result: JobResult, attempts: int) -> None:
     assert result.undone == 0
     assert [one.verdict.reward for one in result.results] == [1.0] * attempts

@@ -246,14 +246,19 @@ class Callbacks:
         self.journal.append_text(EventKind.FIRED, "world", told, cause=seq)
         return result, failed
 
-    def refire(self, number: int, data: Mapping[str, Any]) -> None:
-        """The same during a replay: nothing is written, and what it raises the program was told already."""
+    def refire(self, number: int, data: Mapping[str, Any]) -> str | None:
+        """The same during a replay: nothing is written, and what it raises the program was told already.
+
+        Returns:
+            The type of what it raised.
+        """
         try:
             self._run(number, decode(data.get("with", {}), self.journal.blobs))
         except (ReplayDiverged, Live):
             raise
-        except Exception:
-            pass
+        except Exception as error:
+            return type(error).__name__
+        return None
 
     def _run(self, number: int, payload: Mapping[str, Value]) -> Value:
         function = self._functions[number]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from terrarium.core.baton import PROGRAM, Baton
@@ -108,6 +108,8 @@ class Calls:
         named = {name: {"callable": _qualified(value)} for name, value in functions.items()}
         args = self._encode({**call.args, **named})
         apart = handler.waits and isinstance(self.program, AsyncProgram)
+        if isinstance(self.program, AsyncProgram):
+            call = replace(call, task=self._task())
         if self.cursor is not None:
             try:
                 number = self.cursor.enter(call, args)
@@ -115,8 +117,6 @@ class Calls:
                 self.go_live()
             else:
                 self._callbacks.register(number, functions, handler.tools)
-                if isinstance(self.program, AsyncProgram):
-                    self._task()
                 if apart:
                     return self._promise(number)
                 value = self._answer(self.cursor, number, handler, call)
@@ -174,8 +174,8 @@ class Calls:
 
     def _write_call(self, call: Call, args: Any) -> int:
         data: dict[str, Any] = {"path": call.path, "args": args}
-        if isinstance(self.program, AsyncProgram):
-            data["task"] = self._task()
+        if call.task:
+            data["task"] = call.task
         return self._journal.append_text(EventKind.CALL, PROGRAM, dumps(data), cause=self._callbacks.cause)
 
     def _task(self) -> int:

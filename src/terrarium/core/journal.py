@@ -2,6 +2,8 @@
 
 A line is one JSON object, ascii, written with one write(2) and no user-space buffer, so what `append` returned is
 in the page cache and survives `kill -9` of the process. A torn last line is skipped by readers and cut by the writer.
+Numbers ascend by one, and each line ends with a checksum (CRC-32) of what stands before it: a line that was changed,
+moved, repeated or taken out is noticed by whoever reads it. A line without a checksum is read as it is.
 All that may differ between two equal runs (wall time, durations, pids, host paths) lives in the field `wall`.
 """
 
@@ -13,11 +15,13 @@ import itertools
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from terrarium.core.errors import BudgetSpent, JournalFault
 from terrarium.core.files import make_folder
@@ -110,6 +114,31 @@ def _line(
     )
 
 
+def _sealed(line: bytes) -> bytes:
+    """A whole line, from what stands before its checksum."""
+    return b'%b,"sum":"%08x"}}\n' % (line, zlib.crc32(line))
+
+
+def _whole(line: bytes, raw: Mapping[str, Any]) -> bool:
+    """Whether a line, without its end, is as it was written; one without a checksum is taken to be."""
+    wall = raw.get("wall")
+    return not isinstance(wall, dict) or "sum" not in wall or line + b"\n" == _sealed(line[: -len(_SEAL)])
+
+
+_SEAL = b',"sum":"00000000"}}'
+
+
+def rewritten(raw: Mapping[str, Any]) -> bytes:
+    """The line of an event that is taken over from another journal, with the checksum of what it says now.
+
+    Args:
+        raw: The parsed line, with a `wall`.
+    """
+    wall = {key: value for key, value in raw["wall"].items() if key != "sum"}
+    line = dumps({**{key: value for key, value in raw.items() if key != "wall"}, "wall": {"at": 0.0, **wall}})
+    return _sealed(line[:-2].encode("ascii"))
+
+
 class Journal:
     """The journal of one trial, open for writing. One writer per trial.
 
@@ -181,7 +210,7 @@ class Journal:
         seq = self.seq + 1
         more = f",{dumps(encode(wall))[1:-1]}" if wall else ""
         line = _line(seq, kind, actor, self.now(), cause, seen_by, text)
-        data = f'{line},"wall":{{"at":{time.time():.6f}{more}}}}}\n'.encode("ascii")
+        data = _sealed(f'{line},"wall":{{"at":{time.time():.6f}{more}'.encode("ascii"))
         try:
             written = os.write(self._fd, data)
             if written != len(data):
@@ -254,22 +283,67 @@ def _ends(path: Path) -> Iterator[tuple[int, int]]:
     """(number, offset behind it) of every whole line.
 
     Raises:
-        JournalFault: A line before the last is damaged.
+        JournalFault: A line before the last is damaged, or a line is not what was written there.
     """
     offset = 0
-    pending: JournalFault | None = None
+    lines = _Lines(path)
     with path.open("rb") as file:
-        for position, line in enumerate(file, 1):
-            if pending:
-                raise pending
+        for line in file:
             offset += len(line)
-            try:
-                seq = int(json.loads(line)["seq"])
-            except (ValueError, KeyError, TypeError) as error:
-                pending = JournalFault(f"{path}:{position} is damaged: {error}")
-                continue
-            if line.endswith(b"\n"):
-                yield seq, offset
+            raw = lines.parse(line)
+            if raw is not None and line.endswith(b"\n"):
+                yield raw["seq"], offset
+
+
+class _Lines:
+    """Parses the lines of a journal, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = 0
+        self._first: int | None = None
+        self._damage: JournalFault | None = None
+
+    def skip(self) -> None:
+        """The next line is passed over.
+
+        Raises:
+            JournalFault: The one before is damaged.
+        """
+        if self._damage is not None:
+            raise self._damage
+        self._number += 1
+
+    def parse(self, line: bytes) -> dict[str, Any] | None:
+        """The next line; None where it is damaged, which only the last may be.
+
+        Raises:
+            JournalFault: The one before is damaged, or this one is not what was written there.
+        """
+        if self._damage is not None:
+            raise self._damage
+        self._number += 1
+        try:
+            raw: dict[str, Any] = json.loads(line)
+            seq = raw["seq"] = int(raw["seq"])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            self.damaged(error)
+            return None
+        if not _whole(line.rstrip(b"\n"), raw):
+            raise JournalFault(
+                f"{self._path}:{self._number} is not what was written: event {seq} was changed afterwards"
+            )
+        first = self._first = seq - self._number if self._first is None else self._first
+        if seq != first + self._number:
+            raise JournalFault(
+                f"{self._path}:{self._number} is out of order: it is event {seq}, where event {first + self._number} "
+                "was written; a line was moved, repeated or taken out"
+            )
+        return raw
+
+    def damaged(self, error: Exception) -> None:
+        """The present line cannot be understood: an error as soon as another one follows."""
+        self._damage = JournalFault(f"{self._path}:{self._number} is damaged: {error}")
 
 
 def read(
@@ -283,24 +357,24 @@ def read(
         wanted: Says of the first 300 bytes of a line whether the event is read at all.
 
     Raises:
-        JournalFault: The file cannot be opened, a line before the last is damaged, or the lines are not in order.
+        JournalFault: The file cannot be opened, a line before the last is damaged, or a line is not what was written.
     """
     try:
         file = path.open("rb")
     except OSError as error:
         raise JournalFault(f"cannot read {path}: {error.strerror}") from error
+    lines = _Lines(path)
     with file:
-        pending: JournalFault | None = None
-        last = 0
-        for number, line in enumerate(file, 1):
-            if pending:
-                raise pending
+        for line in file:
             if not line.endswith(b"\n"):
                 return  # torn, even if only of its line end: its writer will cut it
             if not wanted(line[:300]):
+                lines.skip()
+                continue
+            raw = lines.parse(line)
+            if raw is None:
                 continue
             try:
-                raw = json.loads(line)
                 event = Event(
                     seq=raw["seq"],
                     kind=EventKind(raw["kind"]),
@@ -311,10 +385,7 @@ def read(
                     data=decode(raw["data"], blobs),
                     wall=raw.get("wall", {}),
                 )
-            except (ValueError, KeyError, TypeError) as error:
-                pending = JournalFault(f"{path}:{number} is damaged: {error}")
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+                lines.damaged(error)
                 continue
-            if event.seq <= last:
-                raise JournalFault(f"{path}:{number} is out of order: event {event.seq} stands behind event {last}")
-            last = event.seq
             yield event

@@ -93,12 +93,15 @@ class Blobs:
         """The bytes behind `digest`.
 
         Raises:
-            JournalFault: They are not here.
+            JournalFault: They are not here, or not what was stored.
         """
         try:
-            return (self.folder / digest).read_bytes()
+            data = (self.folder / digest).read_bytes()
         except FileNotFoundError:
             raise JournalFault(f"blob {digest[:12]} is missing from {self.folder}") from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise JournalFault(f"blob {self.folder / digest} is damaged: it is not what was written")
+        return data
 
     def remove(self, digest: str) -> None:
         """Forget the bytes behind `digest`, which nothing refers to any more; copies in snapshots stay."""

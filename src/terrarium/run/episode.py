@@ -14,7 +14,7 @@ from terrarium.core.calls import Handler
 from terrarium.core.capability import Readies
 from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
-from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError, Unsupported
+from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError, Unsupported, boundary_of
 from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
@@ -131,7 +131,12 @@ class Episode:
         program = kind(loop, f"program {self.task.name}")
         self.world.attach(program)
         await self.world.baton.take(PROGRAM)
-        result = await self._until_deadline(program, program.start(self._body))
+        try:
+            result = await self._until_deadline(program, program.start(self._body))
+        except TerrariumError as error:
+            if boundary_of(error) == "task" and self.world.calls.cursor is not None:
+                self.world.calls.cursor.finish(f"raised {error}")
+            raise
         cursor = self.world.calls.cursor
         if cursor is not None:
             cursor.finish()
@@ -242,11 +247,7 @@ class Episode:
     async def _turn(self, call: int, name: str, instruction: str, own: bool = False) -> Reply:
         """One turn inside a waiting call; the turns of one agent follow each other, those of several may overlap.
 
-        Args:
-            call: The number of the waiting call.
-            name: Of the agent.
-            instruction: What it is told.
-            own: The call is `act`, and this its own turn and not one that was queued.
+        `own` says that it is what that call is about, and no turn that was queued.
         """
         seated, turnstile = self._seated[name], self.world.turnstile
         if seated.locked():

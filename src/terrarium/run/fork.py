@@ -18,10 +18,9 @@ from typing import Any
 
 from terrarium.core.errors import ConfigError, EngineFault, JournalFault
 from terrarium.core.files import link_or_copy
-from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.journal import Event, EventKind, read, rewritten
 from terrarium.core.points import Points
 from terrarium.core.removal import try_remove_tree
-from terrarium.core.values import dumps
 from terrarium.run.branch import Branch
 from terrarium.run.config import AgentConfig
 from terrarium.run.difference import first_difference
@@ -156,8 +155,8 @@ def prepare(
                 run.blobs.folder.mkdir(parents=True, exist_ok=True)
                 link_or_copy(blob, run.blobs.folder / blob.name)
         adopted = run.snapshots.adopt(point[1], spec.id, None if origin is None else origin.snapshots)
-        text = "".join(dumps(line) + "\n" for line in [_header(lines[0], spec), *map(_unsaved, lines[1:])])
-        (fresh / "journal.jsonl").write_text(text, "ascii")
+        own = [_header(lines[0][0], spec), *(_unsaved(raw, line) for raw, line in lines[1:])]
+        (fresh / "journal.jsonl").write_bytes(b"".join(own))
         Points(fresh / "journal.jsonl").add(point[0], adopted)
         fresh.rename(folder)
     except OSError as error:
@@ -189,30 +188,31 @@ def _turn_events(events: Sequence[Event], state: str) -> list[Event]:
     return [event for event in events if event.kind is EventKind.TURN and event.data["state"] == state]
 
 
-def _lines(journal: Path, last: int) -> list[dict[str, Any]]:
+def _lines(journal: Path, last: int) -> list[tuple[dict[str, Any], bytes]]:
+    """The lines up to an event, parsed and as they stand there."""
     try:
-        lines = [json.loads(line) for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-        found = [line for line in lines if line["seq"] <= last]
+        raw = [line for line in journal.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        found = [(told, line) for line in raw if (told := json.loads(line))["seq"] <= last]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JournalFault(f"{journal} cannot be read: {error}") from error
-    if not found or found[0]["kind"] != EventKind.HEADER:
+    if not found or found[0][0]["kind"] != EventKind.HEADER:
         raise JournalFault(f"{journal} does not begin with a header")
     return found
 
 
-def _header(line: dict[str, Any], spec: TrialSpec) -> dict[str, Any]:
+def _header(told: dict[str, Any], spec: TrialSpec) -> bytes:
     assert spec.branch is not None
-    told = {"trial": spec.id, "agent": spec.agent.public(), "branch": spec.branch.to_json()}
+    own = {"trial": spec.id, "agent": spec.agent.public(), "branch": spec.branch.to_json()}
     edited = {"deterministic": False} if spec.branch.edits or spec.branch.agent else {}
-    wall = {**line["wall"], "pid": os.getpid(), "host": socket.gethostname(), "path": spec.path}
-    return {**line, "data": {**line["data"], **told, **edited}, "wall": wall}
+    wall = {**told["wall"], "pid": os.getpid(), "host": socket.gethostname(), "path": spec.path}
+    return rewritten({**told, "data": {**told["data"], **own, **edited}, "wall": wall})
 
 
-def _unsaved(line: dict[str, Any]) -> dict[str, Any]:
+def _unsaved(told: dict[str, Any], line: bytes) -> bytes:
     """A snapshot of the parent's is the parent's: it may be dropped at any time."""
-    if line["kind"] != EventKind.SNAPSHOT:
+    if told["kind"] != EventKind.SNAPSHOT or "digest" not in told["wall"]:
         return line
-    return {**line, "wall": {key: value for key, value in line["wall"].items() if key != "digest"}}
+    return rewritten({**told, "wall": {key: value for key, value in told["wall"].items() if key != "digest"}})
 
 
 async def run_fork(run: RunFolder, spec: TrialSpec) -> TrialResult:

@@ -70,6 +70,11 @@ class Hand:
         """How it ended."""
         return self.reason or f"it ended by itself ({_ending(self.process.returncode)})"
 
+    @property
+    def killed(self) -> bool:
+        """Somebody else ended it with `kill -9`: the memory of the machine ran out, or a person did."""
+        return not self.reason and self.process.returncode == -signal.SIGKILL
+
 
 def _ending(code: int | None) -> str:
     if code is not None and code < 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 from terrarium.core.agent import StopReason
 from terrarium.core.errors import EngineFault, JournalFault, WorkerLost
-from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.journal import SCHEMA, Event, EventKind, read
 from terrarium.core.points import Points
 from terrarium.core.verdict import Verdict
 from terrarium.run.folder import RunFolder
@@ -53,14 +53,14 @@ def resume_point(run: RunFolder, folder: Path) -> Point | None:
     if any(event.kind is EventKind.VERDICT for event in events) and not _lost(events):
         return None
     for seq, name in reversed(_points(folder, events)):
-        if _readable(run, name):
+        if _readable(run, name, folder.parent.name):
             return seq, name, [event for event in events if event.seq <= seq]
     return None
 
 
 def stored_points(run: RunFolder, folder: Path, events: Sequence[Event]) -> list[tuple[int, str]]:
     """Where the world of a try was saved and can be opened again: numbers of the last events before, and names."""
-    return [(seq, name) for seq, name in _points(folder, events) if _readable(run, name)]
+    return [(seq, name) for seq, name in _points(folder, events) if _readable(run, name, folder.parent.name)]
 
 
 def _points(folder: Path, events: Sequence[Event]) -> list[tuple[int, str]]:
@@ -98,10 +98,14 @@ def _snapshots(folder: Path) -> list[str]:
 
 
 def _events(run: RunFolder, folder: Path) -> list[Event]:
+    """The journal of a try; nothing where it cannot be read, or is another trial's, or of another schema."""
     try:
-        return list(read(folder / "journal.jsonl", run.blobs))
+        events = list(read(folder / "journal.jsonl", run.blobs))
     except JournalFault:
         return []
+    header = events[0] if events and events[0].kind is EventKind.HEADER else None
+    own = header is not None and (header.data.get("schema"), header.data.get("trial")) == (SCHEMA, folder.parent.name)
+    return events if own else []
 
 
 def _lost(events: list[Event]) -> bool:
@@ -115,12 +119,11 @@ def _unscored(events: list[Event]) -> bool:
     return isinstance(verdict, Verdict) and verdict.reward is None
 
 
-def _readable(run: RunFolder, name: str) -> bool:
+def _readable(run: RunFolder, name: str, owner: str) -> bool:
     try:
-        run.snapshots.state(name)
+        return bool(run.snapshots.state(name).get("owner") == owner)
     except EngineFault:
         return False
-    return True
 
 
 def _totals(events: list[Event], stop: str) -> dict[str, Any]:

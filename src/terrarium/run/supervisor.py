@@ -33,6 +33,7 @@ from terrarium.run.spec import TrialResult, TrialSpec
 
 SILENCE = 5.0  # seconds without a sign of life before a worker is killed
 START = 60.0  # seconds for a worker to get ready
+KILLS = 3  # `kill -9` of the worker that lists the tasks, before it is laid to them
 _LINE_LIMIT = 64 * 1024 * 1024
 
 Listener = Callable[[str, Mapping[str, Any]], None]
@@ -91,6 +92,7 @@ class Supervisor:
         """
         wanted = [agent.model_dump(mode="json") for agent in agents]
         broken: dict[str, str] = {}
+        spared = KILLS
         while True:
             self._tasks, self._loading = [], ("", time.monotonic())
             hand = await self._hire()
@@ -104,6 +106,9 @@ class Supervisor:
                 await self._wait(0.2)
             if self._tasks:
                 break
+            if hand.killed and spared:
+                spared -= 1  # whoever did it need not mean what was being loaded
+                continue
             if self._loading[0].startswith("agent "):
                 raise ConfigError(f"importing {self._loading[0]} ended the process: {hand.how}")
             if not self._loading[0] or self._loading[0] in broken:
