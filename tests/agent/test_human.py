@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import tty
@@ -12,6 +13,7 @@ import pytest
 from terrarium.agent.human import HumanAgent
 from terrarium.core.errors import ConfigError
 from terrarium.run.config import AgentConfig
+from terrarium.run.replaying import replay
 
 TASK = """
     @entry(["notes"], NOTES, notices=["notes"])
@@ -103,3 +105,14 @@ def test_without_a_terminal_it_is_an_error_of_the_agent(play):
 def test_expertise_is_one_of_three():
     with pytest.raises(ConfigError, match="novice, intermediate, expert"):
         HumanAgent(expertise="wizard")
+
+
+def test_what_a_human_did_is_replayed_without_the_human(play, terminal):
+    terminal.type('notes_add {"text": "two words"}', "say noted", "notes_list", "quit")
+    played = play(TASK, human(terminal))
+    assert played.reward == 1.0
+    shown = terminal.seen
+    done = asyncio.run(replay(played.journal))
+    assert done.identical, done.difference.text()
+    assert done.exact
+    assert terminal.seen == shown

@@ -300,3 +300,15 @@ def test_the_file_is_not_inherited_by_child_processes(tmp_path: Path):
     writer = journal(tmp_path / "j")
     assert not os.get_inheritable(writer._fd)
     writer.close()
+
+
+def test_lines_that_are_not_in_order_are_refused(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", lambda: 0)
+    for number in range(4):
+        journal.append(EventKind.CALL, "task", {"n": number})
+    journal.close()
+    one, two, three, four = journal.path.read_bytes().splitlines(keepends=True)
+    for lines in ([one, three, two, four], [one, two, two], [one, two, one]):
+        journal.path.write_bytes(b"".join(lines))
+        with pytest.raises(JournalFault, match=r"journal\.jsonl:3 is out of order: event \d stands behind event \d"):
+            list(read(journal.path))

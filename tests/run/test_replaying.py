@@ -4,67 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import thinking_agent
+from recorded_trial import BUSY, again, edit, nth, thinking
 
 from terrarium.core.errors import NotReplayable
 from terrarium.run.config import AgentConfig, SandboxConfig
-from terrarium.run.replaying import Replay, replay
-
-BUSY = """
-    @entry(["notes", "email"], NOTES, notices=["notes"], limits={limits})
-    def fn(env, agent):
-        def ring(times: int) -> str:
-            "Ring the bell."
-            env.reward("rung", times)
-            return "ding " * times
-        agent.register_tools(ring)
-        env.after("4s", lambda: env.notes.leave("agent", f"late {{env.random.random()}}"))
-        env.notes.add("long " * 20_000)
-        for turn in range(3):
-            env.email.send("ann@corp.example", env.email.address(), f"Mail {{turn}}", "News.")
-            try:
-                agent.act(f"Turn {{turn}}: what is new?")
-            except TerrariumError as error:
-                env.reward(f"{{type(error).__name__}}: {{error}}", 0)
-        return run_checkers({{"noted": lambda: env.notes.count() >= 2, "told": lambda: "x" in env.notes.texts()}})
-"""
-ANSWERS = [
-    [{"tool": "email_list"}, {"tool": "notes_add", "args": {"text": "x"}}],
-    {"tool": "ring", "args": {"times": 2}},
-    "One mail.",
-    {"tool": "notes_list"},
-    {"tool": "no_such_tool", "args": {"x": 1}},
-    "Two mails.",
-    {"tool": "notes_add", "args": {}},
-    "Three mails.",
-]
-
-
-def thinking(*answers: Any, kind: str = "Thinking", **more: Any) -> AgentConfig:
-    kwargs = {"answers": list(answers or ANSWERS), **more}
-    return AgentConfig(name="thinking", import_path=f"thinking_agent:{kind}", model_name=None, kwargs=kwargs)
-
-
-def again(trial: Any, **more: Any) -> Replay:
-    """Replay it: the model is not asked, and no byte of the run changes."""
-    asked, before = len(thinking_agent.ASKED), content(trial.folder)
-    try:
-        return asyncio.run(replay(trial.journal, **more))
-    finally:
-        assert len(thinking_agent.ASKED) == asked, "the model was asked"
-        assert content(trial.folder) == before, "the run was touched"
-
-
-def content(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+from terrarium.run.folder import RunFolder
+from terrarium.run.fork import fork, run_fork
+from terrarium.run.replaying import replay
+from terrarium.run.runtime import runtime
 
 
 @pytest.fixture(params=["auto", "never", "every-turn"])
@@ -75,17 +26,6 @@ def busy(play: Any, request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def one(play: Any) -> Any:
     return play(BUSY.format(limits={}), thinking(), snapshot="auto")
-
-
-def edit(played: Any, change: Callable[[list[dict[str, Any]]], Any]) -> None:
-    """Rewrite a journal, line by line."""
-    lines = [json.loads(line) for line in played.journal.read_bytes().splitlines()]
-    lines = change(lines) or lines
-    played.journal.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-
-
-def nth(lines: list[dict[str, Any]], kind: str, number: int = 0) -> dict[str, Any]:
-    return [line for line in lines if line["kind"] == kind][number]
 
 
 # -- identical ------------------------------------------------------------------------------------------------------
@@ -308,44 +248,7 @@ def test_a_record_that_says_something_else_than_its_journal_is_a_warning(one):
     assert "one of them was edited" in told
 
 
-# -- not replayable -------------------------------------------------------------------------------------------------
-
-
-def without_answer_blob(played: Any) -> None:
-    edit(
-        played, lambda lines: nth(lines, "model")["data"].update(completion={"$blob": "0" * 64, "of": "str", "size": 9})
-    )
-
-
-@pytest.mark.parametrize(
-    ("spoil", "code", "told"),
-    [
-        (lambda p: p.journal.write_bytes(p.journal.read_bytes()[:-3]), "unfinished", "or the end is lost"),
-        (lambda p: edit(p, lambda lines: lines[:20]), "unfinished", "it ends with event 20"),
-        (
-            lambda p: edit(p, lambda lines: [*lines[:8], lines[9], lines[8], *lines[10:]]),
-            "damaged",
-            "9 to 9 are missing",
-        ),
-        (lambda p: edit(p, lambda lines: [*lines[:9], lines[3], *lines[9:]]), "damaged", "are not in order"),
-        (lambda p: edit(p, lambda lines: [*lines[:9], *lines[12:]]), "damaged", "events 10 to 12 are missing"),
-        (lambda p: edit(p, lambda lines: lines[1:]), "damaged", "events 1 to 1 are missing"),
-        (lambda p: edit(p, lambda lines: lines[0].update(kind="turn")), "no-header", "does not begin with a header"),
-        (lambda p: edit(p, lambda lines: lines[0]["data"].update(schema=99)), "schema", "it is of schema 99"),
-        (lambda p: p.journal.write_bytes(b""), "no-header", "does not begin with a header"),
-        (lambda p: p.journal.write_bytes(b"\x00\xff\n" * 9), "damaged", "line 1 is damaged"),
-        (lambda p: p.journal.write_bytes(b"[]\n[]\n"), "damaged", "line 1 is damaged"),
-        (without_answer_blob, "blob-missing", "blob 000000000000 is missing"),
-        (lambda p: p.task.unlink(), "task-missing", "say where it is with --task"),
-        (lambda p: p.write("1 / 0"), "task-broken", "ZeroDivisionError"),
-        (lambda p: p.write("x = 1"), "task-broken", "has no task"),
-    ],
-)
-def test_what_cannot_be_replayed_says_why_and_is_left_alone(one, spoil, code, told):
-    spoil(one)
-    with pytest.raises(NotReplayable, match=told) as caught:
-        again(one)
-    assert caught.value.code == code
+# -- elsewhere ----------------------------------------------------------------------------------------------------
 
 
 def test_a_task_that_has_moved_is_named(one, tmp_path):
@@ -378,3 +281,61 @@ def test_a_trial_that_failed_by_the_machinery_says_that_this_is_not_replayed(pla
     done = again(played)
     assert done.identical
     assert "CapabilityFault, a failure of the machinery" in done.warnings[0]
+
+
+def test_under_the_wall_clock_all_but_the_rows_is_compared(play):
+    source = """
+        @entry(["notes"], NOTES, clock="wall")
+        def fn(env, agent):
+            env.notes.add("at a real time")
+            env.after("20ms", lambda: env.notes.add("later"))
+            env.clock.advance("30ms")
+            agent.act("go")
+            return run_checkers({"noted": lambda: env.notes.count() == 3})
+    """
+    done = again(play(source, thinking({"tool": "notes_add", "args": {"text": "x"}}), snapshot="auto"))
+    assert done.identical, done.difference.text()
+    assert not done.exact
+    assert "the rows of its world were not compared" in done.warnings[-1]
+
+
+def test_a_program_on_a_loop_of_its_own_with_conditions_and_posted_turns(play):
+    source = """
+        @entry(["notes"], NOTES, notices=["notes"])
+        async def fn(env, agent):
+            env.when(lambda: env.notes.count() >= 2, lambda: agent.post(f"two, {env.random.random()}"))
+            env.every("3s", lambda: env.notes.leave("agent", f"{env.clock.now:%S}"), until="09:00:20")
+            for turn in range(2):
+                await agent.act(f"turn {turn}")
+            await env.clock.advance("1m")
+            return run_checkers({"fine": lambda: True})
+    """
+    answers = [{"tool": "notes_list"}, {"tool": "clock_wait", "args": {"minutes": 1}}, "a", "b", "c"]
+    for kind in ("Thinking", "Measured"):
+        done = again(play(source, thinking(*answers, kind=kind), snapshot="auto"))
+        assert done.identical, done.difference.text()
+
+
+@pytest.mark.parametrize("turn", [2, *(pytest.param(turn, marks=pytest.mark.soak) for turn in (1, 3))])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"instruction": "Something else."},
+        {"inject": [{"call": "env.notes.add", "args": {"text": "y"}}]},
+        {"seed": 7},
+        {"agent": AgentConfig(name="null")},
+    ],
+)
+def test_a_fork_is_replayed_from_the_beginning_of_its_trial(play, turn, change):
+    parent = play(BUSY.format(limits={}), "random", snapshot="every-turn", seed=2)
+    run = RunFolder(parent.folder)
+    spec = fork(run, parent.trial.spec, turn, **change)
+    assert runtime().submit(run_fork(run, spec)).result().scored
+    journal = run.tries(spec.id)[-1] / "journal.jsonl"
+    done = asyncio.run(replay(journal))
+    assert done.identical, done.difference.text()
+    assert done.exact
+    record = run.path / "verdicts" / f"{spec.id}.json"
+    record.unlink()
+    assert asyncio.run(replay(journal)).identical

@@ -65,7 +65,8 @@ def _window(text: str, start: int, width: int) -> str:
 
 def _contrasts(one: Any, other: Any, place: str) -> Iterator[Contrast]:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        if one.get("$record", 0) == other.get("$record", 1):
+        fields = one.get("fields"), other.get("fields")
+        if one.get("$record", 0) == other.get("$record", 1) and all(isinstance(side, Mapping) for side in fields):
             one, other = one["fields"], other["fields"]
         for key in [*one, *(key for key in other if key not in one)]:
             yield from _contrasts(one.get(key, _MISSING), other.get(key, _MISSING), f"{place}.{key}" if place else key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ from terrarium.core.values import dumps, from_micros, sorted_dumps
 from terrarium.run.recording import Line
 
 CONTEXT = 4  # equal events that are shown before a difference
-_IDENTITY = ("agent", "sandbox", "seed", "attempt", "params", "agents", "limits", "capabilities")
+_IDENTITY = ("agent", "branch", "sandbox", "seed", "attempt", "params", "agents", "limits", "capabilities")
 _PROMISED = frozenset({"turn", "snapshot", "reward", "check", "error", "stop", "verdict"})
 _SHORT = 140
 
@@ -165,7 +164,16 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _masks(masked: str, text: str) -> bool:
-    return re.fullmatch(".+?".join(map(re.escape, masked.split(MASK))), text) is not None
+    """Whether `text` is `masked` with something in the place of every mask; in linear time, texts may be megabytes."""
+    first, *middle, last = masked.split(MASK)
+    at = len(first)
+    if not text.startswith(first):
+        return False
+    for part in middle:
+        at = text.find(part, at + 1) + len(part)
+        if at < len(part):
+            return False
+    return text.endswith(last) and at + 1 <= len(text) - len(last)
 
 
 def _difference(one: Line | None, other: Line | None, before: Sequence[Line], part: Any) -> Difference:

@@ -12,7 +12,8 @@ from typing import Any
 
 from terrarium.core.errors import JournalFault, NotReplayable, TerrariumError, WorkerLost, revive
 from terrarium.core.journal import SCHEMA
-from terrarium.core.values import Blobs, Value, decode
+from terrarium.core.values import Blobs, Value, decode, from_micros
+from terrarium.run.branch import Branch
 from terrarium.run.config import AgentConfig, SandboxConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.spec import TrialSpec
@@ -74,11 +75,9 @@ class Recording:
             return decode(tree, self.blobs)
         except JournalFault as error:
             code = "blob-missing" if "is missing" in str(error) else "damaged"
-            raise NotReplayable(f"{self.journal} cannot be replayed: {error}", code=code) from None
+            raise _bad(self.journal, str(error), code) from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NotReplayable(
-                f"{self.journal} cannot be replayed: a value is damaged: {error}", code="damaged"
-            ) from None
+            raise _bad(self.journal, f"a value is damaged: {error}", "damaged") from None
 
     @cached_property
     def spec(self) -> TrialSpec:
@@ -118,6 +117,7 @@ class Recording:
                 snapshot="auto" if saved else "never",
                 sandbox=SandboxConfig.model_validate(header.get("sandbox", {})),
                 baseline=header["baseline"],
+                branch=Branch.of_json(header.get("branch")),
             )
         except (KeyError, TypeError, ValueError, TerrariumError) as error:
             told = f"its header does not say what was run: {type(error).__name__}: {error}"
@@ -125,7 +125,18 @@ class Recording:
 
     @cached_property
     def turns(self) -> Mapping[str, Sequence[RecordedTurn]]:
-        """The turns of every agent, in order."""
+        """The turns of every agent, in order.
+
+        Raises:
+            NotReplayable: They cannot be told apart.
+        """
+        try:
+            return self._turns()
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            told = f"its turns cannot be read: {type(error).__name__}: {error}"
+            raise _bad(self.journal, told, "damaged") from None
+
+    def _turns(self) -> dict[str, list[RecordedTurn]]:
         found: dict[str, list[RecordedTurn]] = {}
         ended: list[RecordedTurn] = []  # with an error that the program has not got yet
         for line in self.lines:
@@ -149,6 +160,7 @@ class Recording:
         Raises:
             NotReplayable: Something of it is damaged, or its blob is missing.
         """
+        _ = self.costs
         for turns in self.turns.values():
             for line in (line for turn in turns for line in turn.deeds):
                 self.opened(line["data"].get("completion"))
@@ -156,12 +168,20 @@ class Recording:
 
     @cached_property
     def costs(self) -> dict[tuple[str, str], deque[int]]:
-        """What actions cost in world time where that was measured, by (agent, kind of action), in order."""
+        """What actions cost in world time where that was measured, by (agent, kind of action), in order.
+
+        Raises:
+            NotReplayable: One is no time.
+        """
         found: dict[tuple[str, str], deque[int]] = {}
         for line in self.lines:
             if line["kind"] in ("step", "tool_result") and "cost" in line["data"]:
-                kind, micros = line["data"]["cost"]
-                found.setdefault((line["actor"], kind), deque()).append(micros)
+                match line["data"]["cost"]:
+                    case [str(kind), int(micros)] if 0 <= micros < _LONGEST:
+                        found.setdefault((line["actor"], kind), deque()).append(micros)
+                    case other:
+                        told = f"event {line['seq']} costs {other!r:.80}, which is no time"
+                        raise _bad(self.journal, told, "damaged")
         return found
 
     @property
@@ -170,6 +190,9 @@ class Recording:
         scored = self.lines[-1]["data"]["verdict"]["fields"].get("reward") is not None
         errors = [line["data"] for line in self.lines if line["kind"] == "error" and line["actor"] == "world"]
         return errors[-1] if errors and not scored else None
+
+
+_LONGEST = 10 * 366 * 86_400_000_000  # microseconds that one action may cost
 
 
 def _lines(journal: Path) -> list[Line]:
@@ -191,6 +214,11 @@ def _lines(journal: Path) -> list[Line]:
     if last["kind"] != "verdict" or lost:
         told = f"it ends with event {last['seq']} ({last['kind']}): the trial was not finished, or the end is lost"
         raise _bad(journal, f"{told}; run it again in its folder, and it goes on from there", "unfinished")
+    header, verdict = lines[0]["data"], last["data"].get("verdict")
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("fields"), dict):
+        raise _bad(journal, "its verdict is none", "damaged")
+    if not all(isinstance(header.get(key, {}), dict) for key in ("task", "traits")):
+        raise _bad(journal, "its header does not say what was run", "no-header")
     return lines
 
 
@@ -203,7 +231,8 @@ def _read(journal: Path) -> Iterator[Line]:
                 try:
                     line = json.loads(text)
                     ok = all(isinstance(line[key], kind) for key, kind in _FORM.items())
-                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                    ok = ok and from_micros(line["time"]) is not None
+                except (OverflowError, ValueError, KeyError, TypeError, RecursionError) as error:
                     raise _bad(journal, f"line {number} is damaged: {error}", "damaged") from None
                 if not ok:
                     raise _bad(journal, f"line {number} is damaged: it is no event", "damaged")

@@ -100,6 +100,8 @@ async def _replay(journal: Path, place: Path | None, played: bool) -> Replay:
     if difference is not None and reenactment.unanswered:
         difference = replace(difference, note=reenactment.unanswered[0])
     told_warnings = [*task_warnings, *_warnings(recording), *warnings(recording.header, lines[0]["data"])]
+    if others_acted(spec) and not played:
+        told_warnings.append("another agent acted before this fork: all deeds of its agents come from the journal")
     if not rows:
         told_warnings.append("the task runs by the wall clock: the rows of its world were not compared")
     compared = len(recorded) if exact else count_promised(recorded, rows)
