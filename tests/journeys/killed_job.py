@@ -198,6 +198,16 @@ class KilledJob:
         kind = EventKind.SNAPSHOT
         return [path for path in earlier if any(e.kind is kind and "digest" in e.wall for e in self.events(path))]
 
+    def passed(self) -> set[str]:
+        """Snapshots that are there and that nobody goes on from any more: those before the last of a scored trial."""
+        there = {path.name for path in (self.run / "snapshots").iterdir()}
+        named: set[str] = set()
+        for journal in self.journals().values():
+            events = [event for path in journal.parent.parent.glob("*/*.jsonl") for event in self.events(path)]
+            last = self.events(journal)[-3].wall["digest"]
+            named |= {event.wall["digest"] for event in events if "digest" in event.wall} - {last}
+        return there & named
+
     def left(self) -> list[str]:
         """What should not be there any more once `terrarium clean` has been there."""
         subprocess.run(

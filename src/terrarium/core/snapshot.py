@@ -177,8 +177,16 @@ class Snapshots:
         return adopted
 
     def drop(self, name: str) -> None:
-        """Remove a snapshot, if it is here; one that cannot be removed stays."""
-        try_remove_tree(self.folder / name)
+        """Remove a snapshot, if it is here; one that cannot be removed stays.
+
+        It loses its name first: what a kill leaves of it is nobody's, and `terrarium clean` finds it.
+        """
+        gone = self.folder / f".{name}.{os.getpid()}.dropped"
+        try:
+            (self.folder / name).rename(gone)
+        except OSError:
+            return
+        try_remove_tree(gone)
 
 
 def _linked(source: str, target: str) -> str:

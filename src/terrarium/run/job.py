@@ -18,7 +18,7 @@ from terrarium.result.metric import Outcome, parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
-from terrarium.run.recovery import recovered
+from terrarium.run.recovery import drop_passed, recovered
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.supervisor import Supervisor
 
@@ -163,6 +163,7 @@ class Job:
         if known is None:
             known = recovered(self.folder, spec)
             if known is not None:
+                drop_passed(self.folder, spec)
                 self.folder.record(known)
         return known
 

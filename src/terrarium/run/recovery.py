@@ -84,6 +84,16 @@ def passed_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = 
     return set(names[:-1]) - set(names[-1:])
 
 
+def drop_passed(run: RunFolder, trial: TrialSpec, stored: Sequence[str] | None = None) -> None:
+    """Remove the `passed_points` of a trial that was scored, unless all its snapshots were asked for.
+
+    This comes before its record: where a kill comes between, the trial is `recovered`, and this is done again.
+    """
+    if trial.snapshot not in ("every-turn", "every-step"):
+        for name in passed_points(run, trial.id, stored):
+            run.snapshots.drop(name)
+
+
 def _snapshots(folder: Path) -> list[str]:
     """The names of the snapshots of a try, the last one last; the rest of its journal is not decoded."""
     mark = f'"kind":"{EventKind.SNAPSHOT}"'.encode("ascii")

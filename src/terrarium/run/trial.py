@@ -35,7 +35,7 @@ from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.lock import Lock
 from terrarium.run.pause import Paused
-from terrarium.run.recovery import Point, passed_points, recovered, resume_point
+from terrarium.run.recovery import Point, drop_passed, recovered, resume_point
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
@@ -108,10 +108,10 @@ class TrialRun:
         result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
         if stop == StopReason.PAUSED.value:
             return result
+        if result.scored:
+            known = None if tries else self._stored
+            await aside(functools.partial(drop_passed, self.run_folder, self.trial, known))
         self.run_folder.record(result)
-        if result.scored and self.trial.snapshot not in ("every-turn", "every-step"):
-            for name in passed_points(self.run_folder, self.trial.id, None if tries else self._stored):
-                await aside(functools.partial(self.run_folder.snapshots.drop, name))
         return result
 
     def _described(self, error: BaseException) -> dict[str, Any]:
@@ -377,5 +377,6 @@ class Trial:
     def _recovered(self) -> TrialResult | None:
         found = recovered(self.folder, self.spec)
         if found is not None:
+            drop_passed(self.folder, self.spec)
             self.folder.record(found)
         return found
