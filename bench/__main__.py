@@ -23,6 +23,7 @@ NAMES = (
     "heartbeat",
     "journal",
     "replay",
+    "regrade",
     "diff",
     "mail",
     "calendar",

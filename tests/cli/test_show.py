@@ -107,6 +107,13 @@ def test_the_story_has_everything_that_happened(run):
     assert re.search(r"^09:00:0[4-9]  fires", said, re.MULTILINE)
 
 
+def test_what_it_was_made_with_is_told_with_all(run):
+    said = show(run, the_one(run), "--all")
+    for part in ("engine: ", "task: ", "capability email: ", "capability workspace: ", "sandbox of workspace: memory"):
+        assert f"\n{part}" in said, part
+    assert "engine: " not in show(run, the_one(run))
+
+
 def test_of_a_long_text_only_the_lines_that_differ_are_shown():
     before = {"content": b"".join(b"line %d\n" % number for number in range(100)), "size": 3}
     after = {**before, "content": before["content"].replace(b"line 70\n", b"line seventy\n")}

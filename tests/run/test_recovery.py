@@ -147,3 +147,38 @@ def test_of_a_scored_trial_only_the_last_snapshot_stays_unless_all_were_asked_fo
     assert len(stored) == (1 if mode == "auto" else len({event.wall["digest"] for event in marks}))
     states = [(tmp_path / "run" / "snapshots" / name / "world.json").stat().st_size for name in stored]
     assert max(states) < 100_000, "long messages stand in blobs, once"
+
+
+JUDGED = """
+from terrarium import aggregate_results, entry, run_checkers
+
+@entry(capabilities=["email"])
+def fn(env, agent):
+    found = []
+    for number in range(3):
+        env.email.send("a@x.example", "b@x.example", f"mail {number}", "b")
+        agent.act("wait")
+        env.email.send("a@x.example", "b@x.example", f"more {number}", "b")
+        found.append(run_checkers({"fine": lambda: True}))
+        env.email.send("a@x.example", "b@x.example", f"last {number}", "b")
+    return aggregate_results(*found)
+"""
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_a_scored_trial_every_world_in_which_it_was_judged_stays(tmp_path, known):
+    """Where the names of its snapshots are read from the journal, too: a first try was given up."""
+    (tmp_path / "judged.py").write_text(JUDGED)
+    config = TrialConfig(
+        TaskConfig(path=str(tmp_path / "judged.py")), AgentConfig(name="null"), trial_dir=str(tmp_path / "run")
+    )
+    trial = Trial(config)
+    if not known:
+        (tmp_path / "run" / "trials" / trial.spec.id / "try-1").mkdir(parents=True)
+    assert trial.run_sync().scored
+    [journal] = (tmp_path / "run" / "trials").glob("*/try-*/journal.jsonl")
+    marks = [event for event in read(journal) if event.kind is EventKind.SNAPSHOT and event.wall.get("digest")]
+    stored = {path.name for path in (tmp_path / "run" / "snapshots").iterdir()}
+    judged = {event.wall["digest"] for event in marks if "rows" in event.data}
+    assert stored == judged
+    assert len(judged) == 4, "three stages and the end"

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": "terrarium.cli.show",
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",
+    "regrade": "terrarium.cli.regrade",
     "new": "terrarium.cli.new",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",

@@ -110,12 +110,23 @@ class Transcript:
             parts.append("capabilities " + ", ".join(spec for spec, _ in data["capabilities"]))
         if "deterministic" in data:
             parts.append("deterministic" if data["deterministic"] else "not deterministic")
-        parts += [f"{key} {value}" for key, value in data.get("versions", {}).items()]
+        versions = data.get("versions", {})
+        parts += [f"{key} {_short(value)}" for key, value in versions.items() if isinstance(value, str)]
         yield Text(one_line("  ".join(parts), 300), "dim")
+        if self._everything:
+            yield from self._versions(data)
         for spec, sentences in sorted(data.get("deviations", {}).items()):
             yield from (Text(one_line(f"but {spec}: {sentence}", 300), "yellow") for sentence in sentences)
         if data.get("params"):
             yield Text(f"params {self._arguments(data['params'])}", "dim")
+
+    def _versions(self, data: Mapping[str, Any]) -> Iterator[Text]:
+        """What the trial was made with, digests in full."""
+        versions = data.get("versions", {})
+        pinned = {"task": data["task"].get("digest"), "engine": versions.get("engine")}
+        pinned |= {f"capability {spec}": digest for spec, digest in versions.get("capabilities", {}).items()}
+        pinned |= {f"sandbox of {spec}": place for spec, place in data.get("sandboxes", {}).items()}
+        yield from (Text(one_line(f"{what}: {value}", 300), "dim") for what, value in pinned.items() if value)
 
     # -- the program ----------------------------------------------------------------------------------------------
 
@@ -321,3 +332,8 @@ def _value(value: Any) -> str:
 
 def _fields(fields: Mapping[str, Any]) -> str:
     return one_line("  ".join(f"{key}={_value(value)}" for key, value in fields.items()), 140)
+
+
+def _short(value: str) -> str:
+    """A version, or the beginning of a digest."""
+    return value[:12] if len(value) == 64 else value

@@ -12,6 +12,7 @@ TerrariumError                      what all of them are
 ├── TaskFault             task      the task program misbehaved (raised, returned the wrong type, ...)
 │   ├── ProgramError                the program raised something of its own
 │   ├── ReplayDiverged              a program run again asked for something else than it did before
+│   │   └── NotRegradable           a corrected program needs what its journal and its snapshots do not hold
 │   ├── WriteInCondition            a condition tried to change the world
 │   ├── ValueNotPlain               a value that cannot be written down
 │   └── WorldClosed                 `env` used after the world was closed
@@ -111,6 +112,19 @@ class ProgramError(TaskFault):
 
 class ReplayDiverged(TaskFault):
     """A program run again did something else than its journal says."""
+
+
+class NotRegradable(ReplayDiverged):
+    """A corrected program needs what its journal and its snapshots do not hold.
+
+    Args:
+        message: What it needs.
+        event: The number of the event of the journal at which it does.
+    """
+
+    def __init__(self, message: str = "", *, code: str | None = None, event: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.event = event
 
 
 class WriteInCondition(TaskFault):

@@ -49,6 +49,8 @@ class Saving:
         self._files = files
         self.stored: list[str] = []
         """The names of what was saved since this world was opened, the last one last."""
+        self.judged: set[str] = set()
+        """Those of them that hold the world as it was judged."""
         self._last: tuple[tuple[int, int], str, dict[str, str]] | None = None
 
     def after(self, when: Literal["turn", "always"]) -> Coroutine[Any, Any, Any] | None:
@@ -117,5 +119,6 @@ class Saving:
         self._journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
         if name:
             self.stored.append(name)
+            self.judged |= {name} if "rows" in data else set()
         if name and sync:
             self._journal.sync()

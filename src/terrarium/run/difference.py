@@ -11,6 +11,7 @@ from terrarium.core.contrast import Contrast, contrasts
 from terrarium.core.secrets import MASK
 from terrarium.core.values import dumps, from_micros, sorted_dumps
 from terrarium.run.recording import Line
+from terrarium.run.versions import versions_differ
 
 CONTEXT = 4  # equal events that are shown before a difference
 _IDENTITY = ("agent", "branch", "sandbox", "seed", "attempt", "params", "agents", "limits", "capabilities")
@@ -103,7 +104,8 @@ def count_promised(recorded: Sequence[Line], rows: bool = True) -> int:
 
 def warnings(recorded: Mapping[str, Any], replayed: Mapping[str, Any]) -> Iterator[str]:
     """What differs between two headers without deciding how a trial runs: versions, digests, places."""
-    own = (*_IDENTITY, "schema", "trial")
+    own = (*_IDENTITY, "schema", "trial", "versions")
+    yield from versions_differ({"versions": recorded.get("versions", {})}, {"versions": replayed.get("versions", {})})
     one, other = ({key: value for key, value in header.items() if key not in own} for header in (recorded, replayed))
     for side in (one, other):
         side["task"] = {key: value for key, value in side.get("task", {}).items() if key != "name"}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from typing import Any
 
-from terrarium import __version__
 from terrarium.core.journal import SCHEMA
 from terrarium.core.secrets import masked
 from terrarium.core.task import Task
 from terrarium.run import compose
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.spec import TrialSpec
+from terrarium.run.versions import versions
 
 
 def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = None) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "attempt": trial.attempt,
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
-        "versions": {"terrarium": __version__, "python": platform.python_version()},
+        "versions": versions(task, trial.sandbox),
     }
     if task is None:
         return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,13 @@ def recovered(run: RunFolder, trial: TrialSpec) -> TrialResult | None:
 
 
 def resume_point(run: RunFolder, folder: Path) -> Point | None:
-    """Where an unfinished try goes on: at its last snapshot that can be read; None where there is none."""
+    """Where an unfinished try goes on: at its last snapshot that can be read; None where there is none.
+
+    A journal of a schema that this version does not know is none that could go on.
+    """
     events = _events(run, folder)
+    if events and events[0].data.get("schema") != SCHEMA:
+        return None
     if any(event.kind is EventKind.VERDICT for event in events) and not _lost(events):
         return None
     for seq, name in reversed(_points(folder, events)):
@@ -70,21 +75,27 @@ def _points(folder: Path, events: Sequence[Event]) -> list[tuple[int, str]]:
     return [(seq, name) for seq, name in sorted(stored + in_turns) if name]
 
 
-def passed_points(run: RunFolder, trial_id: str, stored: Sequence[str] | None = None) -> set[str]:
-    """The snapshots of a trial but for its last: where it was scored, nobody goes on from them any more.
+def passed_points(
+    run: RunFolder, trial_id: str, stored: tuple[Sequence[str], Collection[str]] | None = None
+) -> set[str]:
+    """The snapshots of the ends of a trial's turns: where it was scored, nobody goes on from them any more.
+
+    Those in which it was judged stay, and its last: it may be graded again.
 
     Args:
         run: Where they are.
         trial_id: Of the trial.
-        stored: Their names, the last one last, where they are known; else its journals are read.
+        stored: Names of its snapshots, the last one last, and of those in which it was judged, where they are known;
+            else its journals are read.
     """
-    names = stored
-    if names is None:
-        names = [name for folder in run.tries(trial_id) for name in _snapshots(folder)]
-    return set(names[:-1]) - set(names[-1:])
+    if stored is None:
+        found = [one for folder in run.tries(trial_id) for one in _snapshots(folder)]
+        stored = [name for name, _ in found], {name for name, judged in found if judged}
+    names, judged = stored
+    return set(names[:-1]) - set(names[-1:]) - set(judged)
 
 
-def drop_passed(run: RunFolder, trial: TrialSpec, stored: Sequence[str] | None = None) -> None:
+def drop_passed(run: RunFolder, trial: TrialSpec, stored: tuple[Sequence[str], Collection[str]] | None = None) -> None:
     """Remove the `passed_points` of a trial that was scored, unless all its snapshots were asked for.
 
     This comes before its record: where a kill comes between, the trial is `recovered`, and this is done again.
@@ -94,14 +105,15 @@ def drop_passed(run: RunFolder, trial: TrialSpec, stored: Sequence[str] | None =
             run.snapshots.drop(name)
 
 
-def _snapshots(folder: Path) -> list[str]:
-    """The names of the snapshots of a try, the last one last; the rest of its journal is not decoded."""
+def _snapshots(folder: Path) -> list[tuple[str, bool]]:
+    """Name of each snapshot of a try, the last one last, and whether it was judged there; no more is decoded."""
     mark = f'"kind":"{EventKind.SNAPSHOT}"'.encode("ascii")
-    found = [name for _, name in Points(folder / "journal.jsonl").read()]
+    found = [(name, False) for _, name in Points(folder / "journal.jsonl").read()]
     for path in [*sorted(folder.glob("lost-*.jsonl")), folder / "journal.jsonl"]:
         try:
             lines = [line for line in path.read_bytes().splitlines() if mark in line[:100]]
-            found += [str(name) for line in lines if (name := json.loads(line)["wall"].get("digest"))]
+            events = [json.loads(line) for line in lines]
+            found += [(str(name), "rows" in one["data"]) for one in events if (name := one["wall"].get("digest"))]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return found

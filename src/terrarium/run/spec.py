@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -124,6 +124,8 @@ class TrialResult:
     totals: Mapping[str, Any] = field(default_factory=dict)
     finished: float | None = None
     """When it ended: seconds since 1970."""
+    warnings: Sequence[str] = ()
+    """What may make it hard to compare: with which other versions it was begun before it was resumed."""
     run: Path | None = field(default=None, compare=False)
     """The folder of its run, where it is known."""
 
@@ -198,6 +200,7 @@ class TrialResult:
             "seconds": self.seconds,
             "totals": dict(self.totals),
             "finished": self.finished,
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
     @classmethod
@@ -217,6 +220,7 @@ class TrialResult:
             float(plain["seconds"]),
             dict(plain["totals"]),
             plain.get("finished"),
+            tuple(map(str, plain.get("warnings", ()))),
         )
         if not isinstance(verdict, Verdict) or isinstance(verdict.reward, bool):
             raise ValueError("its verdict is none")

@@ -40,6 +40,7 @@ from terrarium.run.reenactment import Reenactment
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
+from terrarium.run.versions import now, versions_differ
 from terrarium.task import module
 from terrarium.task.sentinel import Watch
 from terrarium.task.taskset import find, reload
@@ -79,7 +80,8 @@ class TrialRun:
         """The program did not end; this process must."""
         self.poisoned = False
         """What judges and times was replaced meanwhile; this process must take no more trials."""
-        self._stored: list[str] | None = None
+        self._stored: tuple[list[str], set[str]] | None = None
+        self._warnings: list[str] = []
         self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
 
     async def run(self) -> TrialResult:
@@ -105,7 +107,7 @@ class TrialRun:
         except Exception as failure:  # even the record could not be begun: disk full, read-only, ...
             verdict, stop, error, totals = Verdict(), StopReason.ERROR.value, self._described(failure), {}
         result = TrialResult(self.trial, verdict, stop, error, number, round(time.monotonic() - began, 6), totals)
-        result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path)
+        result = replace(result, finished=round(time.time(), 3), run=self.run_folder.path, warnings=self._warnings)
         if stop == StopReason.PAUSED.value:
             return result
         if result.scored:
@@ -138,6 +140,8 @@ class TrialRun:
             journal.limit = round(task.limits.journal_mb * 2**20)
             if resumed is None:
                 self._header(task, journal)
+            else:
+                self._warnings = versions_differ(resumed[2][0].data, now(task, self.trial.sandbox))
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
@@ -152,7 +156,7 @@ class TrialRun:
                 self._header(None, journal)
         finally:
             failure = await self._close(episode, world, folder, failure)
-            self._stored = world.saving.stored if world is not None else None
+            self._stored = (world.saving.stored, world.saving.judged) if world is not None else None
             if loaded is not None:
                 module.unload(loaded)
         measured = world is not None and world.calls.patience.measured
