@@ -49,10 +49,86 @@ SHOP = """<!doctype html><title>Shop</title><h1>Lamps</h1>
 <p style="margin-top:3000px"><button onclick="document.title='bottom'">Bottom</button></p>
 """
 
+ODD = """<title>Odd</title><p id="told">no</p><script>
+const make = (name, values) => new Promise((done) => {
+  const asked = indexedDB.open(name);
+  asked.onupgradeneeded = () => values && asked.result.createObjectStore("s", {autoIncrement: true});
+  asked.onsuccess = () => {
+    const writing = values && asked.result.transaction("s", "readwrite");
+    for (const value of values || []) writing.objectStore("s").put(value);
+    const end = () => { asked.result.close(); done(); };
+    if (writing) writing.oncomplete = end; else end();
+  };
+});
+const loop = {}; loop.loop = loop;
+(async () => {
+  await make("blob", [new Blob(["x"])]);
+  await make("large", Array(400).fill("x".repeat(1000)));
+  await make("loop", [loop]);
+  await make("plain", ["x"]);
+  await make("é");
+  indexedDB.databases = () => Promise.reject(1);
+  IDBFactory.prototype.open = () => { throw 1 };
+  Array.prototype.map = Object.keys = JSON.stringify = () => "no";
+  document.getElementById("told").textContent = "made";
+})();
+</script>"""
+
+BASKET = """<!doctype html><title>Basket</title><input aria-label="Put in"><button onclick="put()">Put</button>
+<button onclick="localStorage.clear(); indexedDB.deleteDatabase('basket'); document.cookie='lamps=; max-age=0'">Empty
+</button><p id="told"></p><script>
+const things = (name) => ({name, day: new Date(86400000), sizes: [1, -0, NaN, null, undefined],
+  big: 12345678901234567890n, bytes: new Uint8Array([0, 255]), more: new Map([["a", new Set([1, {"b": true}])]]),
+  like: /a+/gi});
+const open = () => new Promise((done) => {
+  const asked = indexedDB.open("basket", 3);
+  asked.onupgradeneeded = () => {
+    const store = asked.result.createObjectStore("things", {keyPath: "id", autoIncrement: true});
+    store.createIndex("by name", "name", {unique: true});
+    asked.result.createObjectStore("keyed").createIndex("many", ["a", "b"]);
+  };
+  asked.onsuccess = () => done(asked.result);
+});
+const show = (value) => JSON.stringify(value, (key, each) => each === undefined ? "undefined"
+  : typeof each === "bigint" ? `${each}n` : Object.is(each, -0) ? "-0" : typeof each === "number" && isNaN(each) ? "NaN"
+  : each instanceof Map || each instanceof Set ? [each.constructor.name, ...each]
+  : each instanceof RegExp ? String(each) : each instanceof Uint8Array ? ["bytes", ...each] : each);
+async function put() {
+  const name = document.querySelector("input").value, base = await open();
+  const writing = base.transaction(["things", "keyed"], "readwrite");
+  writing.objectStore("things").put(things(name));
+  writing.objectStore("keyed").put(name, [name, new Date(5)]);
+  writing.oncomplete = () => {
+    base.close();
+    localStorage.setItem(name, "stored ü " + name);
+    document.cookie = "lamps=" + name;
+    tell();
+  };
+}
+async function tell() {
+  const base = (await indexedDB.databases()).length ? await open() : null, found = [];
+  const ask = (request) => new Promise((done) => request.onsuccess = () => done(request.result));
+  if (base) {
+    const reading = base.transaction(["things", "keyed"]), things = reading.objectStore("things");
+    found.push(base.version, things.keyPath, things.autoIncrement, things.index("by name").unique);
+    const keyed = reading.objectStore("keyed");
+    found.push(keyed.index("many").keyPath, await ask(keyed.getAllKeys()));
+    found.push(await ask(things.getAll()));
+    base.close();
+  }
+  const items = Object.keys(localStorage).sort().map((key) => localStorage[key]);
+  document.getElementById("told").textContent = show([document.cookie, items, found]);
+}
+tell();
+</script>"""
+
 PAGES: dict[tuple[str, str], tuple[str, str]] = {
     ("shop.example", "/"): ("text/html", SHOP),
     ("shop.example", "/about"): ("text/html", "<title>About</title><p>We sell lamps."),
+    ("shop.example", "/basket"): ("text/html", BASKET),
+    ("safe.example", "/basket"): ("text/html", BASKET),
     ("shop.example", "/list.csv"): ("text/csv", "lamp,25.00\n"),
+    ("bad.example", "/odd"): ("text/html", ODD),
     ("bad.example", "/busy"): ("text/html", "<title>Busy</title><button onclick='while(true){}'>Hang</button>"),
     ("bad.example", "/eats"): (
         "text/html",

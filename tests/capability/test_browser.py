@@ -195,6 +195,59 @@ def test_what_is_kept_goes_on_elsewhere(tmp_path):
         assert "basket=3" in two.use("open", url="shop.example/who")
 
 
+def told(stand: LiveBrowser) -> str:
+    """What the page says that it finds: cookies, local storage and its database."""
+    [text] = [line for line in stand.use("read").splitlines() if line.startswith("[")]
+    return text
+
+
+def test_copies_have_cookies_and_storage_and_none_sees_what_another_does(tmp_path):
+    with LiveBrowser(tmp_path / "one") as one:
+        one.browser.set_cookie("https://safe.example", "login", "s3cret", http_only=True)
+        one.use("open", url="safe.example/basket")
+        one.use("type", element="Put in", text="first")
+        one.use("click", element="Put")
+        one.use("open", url="shop.example/basket")
+        assert told(one) == '["",[],[]]'
+        for name in ("lamp", "ü'\"</script>"):
+            one.use("type", element="Put in", text=name)
+            one.use("click", element="Put")
+        known = told(one)
+        assert '"lamps=ü' in known
+        assert '"1970-01-02T00:00:00.000Z"' in known
+        assert '[1,"-0","NaN",null,"undefined"],"big":"12345678901234567890n"' in known
+        assert '["Map",["a",["Set",1,{"b":true}]]],"like":"/a+/gi"' in known
+        assert '"bytes":["bytes",0,255]' in known
+        one.run(one.browser.save(tmp_path / "two" / "browser"))
+        rows = list(one.browser.rows())
+        with LiveBrowser(tmp_path / "two") as two:
+            assert told(two) == known, "its tab was opened again, and finds what was there"
+            two.use("type", element="Put in", text="third")
+            two.use("click", element="Put")
+            assert '"id":3' in told(two), "numbers go on"
+            two.use("click", element="Empty")
+            assert told(one) == known
+            assert list(one.browser.rows()) == rows
+            two.use("open", url="safe.example/basket")
+            assert '"stored ü first"' in told(two)
+            assert '"name":"first"' in told(two), "of origins without a tab, too"
+            assert "login=s3cret" not in told(two), "scripts do not see it"
+            assert "login=s3cret" in two.use("open", url="https://safe.example/who")
+        one.use("click", element="Empty")
+        assert [row.key for row in one.browser.rows() if row.table in ("storage", "database")] == [
+            "agent/http://safe.example/basket",
+            "agent/http://safe.example/first",
+        ]
+
+
+def test_databases_that_are_too_large_or_odd_are_not_kept(shop):
+    shop.use("open", url="bad.example/odd")
+    assert "made" in shop.use("read")
+    shop.use("open", url="bad.example/about")
+    kept = {row.fields["name"]: row.fields["content"] for row in shop.browser.rows() if row.table == "database"}
+    assert kept == {"plain": '[1,[["s",{"keyPath":null,"autoIncrement":true},[],[[1,"x"]]]]]', "é": "[1,[]]"}
+
+
 def test_agents_have_browsers_of_their_own(tmp_path):
     with LiveBrowser(tmp_path, agents=("ann", "bob"), config={"agents": ["ann"]}) as stand:
         assert stand.browser.tools("bob") == []

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from notes_capability import Notes
-from terrarium.capability.browser.window import Kept
+from terrarium.capability.browser.kept import Kept
 from terrarium.capability.mysql import binaries as mariadb
 from terrarium.capability.postgres import binaries
 from terrarium.core.capability import Traits, reads
@@ -144,6 +144,7 @@ def fill_browser(browser: Any) -> None:
     """With what a browser would keep: whether there is one to start is not what this is about."""
     kept = Kept(
         storage={"http://shop.example": {"seen": "yes", "ü/": "x" * 70_000}},
+        databases={"http://shop.example": {"orders": "[1, []]"}},
         tabs=[("http://shop.example/", "Shop"), ("about:blank", "")],
         current=1,
         visits=["http://shop.example/"],

@@ -195,7 +195,7 @@ def test_a_tool_needs_a_name_of_its_own(play):
         [{"tool": "ring"}, {"tool": "notes_add", "args": {"text": "x"}}, "done"],
     )
     wanted = (
-        *("'notes_add' already, of notes", "'clock_wait' already, of the clock", "two functions are called 'ring'"),
+        *("'notes_add' already, of notes", "'clock_wait' already, of the engine", "two functions are called 'ring'"),
         *(
             "'größe' is not a tool name",
             "takes functions with a name",

@@ -48,6 +48,9 @@ class Assisted:
             await asyncio.gather(mine, use("notes_add", text="a"), use("notes_add", text="b"))
         elif what == "wait":
             await use("clock_wait", minutes=5)
+        elif what == "keep":
+            await use("checkpoint", label="a")
+            await use("resume_from", label="a")
         elif what == "too many":
             for _ in range(4):
                 await use("notes_add", text="a")
@@ -94,6 +97,16 @@ def fn(env, agent, **params):
 def told(play: Any, *instructions: str, **more: Any) -> list[str]:
     played = play(ONE.format(instructions=list(instructions)), ASSISTED, **more)
     return [event.data["name"] for event in played.events("reward")]
+
+
+def test_what_a_program_would_not_outlive_is_for_the_agent_itself(play: Any):
+    source = ONE.replace("NOTES, ", "NOTES, checkpoints=2, ").format(instructions=["list", "keep"])
+    played = play(source, ASSISTED)
+    listed, kept = played.said
+    assert "notes_add" in listed
+    assert "checkpoint" not in listed
+    assert "resume_from" not in listed
+    assert kept.startswith("refused; refused")
 
 
 def test_a_call_costs_what_the_agents_own_would(play: Any):

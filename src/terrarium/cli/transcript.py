@@ -263,6 +263,10 @@ class Transcript:
                 yield from self._block(f"{one_line(key)}: {text}", f"  {sign} ", style)
 
     def _snapshot(self, event: Entry) -> Iterator[Text]:
+        for key, words in (("checkpoint", "checkpoint"), ("restored", "the world is as it was at checkpoint")):
+            if key in event.data:
+                yield self._at(event, (f"{words} {one_line(str(event.data[key]))}", "dim"))
+                return
         name = str(event.wall.get("digest", ""))
         if not name and not self._everything:  # a point at which nothing had to be saved
             return

@@ -130,6 +130,10 @@ class Callbacks:
         self.conditions = list(saved["conditions"])
         self._settled = saved["settled"]
 
+    def looked_at(self, version: int) -> None:
+        """The conditions were looked at last when the world had this version; -1: they must be looked at."""
+        self._settled = version
+
     # -- the passing of time --------------------------------------------------------------------------------------
 
     async def pass_time(self, span: int, pausing: bool = False) -> None:

@@ -73,6 +73,8 @@ class Calls:
         self.cursor = cursor
         self.program: Program | None = None
         self.closed = False
+        self.moves = 0
+        """How often the program itself, not a callback of its, has made a call or was told the end of one."""
         self._journal = journal
         self._callbacks = callbacks
         self._baton = baton
@@ -173,6 +175,7 @@ class Calls:
         return encode(value, self._journal.blobs)
 
     def _write_call(self, call: Call, args: Any) -> int:
+        self.moves += not self._callbacks.depth
         data: dict[str, Any] = {"path": call.path, "args": args}
         if call.task:
             data["task"] = call.task
@@ -305,6 +308,7 @@ class Calls:
 
         def ended(task: asyncio.Task[Any]) -> None:
             self._holds = True
+            self.moves += 1
             del self._pending[number]
             try:
                 result = task.result()

@@ -223,6 +223,7 @@ class Fold:
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
         self._rows: dict[tuple[str, str, str], tuple[Fields | None, Fields | None, frozenset[str]]] = {}
+        self._marks: dict[str, dict[tuple[str, str, str], tuple[Fields | None, Fields | None, frozenset[str]]]] = {}
 
     def add(
         self, place: tuple[str, str, str], actor: str, trace: bool, before: Fields | None, after: Fields | None
@@ -233,6 +234,16 @@ class Fold:
             self._rows[place] = (base, after, by | {actor})
         else:
             self._rows[place] = (_rebased(base, before, after), after, by)
+
+    def mark(self, label: str | None) -> None:
+        """Remember what the writes come to by now under a label; None: forget all that was remembered."""
+        self._marks = {} if label is None else {**self._marks, label: dict(self._rows)}
+
+    def back(self, label: str) -> bool:
+        """Only the writes up to that mark have happened; False where there is none."""
+        if label in self._marks:
+            self._rows = dict(self._marks[label])
+        return label in self._marks
 
     def drop(self, spec: str) -> None:
         """A capability is gone with all of its rows."""

@@ -231,6 +231,10 @@ class Network:
         self._services.clear()
         for name in list(self._members):
             await self.leave(name)
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """End every connection; those who serve them are told by a cancellation, and have a second to heed it."""
         for task in list(self._serving):
             task.cancel()
         if self._serving:
@@ -253,19 +257,33 @@ class Network:
         self._listeners.pop(key).close()
 
     async def _accept(self, listener: socket.socket, service: Service, caller: Caller) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = await loop.sock_accept(listener)
-            except OSError:
-                await asyncio.sleep(0.05)  # out of descriptors, or a peer that left: others are still served
-                continue
-            if connection.family in (socket.AF_INET, socket.AF_INET6):
-                # asyncio does this only where a socket names its protocol, which an accepted one does not; without it
-                # an answer in two pieces takes 40 ms.
-                with contextlib.suppress(OSError):
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._hand_over(connection, service, caller)
+        # Not `sock_accept`: cancelled at the wrong moment, it loses a connection that it has accepted already.
+        loop, coming = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(listener, coming.set)
+        try:
+            while True:
+                await coming.wait()
+                coming.clear()
+                try:
+                    connection, _ = listener.accept()
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    loop.remove_reader(listener)
+                    await asyncio.sleep(0.05)  # out of descriptors, or a peer that left: others are still served
+                    loop.add_reader(listener, coming.set)
+                    continue
+                self._welcome(connection, service, caller)
+        finally:
+            loop.remove_reader(listener)
+
+    def _welcome(self, connection: socket.socket, service: Service, caller: Caller) -> None:
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            # asyncio does this only where a socket names its protocol, which an accepted one does not; without it an
+            # answer in two pieces takes 40 ms.
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._hand_over(connection, service, caller)
 
     def _hand_over(self, connection: socket.socket, service: Service, caller: Caller) -> None:
         if self._connected[caller] >= CONNECTIONS_LIMIT:

@@ -151,18 +151,22 @@ def compare(
     """
     if before is not None and before.event > after.event:
         raise ConfigError("a diff goes forward in time: `before` is the earlier moment")
-    fold, kept = Fold(counting(by)), dict[str, str]()
+    fold, kept, back = Fold(counting(by)), dict[str, str](), 0
     for event in events:
         if event.seq > after.event:
             break
         if event.kind is EventKind.SNAPSHOT:
             kept = event.data.get("kept", kept)
+            if before is not None and event.seq > before.event and _went_back(fold, event):
+                back = event.seq
         elif before is None:
             if event.kind is EventKind.TURN:
                 before = State(event.seq, kept)
+        elif event.kind is EventKind.TURN:
+            fold.mark(None)
         elif event.seq > before.event and event.kind is EventKind.CHANGE:
             told = event.data
-            if told["capability"] not in before.kept:
+            if told["capability"] not in before.kept and event.cause != back:
                 place = (told["capability"], told["table"], told["key"])
                 fold.add(place, event.actor, told.get("trace", False), told["before"], told["after"])
         elif event.seq > before.event and event.kind is EventKind.CALL and event.data["path"] == "env.release":
@@ -175,6 +179,16 @@ def compare(
         if before.kept[spec] != after.kept[spec]:
             changes += diff_of({spec: _read(before.kept[spec], blobs)}, {spec: _read(after.kept[spec], blobs)}).changes
     return sorted_changes(changes, sorted(before.kept.keys() ^ after.kept.keys())).bounded()
+
+
+def _went_back(fold: Fold, event: Event) -> bool:
+    """Heed a checkpoint; whether the fold is back at one by itself, and need not be told what that has changed.
+
+    Told so, it would take rows that agents had written before as what was there before.
+    """
+    if "checkpoint" in event.data:
+        fold.mark(event.data["checkpoint"])
+    return "restored" in event.data and fold.back(event.data["restored"])
 
 
 def judged(events: Iterable[Event]) -> State:

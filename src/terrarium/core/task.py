@@ -16,6 +16,8 @@ from terrarium.core.values import Value, from_micros
 
 Expectation = Literal["fail", "pass", "any"]
 
+CHECKPOINTS_LIMIT = 100  # moments that an agent may keep at a time, each a copy of its world
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -149,6 +151,7 @@ class Entry:
         zone: tzinfo = UTC,
         wall: bool = False,
         people: Mapping[str, Person] | None = None,
+        checkpoints: int = 0,
     ) -> None:
         self.function = function
         self.capabilities = tuple(capabilities)
@@ -161,6 +164,7 @@ class Entry:
         self.zone = zone
         self.wall = wall
         self.people = dict(people or {})
+        self.checkpoints = checkpoints
         self.solutions: dict[str, Callable[..., Any]] = {}
         self.variants: Callable[[], Iterable[Mapping[str, Any]]] | None = None
         self.__name__ = getattr(function, "__name__", "task")
@@ -216,6 +220,7 @@ def entry(
     zone: str = "UTC",
     limits: Limits | Mapping[str, Any] | None = None,
     notices: Sequence[str] = (),
+    checkpoints: int = 0,
     null: Expectation = "fail",
     random: Expectation = "fail",
 ) -> Callable[[Callable[..., Any]], Entry]:
@@ -233,6 +238,8 @@ def entry(
         zone: The time zone in which times without an offset are meant, such as `Europe/Berlin`.
         limits: Changes to the default limits.
         notices: Capabilities of which agents are told at their next step when something concerns them, or `["all"]`.
+        checkpoints: How many moments the agent may keep at a time, to go back to within the same turn; 0: it has no
+            such tools. Only for a single agent.
         null: What an agent that does nothing must come to: `fail`, `pass` or `any`.
         random: What an agent that acts at random must come to.
 
@@ -251,6 +258,10 @@ def entry(
     for spec in (notices,) if isinstance(notices, str) else notices:
         if isinstance(notices, str) or spec not in ("all", *capabilities, *(s.partition(":")[0] for s in capabilities)):
             raise ConfigError(f"notices must be a list of this task's capabilities, or ['all'], not {notices!r}")
+    if type(checkpoints) is not int or not 0 <= checkpoints <= CHECKPOINTS_LIMIT:
+        raise ConfigError(f"checkpoints must be a whole number of 0 to {CHECKPOINTS_LIMIT}, not {checkpoints!r}")
+    if checkpoints and len(agents) > 1:
+        raise ConfigError("checkpoints are for tasks with one agent: another would not know that time went back")
     for name, value in (("null", null), ("random", random)):
         if value not in ("fail", "pass", "any"):
             raise ConfigError(f"{name} must be 'fail', 'pass' or 'any', not {value!r}")
@@ -277,6 +288,7 @@ def entry(
             place,
             wall,
             known,
+            checkpoints,
         )
 
     return make

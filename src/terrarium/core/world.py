@@ -108,9 +108,9 @@ class World:
             journal,
             lambda: self.traits.snapshots,
             lambda: (self.version, self.clock.micros),
-            self._state,
+            self.state,
             self.digests,
-            self._save_files,
+            self.save_files,
         )
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
         self.calls = Calls(
@@ -350,28 +350,25 @@ class World:
     # -- snapshots ------------------------------------------------------------------------------------------------
 
     async def snapshot(self, final: bool = False) -> str | None:
-        """Save the world, write the `snapshot` event and return its name; None where the world cannot be saved.
-
-        Args:
-            final: The program has ended; nothing follows but the verdict.
-        """
+        """Save the world, write the `snapshot` event and return its name; see `Saving.save`."""
         return await self.saving.save(final=final)
 
-    def _state(self) -> dict[str, Any]:
-        """What a snapshot holds besides the files of the capabilities."""
+    def state(self, carried: bool = True) -> dict[str, Any]:
+        """What a snapshot holds besides the files of the capabilities; `carried`: with what is the engine's."""
         return {
             "clock": self.clock.micros,
             "rng": self.rng.save(),
             "callbacks": self.callbacks.save(),
             "notices": self.notices.save(),
             "activity": self.activity.save(),
-            "carry": encode(self.carry(), self.journal.blobs),
+            "carry": encode(self.carry() if carried else {}, self.journal.blobs),
             "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
             "version": self.version,
             "owner": self.owner,
         }
 
-    async def _save_files(self, to: Path) -> None:
+    async def save_files(self, to: Path) -> None:
+        """Write the state of every capability into a folder of its own in `to`."""
         for spec, capability in self.capabilities.items():
             await capability.save(to / spec)
 
@@ -383,6 +380,11 @@ class World:
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
         state = await aside(lambda: self.saving.restore(name, self.folder))
+        await self.go_on(state)
+        return dict(decode(state["carry"], self.journal.blobs))
+
+    async def go_on(self, state: Mapping[str, Any]) -> None:
+        """Be as `state` says; the files of the capabilities are in place, and none is open."""
         self.clock.micros = state["clock"]
         self.rng.load(state["rng"])
         self.callbacks.load(state["callbacks"])
@@ -391,7 +393,6 @@ class World:
         for spec, config in state["capabilities"]:
             await self.acquire(spec, decode(config))
         self.version = state["version"]
-        return dict(decode(state["carry"], self.journal.blobs))
 
 
 async def _nothing(number: int) -> None:

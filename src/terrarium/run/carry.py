@@ -83,8 +83,8 @@ def turn_again(seat: TrialSeat, turn: OpenTurn) -> None:
 
 
 def alone(seat: TrialSeat, world: World) -> bool:
-    """Whether nothing is under way in a world but the turn of one agent, which is between two steps."""
-    return not (seat.calling or seat.owed or world.turnstile.crowded or world.callbacks.failure)
+    """Whether nothing is under way in a world but one agent's turn, between two steps and without checkpoints."""
+    return not (seat.calling or seat.owed or seat.holds or world.turnstile.crowded or world.callbacks.failure)
 
 
 def turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Event], bool]]:

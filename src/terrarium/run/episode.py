@@ -26,6 +26,7 @@ from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run.branch import Branch
 from terrarium.run.carry import OpenTurn, alone, open_turn, seat_again, seat_state, turn_again, turn_state
+from terrarium.run.checkpoint_tool import offer_checkpoints
 from terrarium.run.guard import GRACE, Guard, GuardedSeat, TimeIsUp
 from terrarium.run.memories import Memories
 from terrarium.run.pause import Pause, Paused
@@ -96,6 +97,7 @@ class Episode:
         self._cut: OpenTurn | None = None
         """The turn in whose middle the journal ends."""
         self._refused = 0
+        offer_checkpoints(task.entry.checkpoints, list(self._seats.values()), world, self._queue)
         world.callbacks.interrupted = lambda: bool(self._queue)
         world.run_queued = self._run_queued
         world.carry = self._carry
@@ -213,7 +215,7 @@ class Episode:
             return notices.waiting(name)
 
         def register(number: int, /, **functions: Callable[..., Any]) -> None:
-            seat.check_names(functions)
+            seat.check_names(functions, again=self.task.entry.checkpoints > 0)  # callbacks run again
             seat.register(number, functions)
 
         def register_again(number: int, /, **functions: Callable[..., Any]) -> None:

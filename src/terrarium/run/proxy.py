@@ -8,6 +8,7 @@ from terrarium.core.agent import StopReason, TurnOver
 from terrarium.core.journal import Event
 from terrarium.core.tool import Tool, ToolCall, ToolResult
 from terrarium.core.world import World
+from terrarium.run.checkpoint_tool import KEEP, RETURN
 from terrarium.run.seat import TrialSeat
 from terrarium.run.waiting_tool import WAIT
 
@@ -34,7 +35,8 @@ class SeatProxy:
     async def tools(self) -> Sequence[Tool]:
         """What the agent can use now."""
         async with self._world.baton.hold(self._seat.name):
-            return self._seat.tools if self._seat.acts else self._seat.offered()
+            there = self._seat.tools if self._seat.acts else self._seat.offered()
+            return [tool for tool in there if tool.name not in (KEEP, RETURN)]
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Have `changed` called when a turn begins with other tools."""
@@ -85,6 +87,11 @@ class SeatProxy:
         error, why = "limit", ""
         if not seat.acts:
             why = f"{seat.name} has no turn now; tools can be used while one is under way"
+        elif call.name in (KEEP, RETURN) and seat.own_tools:
+            error, why = (
+                "refused",
+                f"{call.name} is for the agent itself: a program would be gone with what it set back",
+            )
         elif over is not None or seat.budget.tool_calls <= 0:
             why = f"the turn is over: {(over or StopReason.TOOL_CALL_LIMIT).value}"
         elif (seat.using is not None or seat.moment.locked()) and call.name == WAIT:

@@ -51,8 +51,7 @@ class TrialSeat:
         self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
-        self.steps = 0
-        self.tool_calls = 0
+        self.steps = self.tool_calls = 0
         self._world = world
         self._limits = limits
         self._totals = totals
@@ -67,7 +66,9 @@ class TrialSeat:
         """Notices that stand in the journal, and that the agent has not asked for yet."""
         self._registered: dict[str, Tool] = {}
         self.turn_began = (0, Usage(), 0, 0)
-        self._waiting_tools = [waiting_tool()] if world.notices.any_wanted else []
+        self.own_tools = [waiting_tool()] if world.notices.any_wanted else []
+        self.holds = False
+        """It has kept the world, to go back to; no resume point has that."""
         self.acts = False  # whether a turn of its is under way
         self.using: int | None = None
         """The event of its own tool call that is taking effect."""
@@ -93,7 +94,7 @@ class TrialSeat:
     def begin(self, number: int, instruction: str) -> None:
         """Get ready for a turn: a fresh budget, and the tools that there are now."""
         self.turn, self.refusal = number, Refusal()
-        self.step = None
+        self.step, self.holds = None, False
         self.turn_began = (len(self.messages), self.usage, self.steps, self.tool_calls)
         self.messages.append(Message("user", instruction))
         before, self.tools = [tool.name for tool in self.tools], self.offered()
@@ -106,7 +107,7 @@ class TrialSeat:
     def offered(self) -> list[Tool]:
         """The tools that there are now; those of a turn are those that there were when it began."""
         tools = [tool for capability in self._world.capabilities.values() for tool in capability.tools(self.name)]
-        return [*tools, *self._registered.values(), *self._waiting_tools]
+        return [*tools, *self._registered.values(), *self.own_tools]
 
     def end(self, reply: Reply) -> Reply:
         """The reply with everything the turn said and used."""
@@ -127,15 +128,16 @@ class TrialSeat:
             tool_calls=self.tool_calls - tool_calls,
         )
 
-    def check_names(self, functions: Iterable[str]) -> None:
-        """Refuse functions that are called like a tool that the agent has already.
+    def check_names(self, functions: Iterable[str], again: bool = False) -> None:
+        """Refuse functions that are called like a tool that the agent has already; `again`: one that is not the task's.
 
         Raises:
             ConfigError: One is; the message says whose.
         """
         capabilities = self._world.capabilities
         taken = {tool.name: spec for spec in capabilities for tool in capabilities[spec].tools(self.name)}
-        taken |= {tool.name: "the clock" for tool in self._waiting_tools} | dict.fromkeys(self._registered, "the task")
+        taken |= {tool.name: "the engine" for tool in self.own_tools}
+        taken |= {} if again else dict.fromkeys(self._registered, "the task")
         for name in functions:
             if name in taken:
                 raise ConfigError(f"{self.name!r} has a tool {name!r} already, of {taken[name]}; rename the function")
@@ -245,6 +247,9 @@ class TrialSeat:
             self.using = asked.seq
         try:
             result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
+        except BaseException:
+            self.calling -= 1  # nobody answers it any more
+            raise
         finally:
             if via is None:
                 self.using = None

@@ -83,6 +83,8 @@ class Browser:
 
         Tables:
             cookie: `agent/domain/path name`: a cookie; without the time when it ends.
+            database: `agent/origin/name`: a database (IndexedDB) as text, by `capability/browser/page_databases.py`; of
+                origins with at most 256 Ki characters and bytes in them.
             dialog: `agent/answer`: how dialogs are answered, where the agent has said it.
             download: `agent/number`: a downloaded file: `name`, `url`, `size` and the digest of its content.
             storage: `agent/origin/key`: an item of local storage; of origins with at most 256 Ki characters of them.

@@ -1,11 +1,11 @@
-"""What browsers keep, as rows: cookies, local storage, open tabs, visited pages and downloads of each agent."""
+"""What browsers keep, as rows: cookies, stored items, databases, tabs, visited pages and downloads of each agent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from terrarium.capability.browser.window import Kept
+from terrarium.capability.browser.kept import Kept
 from terrarium.core.capability import Site
 from terrarium.core.errors import NotFound
 from terrarium.core.rows import Fields, Rows
@@ -37,6 +37,12 @@ class Desk:
             for key, value in items.items()
         }
         self._sync("storage", agent, stored)
+        contents = {
+            f"{origin}/{name}": {"origin": origin, "name": name, "content": content}
+            for origin, found in kept.databases.items()
+            for name, content in found.items()
+        }
+        self._sync("database", agent, contents)
         tabs = {
             f"{place:02d}": {"url": url, "title": title, "current": place == kept.current}
             for place, (url, title) in enumerate(kept.tabs)
@@ -61,11 +67,15 @@ class Desk:
         storage: dict[str, dict[str, str]] = {}
         for item in self.table("storage", agent):
             storage.setdefault(str(item["origin"]), {})[str(item["key"])] = str(item["value"])
+        databases: dict[str, dict[str, str]] = {}
+        for found in self.table("database", agent):
+            databases.setdefault(str(found["origin"]), {})[str(found["name"])] = str(found["content"])
         tabs = self.table("tab", agent)
         answers = [(bool(answer["accept"]), str(answer["text"])) for answer in self.table("dialog", agent)]
         return Kept(
             cookies=[_cookie(cookie) for cookie in self.table("cookie", agent)],
             storage=storage,
+            databases=databases,
             tabs=[(str(tab["url"]), str(tab["title"])) for tab in tabs],
             current=next((place for place, tab in enumerate(tabs) if tab["current"]), 0),
             answer=answers[0] if answers else (False, ""),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from terrarium.capability.browser import page_databases
 from terrarium.capability.browser.devtools import Denied, Devtools, Gone
 from terrarium.capability.browser.page_time import script
 from terrarium.core.errors import Refused
@@ -99,9 +100,9 @@ class Tab:
         """A method of this page; errors as `Devtools.call`."""
         return await self._devtools.call(method, self.session, **parameters)
 
-    async def evaluate(self, expression: str) -> Any:
-        """The plain value of an expression in the page; None where it raises."""
-        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+    async def evaluate(self, expression: str, wait: bool = False) -> Any:
+        """The plain value of an expression in the page; None where it raises; `wait`: of what it promises."""
+        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=wait)
         return found.get("result", {}).get("value")
 
     async def tell_time(self, offset: int) -> None:
@@ -197,12 +198,32 @@ class Tab:
             self.refs[backend] = self._count
         return self.refs[backend]
 
+    def _origin(self) -> str | None:
+        """The origin of its page; None where that has none."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else None
+
+    async def databases(self) -> dict[str, str] | None:
+        """The databases of the page's origin as text, by name, but for those not kept; None where nothing is known."""
+        if self._origin() is None:
+            return None
+        try:
+            world = await self.call("Page.createIsolatedWorld", frameId=self._frame, worldName="databases")
+            more = {"contextId": world["executionContextId"], "awaitPromise": True, "returnByValue": True}
+            found = await self.call("Runtime.evaluate", expression=page_databases.READ, **more)
+        except Denied:
+            return None
+        told = found.get("result", {}).get("value")
+        if not isinstance(told, list):
+            return None
+        kept = {clean(name, 300): clean(text, 4 * page_databases.CONTENT_LIMIT) for name, text in told if text}
+        return {name: text for name, text in kept.items() if len(text) < 4 * page_databases.CONTENT_LIMIT}
+
     async def local_storage(self) -> tuple[str, dict[str, str]] | None:
         """(origin, items) of the local storage of the page; None where it has none."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https"):
+        origin = self._origin()
+        if origin is None:
             return None
-        origin = f"{parts.scheme}://{parts.netloc}"
         try:
             found = await self.call(
                 "DOMStorage.getDOMStorageItems", storageId={"securityOrigin": origin, "isLocalStorage": True}

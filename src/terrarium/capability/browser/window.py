@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from terrarium.capability.browser import page_databases
 from terrarium.capability.browser.chromium import Chromium
 from terrarium.capability.browser.devtools import NONSENSE, Denied, Gone, Silent
 from terrarium.capability.browser.download import COUNT_LIMIT, Downloads
+from terrarium.capability.browser.kept import Kept, given_cookie, told_cookie
 from terrarium.capability.browser.tab import TITLE_LIMIT, URL_LIMIT, Tab, clean
 from terrarium.core.clock import Clock
 from terrarium.core.errors import Refused, TerrariumError
@@ -24,30 +26,6 @@ STORAGE_LIMIT = 256 * 1024  # characters of local storage of one origin; more of
 ORIGINS_LIMIT = 20
 COOKIES_LIMIT = 500
 _COMING_LIMIT = 100  # new tabs that are dealt with at one time
-_COOKIE = ("name", "value", "domain", "path", "secure", "httpOnly", "sameSite")
-
-
-@dataclass
-class Kept:
-    """What outlives the process, as plain data.
-
-    Attributes:
-        cookies: As the DevTools protocol has them.
-        storage: Local storage: items by origin.
-        tabs: (address, title) of each.
-        current: Which of them is in front.
-        visits: Pages that came since this was last asked.
-        files: What was downloaded since: (name, address, content).
-        answer: What dialogs are told: whether to accept, and the text of a prompt.
-    """
-
-    cookies: list[dict[str, Any]] = field(default_factory=list)
-    storage: dict[str, dict[str, str]] = field(default_factory=dict)
-    tabs: list[tuple[str, str]] = field(default_factory=list)
-    current: int = 0
-    visits: list[str] = field(default_factory=list)
-    files: list[tuple[str, str, bytes]] = field(default_factory=list)
-    answer: tuple[bool, str] = (False, "")
 
 
 class Window:
@@ -112,7 +90,7 @@ class Window:
                 raise Refused(f"the page changed meanwhile ({error}); look at it again") from None
             except (Silent, Gone) as error:
                 await self.close()
-                self._kept = Kept(self._kept.cookies, self._kept.storage, answer=self._answer)
+                self._kept = replace(self._kept.after_crash(), answer=self._answer)
                 hint = "; the browser was closed, and your next use of it starts with an empty tab"
                 raise Refused(f"{error}{hint if isinstance(error, Silent) else ''}") from None
             except TerrariumError:
@@ -166,7 +144,7 @@ class Window:
     async def _ready(self) -> None:
         if self._chromium is not None and not self._devtools.open:
             await self.close()
-            self._kept = Kept(self._kept.cookies, self._kept.storage, answer=self._answer)
+            self._kept = replace(self._kept.after_crash(), answer=self._answer)
             self._say("the browser had ended; this is another one")
         self._offset = self._clock.micros // 1000 - round(time.time() * 1000)
         if self._chromium is None:
@@ -180,7 +158,7 @@ class Window:
             await self._new_tab()
         if self.owed:
             owed, self.owed = self.owed, []
-            await self._devtools.call("Storage.setCookies", cookies=[_given(cookie) for cookie in owed])
+            await self._devtools.call("Storage.setCookies", cookies=[given_cookie(cookie) for cookie in owed])
         await asyncio.gather(*(tab.tell_time(self._offset) for tab in self.tabs))
 
     async def _start(self) -> None:
@@ -199,9 +177,9 @@ class Window:
         )
         await self._arrived(1)
         if self._kept.cookies:
-            await call("Storage.setCookies", cookies=[_given(cookie) for cookie in self._kept.cookies])
-        for origin, items in sorted(self._kept.storage.items()):
-            await self._restore(origin, items)
+            await call("Storage.setCookies", cookies=[given_cookie(cookie) for cookie in self._kept.cookies])
+        for origin in sorted(self._kept.storage.keys() | self._kept.databases.keys()):
+            await self._restore(origin, self._kept.storage.get(origin, {}), self._kept.databases.get(origin, {}))
         for place, (url, _) in enumerate(self._kept.tabs[:TABS_LIMIT]):
             if place:
                 await self._new_tab()
@@ -215,8 +193,8 @@ class Window:
         for tab in self.tabs:
             tab.visits.clear()  # they were noted down when they were made
 
-    async def _restore(self, origin: str, items: Mapping[str, str]) -> None:
-        """Put local storage back, on an empty page of its origin for which nobody is asked."""
+    async def _restore(self, origin: str, items: Mapping[str, str], databases: Mapping[str, str]) -> None:
+        """Put local storage and databases back, on an empty page of its origin for which nobody is asked."""
         tab = self.tab
         await tab.call("Fetch.enable", patterns=[{"urlPattern": "*"}])
         tab.intercept = True
@@ -226,8 +204,10 @@ class Window:
             for key, value in sorted(items.items()):
                 place = {"securityOrigin": origin, "isLocalStorage": True}
                 await tab.call("DOMStorage.setDOMStorageItem", storageId=place, key=key, value=value)
+            if databases and not await tab.evaluate(page_databases.write(databases), wait=True):
+                self._say(f"databases of {origin} are lost")
         except (Refused, Denied) as error:
-            self._say(f"the local storage of {origin} is lost: {error}")
+            self._say(f"what was stored for {origin} is lost: {error}")
         finally:
             tab.intercept = False
             await tab.call("Fetch.disable")
@@ -266,6 +246,7 @@ class Window:
     async def _keep(self) -> Kept:
         visits: list[str] = []
         storage: dict[str, dict[str, str]] = dict(self._kept.storage)
+        databases: dict[str, dict[str, str]] = dict(self._kept.databases)
         for tab in self.tabs:
             await tab.look()
             visits += tab.visits
@@ -279,10 +260,14 @@ class Window:
                 size = sum(len(key) + len(value) for key, value in items.items())
                 if size <= STORAGE_LIMIT:
                     storage[origin] = items
+            contents = await tab.databases()
+            if contents is not None and (origin in databases or len(databases) < ORIGINS_LIMIT):
+                databases[origin] = contents
         cookies = (await self._devtools.call("Storage.getCookies"))["cookies"][:COOKIES_LIMIT]
         self._kept = Kept(
-            cookies=[_cookie(cookie) for cookie in cookies],
+            cookies=[told_cookie(cookie) for cookie in cookies],
             storage=storage,
+            databases={origin: contents for origin, contents in databases.items() if contents},
             tabs=[(tab.url, tab.title) for tab in self.tabs],
             current=self.current,
             answer=self._answer,
@@ -351,24 +336,6 @@ class Window:
     def _say(self, text: str) -> None:
         if len(self.notes) < NOTES_LIMIT and text not in self.notes:
             self.notes.append(text)
-
-
-def _cookie(cookie: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a cookie: not when it ends, which Chromium knows by the time of the machine."""
-    return {
-        key: cookie[key] if isinstance(cookie[key], bool) else clean(cookie[key], 5_000)
-        for key in _COOKIE
-        if key in cookie
-    }
-
-
-def _given(cookie: Mapping[str, Any]) -> dict[str, Any]:
-    """A cookie as it is put back: one of a single host is told by its address, one of a whole domain by the domain."""
-    domain = str(cookie["domain"])
-    if domain.startswith("."):
-        return dict(cookie)
-    scheme = "https" if cookie.get("secure") else "http"
-    return {key: cookie[key] for key in cookie if key != "domain"} | {"url": f"{scheme}://{domain}{cookie['path']}"}
 
 
 def checked_url(url: str) -> str:
