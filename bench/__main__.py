@@ -24,6 +24,7 @@ NAMES = (
     "journal",
     "replay",
     "regrade",
+    "snapshot",
     "diff",
     "mail",
     "calendar",

@@ -158,7 +158,7 @@ class _World:
         self._folder.cleanup()
 
 
-def _none(spec: str, config: object) -> Any:
+def _none(world: World, spec: str, config: object) -> Any:
     raise RuntimeError("nobody asked for a sandbox")
 
 

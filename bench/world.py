@@ -28,7 +28,7 @@ async def serving(spec: str, capability: Callable[[], Capability]) -> AsyncItera
             rng=Rng(7),
             journal=Journal(Path(folder) / "journal.jsonl", lambda: clock.micros),
             opener=lambda spec, config: capability(),
-            sandbox=lambda spec, config: sys.exit("nobody asked for a sandbox"),
+            sandbox=lambda world, spec, config: sys.exit("nobody asked for a sandbox"),
         )
         await world.acquire(spec)
         box = _Loopback()

@@ -126,7 +126,7 @@ class Random:
             rng=Rng(7),
             journal=Journal(folder / "journal.jsonl", lambda: clock.micros),
             opener=lambda spec, config: KINDS[spec](),
-            sandbox=lambda spec, config: MemorySandbox(Ground(clock)),
+            sandbox=lambda world, spec, config: MemorySandbox(Ground(clock)),
         )
 
     async def open(self) -> None:

@@ -56,7 +56,7 @@ def build(folder: Path, kind: Any = Notes) -> World:
         rng=Rng(7),
         journal=Journal(folder / "journal.jsonl", lambda: clock.micros),
         opener=lambda spec, config: kind(),
-        sandbox=lambda spec: pytest.fail("nobody asked for a sandbox"),
+        sandbox=lambda world, spec, config: pytest.fail("nobody asked for a sandbox"),
         snapshots=Snapshots(folder / "snapshots"),
         mode="every-turn",
     )

@@ -346,3 +346,46 @@ def test_nothing_belongs_to_root_of_the_machine(tmp_path):
         for name in folders + files
     ]:
         assert ids.owner() <= path.lstat().st_uid < ids.owner() + 65536
+
+
+def test_a_saved_state_that_was_spoilt_is_refused(tmp_path):
+    async def save(box):
+        await box.write("/root/early", b"e" * 9000)
+        await out(box, "head -c 9000 /dev/zero > late; echo x > small")
+        await box.save(tmp_path / "saved")
+
+    use(tmp_path / "box", save)
+    for part in ("tree.jsonl", "sealed/0/tree.jsonl", "sealed/0/1", "sealed/upper/1"):
+        for spoil in (lambda path: path.write_bytes(path.read_bytes()[:-3]), lambda path: path.unlink()):
+            place = tmp_path / "copy"
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(tmp_path / "saved", place)
+            spoil(place / part)
+            with pytest.raises(SandboxFault):
+                use(place, lambda box: out(box, "cat early late"))
+    lines = (tmp_path / "saved" / "tree.jsonl").read_bytes().splitlines(keepends=True)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(tmp_path / "saved", place)
+    (place / "tree.jsonl").write_bytes(b"".join(lines[:-2] + lines[-1:]))  # a whole line is missing
+    with pytest.raises(SandboxFault, match="cut short"):
+        use(place, lambda box: out(box, "cat early late"))
+
+
+def test_what_runs_in_the_background_is_told(tmp_path):
+    async def work(box):
+        assert await box.running() == []
+        await out(box, "true")
+        assert await box.running() == []
+        await out(box, "sleep 1234 & (exec -a very$(head -c 1000 /dev/zero | tr '\\0' y) sleep 4321) & true")
+        await eventually(lambda: _asleep(box))
+        found = await box.running()
+        assert "sleep 1234" in found
+        assert all(len(line) <= 300 for line in found)
+        await out(box, "for n in $(seq 150); do sleep 99 & done; true")
+        assert len(await box.running()) <= 100
+
+    use(tmp_path / "box", work)
+
+
+async def _asleep(box):
+    return len(await box.running()) == 2

@@ -16,8 +16,8 @@ from terrarium.core.diff import RowChange
 from terrarium.core.equipment import shared
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
 from terrarium.core.person import person_of
-from terrarium.core.rows import Row
-from terrarium.core.sandbox import ExecResult, Rowed, Watched
+from terrarium.core.rows import Row, digest_rows
+from terrarium.core.sandbox import ExecResult, Leaves, Rowed, Summed, Watched
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
 
@@ -76,7 +76,7 @@ class Workspace:
             sandbox.watch(site.changed, site.actor)
         await sandbox.open(site.folder)
         self._agents = site.agents
-        self._name, self._place = site.name, Place(site, sandbox, workdir, env, person)
+        self._name, self._place = site.name, Place(site, sandbox, workdir, env, person, not fresh)
         image = site.config.get("image") or ""
         self._image = str(image.get("name", "") if isinstance(image, Mapping) else image)
         if fresh:
@@ -130,6 +130,11 @@ class Workspace:
         if isinstance(sandbox, Rowed):
             yield from sandbox.rows()
 
+    def digest(self) -> str:
+        """The digest of `rows`."""
+        sandbox = self._opened().sandbox
+        return sandbox.digest() if isinstance(sandbox, Summed) else digest_rows(self.rows())
+
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         """The changes without histories, caches, new temporary files, times, and new folders that are not empty."""
         kept = [change for change in changes if not _litter(change)]
@@ -143,6 +148,11 @@ class Workspace:
             Unsupported: The sandbox has no snapshots.
         """
         await self._opened().sandbox.save(to)
+
+    async def running(self) -> Sequence[str]:
+        """The command lines of what runs in the sandbox: a snapshot does not carry it."""
+        sandbox = self._opened().sandbox
+        return await sandbox.running() if isinstance(sandbox, Leaves) else []
 
     async def close(self) -> None:
         """Close the sandbox; idempotent."""

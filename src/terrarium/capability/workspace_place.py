@@ -28,10 +28,17 @@ class Place:
         workdir: Where relative paths start and commands run.
         env: Variables of every command.
         person: Whose it is.
+        continued: It has been equipped in an earlier life: what stands in its files then stands there still.
     """
 
     def __init__(
-        self, site: Site, sandbox: Sandbox, workdir: str, env: Mapping[str, str], person: Person | None = None
+        self,
+        site: Site,
+        sandbox: Sandbox,
+        workdir: str,
+        env: Mapping[str, str],
+        person: Person | None = None,
+        continued: bool = False,
     ) -> None:
         self.sandbox = sandbox
         at_once = "at_once" in sandbox.supports
@@ -47,6 +54,7 @@ class Place:
         self._env = env
         self._person = person
         self._equipment = Equipment()
+        self._continued = continued
 
     def at(self, path: Any) -> str:
         """A path as the sandbox knows it: relative ones start at the working directory.
@@ -76,7 +84,8 @@ class Place:
     async def equip(self, equipment: Equipment) -> None:
         """Give it variables and files. A sandbox that cannot show files of others has them written into its own."""
         before, self._equipment = self._equipment, equipment
-        if before.logins != equipment.logins:
+        continued, self._continued = self._continued, False
+        if before.logins != equipment.logins and not continued:
             await self._tell_logins(before.logins, equipment.logins)
         if before.files == equipment.files:
             return

@@ -251,6 +251,24 @@ class Claims(Protocol):
 
 
 @runtime_checkable
+class Digested(Protocol):
+    """A capability that knows the digest of its rows without making all of them again."""
+
+    def digest(self) -> str:
+        """The same as `digest_rows(self.rows())`."""
+        ...
+
+
+@runtime_checkable
+class Leaves(Protocol):
+    """A capability with something that no snapshot carries, such as processes of agents."""
+
+    async def running(self) -> Sequence[str]:
+        """What that is now, a line each; asked at every snapshot, and must not take long."""
+        ...
+
+
+@runtime_checkable
 class Readies(Protocol):
     """A capability that must ask elsewhere, once, to know its tools."""
 
@@ -317,6 +335,8 @@ def instance_host(site_name: str, usual: str) -> str:
 
 async def digest_of(capability: Capability) -> str:
     """The digest of a capability's canonical rows."""
+    if isinstance(capability, Digested):
+        return await aside(capability.digest)
     if capability.traits.sees_writes:
         return digest_rows(capability.rows())
     # It holds no rows: they are read from disk, and there may be a hundred thousand.

@@ -19,6 +19,7 @@ from terrarium.core.capability import Readies
 from terrarium.core.diff import ENGINE, diff_of
 from terrarium.core.errors import CapabilityFault, EngineFault, TerrariumError, Unsupported, boundary_of
 from terrarium.core.files import make_folder
+from terrarium.core.fork import save_files, state_of, take_up
 from terrarium.core.journal import EventKind
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.rows import Change, Row, digest_rows
@@ -71,7 +72,7 @@ class Rewind:
         if cannot:
             raise Unsupported(f"this world cannot be kept and brought back: {', '.join(cannot)} cannot be saved")
         rows = await world.digests()
-        name = await self._store.put(world.state(carried=False), rows, world.save_files)
+        name = await self._store.put(state_of(world, carried=False), rows, lambda to: save_files(world, to))
         self._note({"checkpoint": label, "rows": rows})
         return Held(label, name, rows)
 
@@ -108,7 +109,7 @@ class Rewind:
             await capability.close()
         await world.network.hang_up()  # those who came meanwhile
         await aside(lambda: _swap(world.folder, fresh, self._folder / "gone"))
-        await world.go_on(state)
+        await take_up(world, state)
         # The version only grows: whoever remembers one knows by it whether the world is another. And real time only
         # goes on.
         world.version = version + 1

@@ -7,6 +7,7 @@ stamps world time, writes the journal's `change` event, bumps the version and wa
 from __future__ import annotations
 
 import bisect
+import contextlib
 import functools
 import hashlib
 import json
@@ -77,6 +78,7 @@ class Rows:
         self._stale = False  # the capability's own file is behind
         self._tables: dict[str, dict[str, Fields]] = {}
         self._keys: dict[str, list[str]] = {}
+        self._image: _Image | None = None
         if self._path.exists():
             self._load()
 
@@ -258,12 +260,37 @@ class Rows:
 
     def _load(self) -> None:
         try:
-            base = self._open(self._path.read_bytes())
-            for table, key, fields in base.execute("SELECT tbl, key, fields FROM rows ORDER BY tbl, key"):
-                self._tables.setdefault(table, {})[key] = decode(json.loads(fields))
+            content = self._path.read_bytes()
+            self._open(content)
+            self._image = _image(content)
         except (sqlite3.Error, OSError, ValueError) as error:
             raise CapabilityFault(f"{self._path} is not a state file of this version: {error}") from error
-        self._keys = {table: sorted(rows) for table, rows in self._tables.items()}
+        self._tables = {table: dict(rows) for table, rows in self._image.tables.items()}
+        self._keys = {table: list(rows) for table, rows in self._image.tables.items()}
+
+
+class _Image:
+    """The rows of a file, by table, ordered by their keys."""
+
+    def __init__(self, content: bytes) -> None:
+        self.tables: dict[str, dict[str, Fields]] = {}
+        with contextlib.closing(sqlite3.connect(":memory:")) as base:
+            base.deserialize(content)
+            found = base.execute("SELECT tbl, key, fields FROM rows").fetchall()
+        for table, key, fields in sorted(found):
+            self.tables.setdefault(table, {})[key] = decode(json.loads(fields))
+
+
+_images: weakref.WeakValueDictionary[bytes, _Image] = weakref.WeakValueDictionary()
+
+
+def _image(content: bytes) -> _Image:
+    """The rows of a file. Worlds that were opened on the same one share their fields, which nobody changes in place."""
+    key = hashlib.sha256(content).digest()
+    found = _images.get(key)
+    if found is None:
+        found = _images[key] = _Image(content)
+    return found
 
 
 def _full(error: Exception) -> bool:
@@ -291,7 +318,17 @@ def _empty() -> bytes:
 
 def digest_rows(rows: Iterable[Row]) -> str:
     """sha256 over canonical rows, in hexadecimal: equal states, equal digests."""
+    return digest_lines(map(line_of, rows))
+
+
+def line_of(row: Row) -> bytes:
+    """A row as one text, equal for equal rows."""
+    return sorted_dumps([row.table, row.key, encode(row.fields)]).encode("ascii")
+
+
+def digest_lines(lines: Iterable[bytes]) -> str:
+    """`digest_rows` of rows that have been written out."""
     total = hashlib.sha256()
-    for row in rows:
-        total.update(sorted_dumps([row.table, row.key, encode(row.fields)]).encode("ascii"))
+    for line in lines:
+        total.update(line)
     return total.hexdigest()

@@ -284,6 +284,24 @@ class Rowed(Protocol):
 
 
 @runtime_checkable
+class Summed(Protocol):
+    """A sandbox that knows the digest of its rows without making all of them again."""
+
+    def digest(self) -> str:
+        """The same as `digest_rows(self.rows())`."""
+        ...
+
+
+@runtime_checkable
+class Leaves(Protocol):
+    """A sandbox with processes, which no snapshot carries."""
+
+    async def running(self) -> Sequence[str]:
+        """The command lines of the processes inside that were begun by commands, shortened and at most so many."""
+        ...
+
+
+@runtime_checkable
 class Watched(Protocol):
     """A sandbox that sees every write: one that the engine emulates."""
 

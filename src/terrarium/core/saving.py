@@ -11,6 +11,7 @@ from terrarium.core.errors import EngineFault
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.points import Points
 from terrarium.core.snapshot import Cadence, SnapshotMode, Snapshots
+from terrarium.core.state import UNREAD
 from terrarium.core.values import Value
 
 
@@ -24,8 +25,9 @@ class Saving:
         able: Whether every part of the world can be saved.
         moment: What changes with the world: its version and time.
         state: What a snapshot holds besides files.
-        digests: Digest of each capability's canonical rows.
+        digests: Digest of each capability's canonical rows; see `States.digests`.
         files: Writes the capabilities' files into a folder.
+        left: Tells what runs and is not carried, by capability.
     """
 
     def __init__(
@@ -36,10 +38,11 @@ class Saving:
         able: Callable[[], bool],
         moment: Callable[[], tuple[int, int]],
         state: Callable[[], dict[str, Any]],
-        digests: Callable[[], Awaitable[dict[str, str]]],
+        digests: Callable[..., Awaitable[dict[str, str]]],
         files: Callable[[Path], Awaitable[None]],
+        left: Callable[[], Awaitable[dict[str, list[str]]]],
     ) -> None:
-        self._snapshots = snapshots
+        self.snapshots = snapshots
         self._cadence = Cadence(mode)
         self._journal = journal
         self._able = able
@@ -47,6 +50,8 @@ class Saving:
         self._state = state
         self._digests = digests
         self._files = files
+        self._left = left
+        self._not_carried: dict[str, list[str]] = {}
         self.stored: list[str] = []
         """The names of what was saved since this world was opened, the last one last."""
         self.judged: set[str] = set()
@@ -73,8 +78,11 @@ class Saving:
             return None
         now = self._moment()
         if not final or self._last is None or self._last[0] != now:  # else what follows is only the verdict
-            self._last = (now, *await self._store())
+            self._last = (now, *await self._store(dear=not turn))
         name, digests = self._last[1:]
+        if not turn and any(digest.startswith(UNREAD) for digest in digests.values()):
+            digests = await self._digests()
+            self._last = now, name, digests
         told: dict[str, Value] = {"rows": digests, "final": True} if final else {"rows": digests}
         self._mark(name, {} if turn else told, sync=not final)
         return name
@@ -87,7 +95,7 @@ class Saving:
         """
         if not self._saves() or not (always or self._cadence.due_in_turn()):
             return
-        name, _ = await self._store()
+        name, _ = await self._store(dear=False)
         self._journal.sync()
         Points(self._journal.path).add(self._journal.seq, name)
         self.stored.append(name)
@@ -98,25 +106,29 @@ class Saving:
         Raises:
             EngineFault: It is not there, or cannot be copied.
         """
-        if self._snapshots is None:
+        if self.snapshots is None:
             raise EngineFault("this world has no snapshots")
-        return self._snapshots.restore(name, to)
+        return self.snapshots.restore(name, to)
 
     def _saves(self) -> bool:
-        return self._snapshots is not None and self._cadence.mode != "never" and self._able()
+        return self.snapshots is not None and self._cadence.mode != "never" and self._able()
 
-    async def _store(self) -> tuple[str, dict[str, str]]:
-        assert self._snapshots is not None
+    async def _store(self, dear: bool) -> tuple[str, dict[str, str]]:
+        assert self.snapshots is not None
         began = time.monotonic()
-        digests = await self._digests()
-        name = await self._snapshots.put(self._state(), digests, self._files)
+        digests = await self._digests(dear=dear)
+        self._not_carried = await self._left()
+        name = await self.snapshots.put(self._state(), digests, self._files, self._not_carried)
         self._cadence.saved(began)
         return name, digests
 
     def _mark(self, name: str | None, data: Mapping[str, Value], sync: bool = True) -> None:
         # Whether the world was stored at a turn's end depends on the wall clock, so its name stands in `wall`:
         # equal runs write equal events.
-        self._journal.append(EventKind.SNAPSHOT, "world", data, wall={"digest": name} if name else None)
+        wall: dict[str, Value] = {"digest": name}
+        if self._not_carried:
+            wall["not_carried"] = self._not_carried
+        self._journal.append(EventKind.SNAPSHOT, "world", data, wall=wall if name else None)
         if name:
             self.stored.append(name)
             self.judged |= {name} if "rows" in data else set()

@@ -8,17 +8,20 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from terrarium.core.copying import copy_file
 from terrarium.core.errors import EngineFault
 from terrarium.core.files import link_or_copy, make_folder, write_whole
 from terrarium.core.removal import try_remove_tree
-from terrarium.core.values import sorted_dumps
+from terrarium.core.sharing import share_tree
+from terrarium.core.values import dumps, sorted_dumps
 
 STATE_FILE = "world.json"
+LEFT_FILE = "not-carried.json"
+FORMAT = 2
+"""Of a snapshot as a whole. Version 1, which had no number, is not read any more."""
 FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
 
 SnapshotMode = Literal["auto", "every-turn", "every-step", "never"]
@@ -77,36 +80,66 @@ class Snapshots:
         """What the world itself carried: clock, schedule, random streams, capabilities.
 
         Raises:
-            EngineFault: It is not here, or damaged.
+            EngineFault: It is not here, damaged, or of another version.
         """
+        state: dict[str, Any] = self._whole(name)["state"]
+        return state
+
+    def rows(self, name: str) -> dict[str, str]:
+        """The digest of each capability's rows; errors as `state`."""
+        return dict(self._whole(name)["rows"])
+
+    def not_carried(self, name: str) -> dict[str, list[str]]:
+        """What ran in the world when it was saved, by capability, and is not in the snapshot; errors as `path`."""
+        try:
+            found: dict[str, list[str]] = json.loads((self.path(name) / LEFT_FILE).read_bytes())
+            return found
+        except (OSError, ValueError):
+            return {}
+
+    def _whole(self, name: str) -> dict[str, Any]:
         path = self.path(name) / STATE_FILE
         try:
             text = path.read_bytes()
             if hashlib.sha256(text).hexdigest() != name:
                 raise EngineFault(f"snapshot {path} is damaged: it is not what was written")
-            state: dict[str, Any] = json.loads(text)["state"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            whole: dict[str, Any] = json.loads(text)
+            if whole.get("format") != FORMAT:
+                told = f"of version {whole.get('format', 1)}; this Terrarium reads version {FORMAT}"
+                raise EngineFault(f"snapshot {path} is {told}: open it with the Terrarium that made it")
+            whole["state"], whole["rows"]
+        except OSError as error:
+            raise EngineFault(f"snapshot {path} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EngineFault(f"snapshot {path} is damaged: {error}") from error
-        return state
+        return whole
 
     def restore(self, name: str, to: Path) -> dict[str, Any]:
-        """Copy the files of a snapshot into the folder `to`, in place of what is there, and return its state.
+        """Put the files of a snapshot into the folder `to`, in place of what is there, and return its state.
+
+        What never changes again is shared with the snapshot, the rest is copied.
 
         Raises:
-            EngineFault: It is not here, or cannot be copied.
+            EngineFault: It is not here, is damaged or of another version, or cannot be copied; `to` is as it was, or
+                there is nothing in it.
         """
+        state = self.state(name)
         try_remove_tree(to)
         try:
             for part in sorted(self.path(name).iterdir()):
-                if part.is_dir():
-                    # A link of an agent is never followed.
-                    shutil.copytree(part, to / part.name, symlinks=True, copy_function=copy_file)
+                if part.is_dir() and not part.is_symlink():
+                    share_tree(part, to / part.name)
         except OSError as error:
+            try_remove_tree(to)
             raise EngineFault(f"cannot copy snapshot {self.folder / name}: {error.strerror or error}") from error
-        return self.state(name)
+        return state
 
     async def put(
-        self, state: Mapping[str, Any], rows: Mapping[str, str], save: Callable[[Path], Awaitable[None]]
+        self,
+        state: Mapping[str, Any],
+        rows: Mapping[str, str],
+        save: Callable[[Path], Awaitable[None]],
+        not_carried: Mapping[str, Sequence[str]] | None = None,
     ) -> str:
         """Store a world and return its name.
 
@@ -114,11 +147,12 @@ class Snapshots:
             state: The world itself, as JSON data.
             rows: Digest of each capability's canonical rows.
             save: Writes the capabilities' files into a folder; not called where the snapshot exists already.
+            not_carried: What runs in it and is not saved, by capability; no part of its name.
 
         Raises:
             EngineFault: It cannot be written.
         """
-        text = sorted_dumps({"state": state, "rows": rows}).encode("ascii")
+        text = sorted_dumps({"format": FORMAT, "state": state, "rows": rows}).encode("ascii")
         name = hashlib.sha256(text).hexdigest()
         target = self.folder / name
         if target.exists():
@@ -127,6 +161,8 @@ class Snapshots:
         try:
             make_folder(staging)
             await save(staging)
+            if not_carried:
+                write_whole(staging / LEFT_FILE, dumps(not_carried).encode("ascii"))
             write_whole(staging / STATE_FILE, text)
             try:
                 staging.rename(target)

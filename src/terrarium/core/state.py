@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from terrarium.core.aside import aside
 from terrarium.core.baton import PROGRAM
-from terrarium.core.capability import Capability, digest_of
+from terrarium.core.capability import Capability, Digested, digest_of
 from terrarium.core.diff import Diff, Fold, RowChange, counting, diff_of, sorted_changes
 from terrarium.core.errors import ConfigError
 from terrarium.core.journal import Event, EventKind, Journal, read
@@ -24,6 +25,8 @@ from terrarium.core.rows import Change, Row
 from terrarium.core.values import Blobs, decode, dumps, encode, record
 
 KEPT_BYTES = 16 * 2**20  # of the rows of one capability; beyond it, long values are kept by their beginning only
+UNREAD = "unread:"
+"""Begins what stands for the digest of rows that were not read."""
 _BEGINNING = 256  # characters
 _TOLD = re.compile(rb'"kind":"(change|turn|snapshot)"|"data":\{"path":"env\.(checking|release)"').search
 
@@ -57,13 +60,12 @@ class States:
     Args:
         capabilities: What it has, by name.
         journal: Its journal.
-        version: Counts the writes that were seen.
     """
 
     def __init__(self, capabilities: Mapping[str, Capability], journal: Journal) -> None:
         self._capabilities = capabilities
         self._journal = journal
-        self._digested: tuple[int, dict[str, str]] | None = None
+        self._digested: dict[str, tuple[Capability, str]] = {}
         self.judged = False
         """The program has begun to judge since the last turn began."""
 
@@ -73,21 +75,29 @@ class States:
         """The canonical rows of every capability."""
         return {spec: list(capability.rows()) for spec, capability in sorted(self._capabilities.items())}
 
-    async def digests(self, version: int) -> dict[str, str]:
+    async def digests(self, *, dear: bool = True) -> dict[str, str]:
         """The digest of every capability's canonical rows; called while the world is quiet.
 
+        Where all writes are seen, it is that of before until `forget` tells of one.
+
         Args:
-            version: Of the world: where it is as it was, and all writes are seen, so are the digests.
+            dear: Also of databases, all of whose rows have to be read for it; False: those get a text like no other.
         """
-        if self._digested is not None and self._digested[0] == version and not self.blind:
-            return self._digested[1]
-        found = {spec: await digest_of(capability) for spec, capability in sorted(self._capabilities.items())}
-        self._digested = (version, found)
+        found = {}
+        for spec, capability in sorted(self._capabilities.items()):
+            known = self._digested.get(spec)
+            seen = capability.traits.sees_writes
+            if not dear and not seen and not isinstance(capability, Digested):
+                found[spec] = f"{UNREAD}{secrets.token_hex(16)}"
+                continue
+            if known is None or known[0] is not capability or not seen:
+                known = self._digested[spec] = capability, await digest_of(capability)
+            found[spec] = known[1]
         return found
 
-    def forget(self) -> None:
-        """A capability has come or gone."""
-        self._digested = None
+    def forget(self, spec: str) -> None:
+        """A capability has changed, come or gone."""
+        self._digested.pop(spec, None)
 
     # -- moments --------------------------------------------------------------------------------------------------
 

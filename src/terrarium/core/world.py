@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from terrarium.core import fork
 from terrarium.core.activity import Activity
 from terrarium.core.aside import aside
 from terrarium.core.baton import PROGRAM, Baton
@@ -25,6 +25,7 @@ from terrarium.core.errors import (
     WriteInCondition,
     nearest,
 )
+from terrarium.core.fork import Made
 from terrarium.core.journal import EventKind, Journal
 from terrarium.core.network import Caller, Network, Service
 from terrarium.core.notice import Notices
@@ -42,7 +43,7 @@ from terrarium.core.seeds import Rng
 from terrarium.core.snapshot import SnapshotMode, Snapshots
 from terrarium.core.state import States, change_text
 from terrarium.core.turnstile import Turnstile
-from terrarium.core.values import Value, decode, encode
+from terrarium.core.values import Value
 
 
 class World:
@@ -54,7 +55,7 @@ class World:
         rng: Random streams, one for each capability.
         journal: Where everything is written down.
         opener: Makes the capability of a type, not yet open.
-        sandbox: Makes a sandbox for a capability of that name and settings, not yet open.
+        sandbox: Makes a sandbox of a world for a capability of that name and settings, not yet open.
         agents: Names of the agents.
         people: Who there is, by id.
         snapshots: Where the world is saved; None: nowhere.
@@ -74,7 +75,7 @@ class World:
         rng: Rng,
         journal: Journal,
         opener: Callable[[str, Mapping[str, Value]], Capability],
-        sandbox: Callable[[str, Mapping[str, Value]], Sandbox],
+        sandbox: Callable[[World, str, Mapping[str, Value]], Sandbox],
         agents: Sequence[str] = ("agent",),
         snapshots: Snapshots | None = None,
         mode: SnapshotMode = "auto",
@@ -108,9 +109,10 @@ class World:
             journal,
             lambda: self.traits.snapshots,
             lambda: (self.version, self.clock.micros),
-            self.state,
-            self.digests,
-            self.save_files,
+            lambda: fork.state_of(self, self.journal.blobs),
+            self.states.digests,
+            lambda to: fork.save_files(self, to),
+            lambda: fork.not_carried(self),
         )
         self.callbacks = Callbacks(clock, journal, lambda: self.version, last_moment)
         self.calls = Calls(
@@ -118,7 +120,10 @@ class World:
         )
         self._command_timeout, self._keep = command_timeout, keep
         self._opener, self._sandbox = opener, sandbox
-        self._configs, self._past = dict[str, Mapping[str, Value]](), dict[str, Capability]()
+        self.made = Made(opener, sandbox, last_moment, command_timeout, keep, notices, mode)
+        self.configs: dict[str, Mapping[str, Value]] = {}
+        """The settings of each capability."""
+        self._past: dict[str, Capability] = {}
 
     # -- capabilities ---------------------------------------------------------------------------------------------
 
@@ -130,8 +135,13 @@ class World:
             joined = joined & capability.traits
         return joined
 
-    async def acquire(self, spec: str, config: Mapping[str, Value] | None = None) -> None:
+    async def acquire(self, spec: str, config: Mapping[str, Value] | None = None, *, equipping: bool = True) -> None:
         """Open the capability `type` or `type:instance`, or continue it where its folder holds state.
+
+        Args:
+            spec: Its name.
+            config: Its settings.
+            equipping: Tell the others what it brings along; False: somebody calls `equip` once all are there.
 
         Raises:
             Refused, NotRegistered: There is one of that name already; there is no such type.
@@ -156,7 +166,7 @@ class World:
             block=self.calls.block,
             request=self.request,
             proxy=lambda agent: self.proxy(agent),
-            sandbox=lambda part="", **more: self._sandbox(f"{spec}:{part}" if part else spec, {**config, **more}),
+            sandbox=lambda part="", **more: self._sandbox(self, f"{spec}:{part}" if part else spec, {**config, **more}),
             network=self.network,
             post=lambda kind, letter: hand_over(self.capabilities, kind, letter),
             notify=lambda agent, text: self.notices.put(agent, spec, text),
@@ -173,10 +183,15 @@ class World:
                 raise CapabilityFault(f"{spec} cannot be opened: {type(error).__name__}: {error}") from error
             raise
         self.capabilities[spec] = capability
-        self._configs[spec] = config
-        self.states.forget()
-        await hand_out(self.capabilities, self.agents, self.secret)
+        self.configs[spec] = config
+        self.states.forget(spec)
+        if equipping:
+            await self.equip()
+
+    async def equip(self) -> None:
+        """Give everybody what the capabilities that there are bring along; called whenever one comes or goes."""
         self.callbacks.blind = not self.traits.sees_writes
+        await hand_out(self.capabilities, self.agents, self.secret)
 
     async def release(self, spec: str) -> None:
         """Close a capability and forget its state.
@@ -185,11 +200,10 @@ class World:
             CapabilityMissing: There is none of that name.
         """
         await self.capability(spec).close()
-        del self.capabilities[spec], self._configs[spec]
-        self.states.forget()
+        del self.capabilities[spec], self.configs[spec]
+        self.states.forget(spec)
         self.paths.forget(spec)
-        self.callbacks.blind = not self.traits.sees_writes
-        await hand_out(self.capabilities, self.agents, self.secret)
+        await self.equip()
         await aside(lambda: try_remove_tree(self.folder / spec))
 
     def capability(self, spec: str) -> Capability:
@@ -332,7 +346,7 @@ class World:
 
     async def digests(self) -> dict[str, str]:
         """The digest of every capability's canonical rows; called while the world is quiet."""
-        return await self.states.digests(self.version)
+        return await self.states.digests()
 
     def changed(self, spec: str, change: Change) -> None:
         """One write of a capability: into the journal, and the version grows.
@@ -345,6 +359,7 @@ class World:
         text = change_text(spec, change, self.journal.blobs)
         self.journal.append_text(EventKind.CHANGE, change.actor, text, cause=self.callbacks.cause)
         self.activity.note(self.clock.micros, spec, change)
+        self.states.forget(spec)
         self.version += 1
 
     # -- snapshots ------------------------------------------------------------------------------------------------
@@ -353,46 +368,28 @@ class World:
         """Save the world, write the `snapshot` event and return its name; see `Saving.save`."""
         return await self.saving.save(final=final)
 
-    def state(self, carried: bool = True) -> dict[str, Any]:
-        """What a snapshot holds besides the files of the capabilities; `carried`: with what is the engine's."""
-        return {
-            "clock": self.clock.micros,
-            "rng": self.rng.save(),
-            "callbacks": self.callbacks.save(),
-            "notices": self.notices.save(),
-            "activity": self.activity.save(),
-            "carry": encode(self.carry() if carried else {}, self.journal.blobs),
-            "capabilities": [[spec, encode(dict(self._configs[spec]))] for spec in self.capabilities],
-            "version": self.version,
-            "owner": self.owner,
-        }
-
-    async def save_files(self, to: Path) -> None:
-        """Write the state of every capability into a folder of its own in `to`."""
-        for spec, capability in self.capabilities.items():
-            await capability.save(to / spec)
-
     async def load(self, name: str) -> dict[str, Value]:
-        """Continue from a snapshot: copy its files here, open its capabilities on them, and return what it carried.
+        """Continue from a snapshot: its files come here, its capabilities are opened; what it carried is returned.
 
         Raises:
-            EngineFault: The snapshot is not there, or cannot be copied.
+            EngineFault: The snapshot is not there, is damaged or of another version, or cannot be copied.
             CapabilityFault, ConfigError: A capability cannot be opened on it.
         """
         state = await aside(lambda: self.saving.restore(name, self.folder))
-        await self.go_on(state)
-        return dict(decode(state["carry"], self.journal.blobs))
+        return await fork.take_up(self, state)
 
-    async def go_on(self, state: Mapping[str, Any]) -> None:
-        """Be as `state` says; the files of the capabilities are in place, and none is open."""
-        self.clock.micros = state["clock"]
-        self.rng.load(state["rng"])
-        self.callbacks.load(state["callbacks"])
-        self.notices.load(state["notices"])
-        self.activity.load(state["activity"])
-        for spec, config in state["capabilities"]:
-            await self.acquire(spec, decode(config))
-        self.version = state["version"]
+    async def fork(self, n: int, folder: Path | None = None) -> list[World]:
+        """`n` open worlds that are as this one is, each on its own from now on; see `terrarium.core.fork`.
+
+        Args:
+            n: How many.
+            folder: In which each has its own; default: a new one beside this world's.
+
+        Raises:
+            Unsupported: A capability cannot be saved.
+            EngineFault: The disk is full, or fails.
+        """
+        return await fork.fork(self, n, folder)
 
 
 async def _nothing(number: int) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Beside, Capability, Claims, Traits
-from terrarium.core.clock import Clock
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
 from terrarium.core.person import person_of
 from terrarium.core.registry import find
@@ -190,13 +189,10 @@ def _best() -> str:
     return {1: "local", 2: "landlock"}.get(tier().number, "memory")
 
 
-def sandboxes(
-    world: Callable[[], World], clock: Clock, provider: SandboxConfig
-) -> Callable[[str, Mapping[str, Value]], Sandbox]:
-    """Makes the sandbox of the capability of a spec and its settings, on the world's clock, network and journal."""
+def sandboxes(provider: SandboxConfig) -> Callable[[World, str, Mapping[str, Value]], Sandbox]:
+    """Makes the sandbox of a world for the capability of a spec and its settings."""
 
-    def make(spec: str, config: Mapping[str, Value]) -> Sandbox:
-        here = world()
+    def make(here: World, spec: str, config: Mapping[str, Value]) -> Sandbox:
         name, settings = _place(config, provider)
         served = list(config.get("agents") or here.agents)
         # What serves an agent in another sandbox does not act as the agent, unless its capability says so.
@@ -204,7 +200,7 @@ def sandboxes(
         caller = config.get("caller")
         agent = caller if isinstance(caller, str) else served[0] if own and len(served) == 1 else None
         ground = Ground(
-            clock=clock,
+            clock=here.clock,
             name=spec,
             agent=agent,
             network=here.network,

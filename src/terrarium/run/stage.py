@@ -136,7 +136,6 @@ class Stages:
 
     def world(self, folder: Path, clock: Clock, cursor: Cursor | None = None) -> World:
         """A world of this trial, without capabilities yet; it writes in `folder` only."""
-        made: list[World] = []
         task = self._task
         world = World(
             folder / "world",
@@ -144,7 +143,7 @@ class Stages:
             rng=Rng(self._seed),
             journal=Journal(folder / "journal.jsonl", lambda: clock.micros, self.blobs),
             opener=self.opener,
-            sandbox=compose.sandboxes(lambda: made[0], clock, self._provider),
+            sandbox=compose.sandboxes(self._provider),
             agents=task.agents,
             people=task.people,
             snapshots=self._run.snapshots,
@@ -154,7 +153,6 @@ class Stages:
             keep=False,
         )
         world.secret = self._secrets.learn
-        made.append(world)
         install(world)
         return world
 

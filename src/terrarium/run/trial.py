@@ -203,14 +203,13 @@ class TrialRun:
         if resumed:
             lines = [json.loads(line) for line in journal.path.read_bytes().splitlines()]
             cursor = Cursor(lines, journal.blobs)
-        made: list[World] = []
         world = World(
             folder / "world",
             clock=clock,
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
             opener=functools.partial(compose.open_capability, task=task),
-            sandbox=compose.sandboxes(lambda: made[0], clock, self.trial.sandbox),
+            sandbox=compose.sandboxes(self.trial.sandbox),
             agents=task.agents,
             people=task.people,
             snapshots=self.run_folder.snapshots,
@@ -222,7 +221,6 @@ class TrialRun:
             last_moment=clock.start + round(task.limits.world_days * DAY),
         )
         world.owner, world.secret = self.trial.id, self._secrets.learn
-        made.append(world)
         return world
 
     async def _episode(self, task: Task, world: World, resumed: Point | None) -> Episode:

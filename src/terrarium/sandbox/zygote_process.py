@@ -31,6 +31,7 @@ if __name__ == "__main__":  # run by path, without site-packages
     sys.path.insert(0, os.path.abspath(f"{os.path.dirname(__file__)}/../.."))
 
 from terrarium.core.removal import remove_at
+from terrarium.core.sharing import SEALED
 from terrarium.sandbox.inside import cgroup, files, house, ids, init, kernel, saved
 
 TYPE_CHECKING = False  # `typing` takes longer to load than all of this
@@ -266,7 +267,9 @@ def _work(request: dict[str, Any]) -> None:
     folder = os.open(request["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     if request["job"] == "save":
         to = os.open(request["to"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        saved.save(folder, request["layers"], to, owner, request["head"])
+        contents = saved.open_in(to, SEALED, saved.UPPER)
+        with saved.Writer(contents, to, saved.UPPER, request["head"]) as out:
+            saved.save(folder, out, owner, link=False)
     elif request["job"] == "unpack":
         tree = os.open("tree", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         saved.unpack(folder, tree, owner, give_away=True)

@@ -73,16 +73,14 @@ async def _story(make: Callable[[], Agent], folder: Path, limits: Limits) -> lis
     clock = Clock()
     journal = Journal(folder / "journal.jsonl", lambda: clock.micros)
     agent = make()
-    made: list[World] = []
     world = World(
         folder / "world",
         clock=clock,
         rng=Rng(7),
         journal=journal,
         opener=compose.open_capability,
-        sandbox=compose.sandboxes(lambda: made[0], clock, SandboxConfig(name="memory")),
+        sandbox=compose.sandboxes(SandboxConfig(name="memory")),
     )
-    made.append(world)
     task = Task("conformance", Entry(program))
     episode = Episode(task, world, {"agent": agent}, limits, 7, time.monotonic() + 300)
     try:

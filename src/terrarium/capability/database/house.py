@@ -15,13 +15,14 @@ from terrarium.capability.database.role import Role
 from terrarium.capability.database.server import CAPS, Server
 from terrarium.capability.database.session import Lost, Result, Session
 from terrarium.capability.database.settings import Settings
-from terrarium.capability.database.template import copy_saved, restored, template
+from terrarium.capability.database.template import restored, template
 from terrarium.core.aside import aside
 from terrarium.core.capability import Site
 from terrarium.core.errors import CapabilityFault, ConfigError, Refused, Unsupported
 from terrarium.core.removal import try_remove_tree
+from terrarium.core.sharing import SEALED, share_tree
 
-_STATE, _CLUSTER, _TEMPLATE = "database.json", "cluster", "template"
+_STATE, _CLUSTER, _TEMPLATE = "database.json", "cluster", f"{SEALED}/template"
 SETUP_SECONDS = 60.0
 LARGEST = 256 * 1024**2
 
@@ -211,7 +212,7 @@ class House:
             raise Unsupported(f"{self._site.name}: somebody else's server has no snapshots")
         if self._server is None:
             if (self._site.folder / _STATE).exists():
-                await aside(lambda: copy_saved(self._site.folder, to))
+                await aside(lambda: share_tree(self._site.folder, to))
             return
         kind = self._kind
         with contextlib.suppress(CapabilityFault):  # an agent can lock everybody out; it can be copied all the same
@@ -220,8 +221,11 @@ class House:
                     lambda one: one.run(kind.checkpoint, seconds=120, limit=0, largest=LARGEST), kind.system
                 )
         server = self._server
-        await aside(lambda: copy_saved(server.template.saved, to / _TEMPLATE))
-        await server.save(to / _CLUSTER)
+        sharing = aside(lambda: share_tree(server.template.saved, to / _TEMPLATE, sealed=True))
+        # Both are awaited: neither may write once this has ended.
+        for error in await asyncio.gather(sharing, server.save(to / _CLUSTER), return_exceptions=True):
+            if isinstance(error, BaseException):
+                raise error
         state = {"series": server.binaries.series, "template": server.template.key}
         (to / _STATE).write_text(json.dumps(state), "ascii")
 

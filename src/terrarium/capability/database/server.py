@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from terrarium.core.clock import Clock
 from terrarium.core.errors import CapabilityFault, NotFound, Refused
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.sandbox import Caps, Sandbox
+from terrarium.core.sharing import share_tree
 from terrarium.core.values import from_micros
 
 CAPS = Caps(cpus=None, memory=1024**3, processes=256, disk=2 * 1024**3, files=100_000)
@@ -91,7 +91,7 @@ class Server:
             if not self._begun:
                 if self._saved is not None:
                     saved = self._saved
-                    await aside(lambda: shutil.copytree(saved, self._folder / "box"))
+                    await aside(lambda: share_tree(saved, self._folder / "box"))
                 await self._box.open(self._folder / "box")
                 self._begun = True
             elif not afresh and await self._listens():

@@ -20,10 +20,10 @@ from terrarium.capability.database.binaries import Binaries
 from terrarium.capability.database.kind import Kind
 from terrarium.core.aside import aside
 from terrarium.core.errors import CapabilityFault
-from terrarium.core.files import link_or_copy
 from terrarium.core.registry import find
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.sandbox import Ground, Sandbox
+from terrarium.core.sharing import share_tree
 
 _SECONDS = 120.0
 
@@ -101,7 +101,7 @@ async def restored(kind: Kind, binaries: Binaries, key: str, saved: Path) -> Tem
         draft = _draft(kind)
         try:
             await aside(lambda: shutil.copytree(saved, draft / "saved"))
-            await aside(lambda: shutil.copytree(saved, draft / "box"))
+            await aside(lambda: share_tree(saved, draft / "box"))
             box = box_of(kind, binaries, None)
             await box.open(draft / "box")
             await box.exec(["true"])  # which lays out the files
@@ -110,17 +110,6 @@ async def restored(kind: Kind, binaries: Binaries, key: str, saved: Path) -> Tem
         finally:
             await aside(lambda: try_remove_tree(draft))
     return Template(key, place / "box", place / "saved")
-
-
-def copy_saved(source: Path, to: Path) -> None:
-    """A saved template in another place, as links where possible: it never changes."""
-    for path in sorted(source.rglob("*")):
-        target = to / path.relative_to(source)
-        if path.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(path, target)
 
 
 def _known(kind: Kind, index: Path) -> Template | None:

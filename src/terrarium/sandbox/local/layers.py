@@ -4,23 +4,25 @@ A draft in memory, until a process is started, the state is saved or it grows la
 tree/upper          what is written; the overlay's upper layer once the sandbox has started
 tree/0, 1, ...      what was written before a start: sealed, never written again
 tree/lived          a process has lived here
-tree.jsonl, files/  a saved state that has not been opened yet, see `terrarium.sandbox.inside.saved`
+sealed/0, 1, ...    the sealed layers again, as they are saved: made once, shared with snapshots by hard links
+tree.jsonl, sealed/upper  the rest of a saved state that has not been opened yet, see `terrarium.sandbox.inside.saved`
 """
 
 from __future__ import annotations
 
 import errno
 import functools
-import json
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from terrarium.core.aside import aside
-from terrarium.core.errors import SandboxFault
+from terrarium.core.sharing import SEALED
 from terrarium.sandbox.inside import files, ground, ids, saved
+from terrarium.sandbox.local import packed
 from terrarium.sandbox.local.draft import LARGEST, Draft, File
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -45,9 +47,9 @@ class Layers:
         self._tree = folder / "tree"
         self.rootfs = rootfs
         self._upper = -1
-        self.packed = (folder / saved.LIST).exists()
+        self.packed = (folder / saved.LIST).exists() or (folder / SEALED / saved.UPPER).exists()
         """A saved state lies here that has not been opened yet."""
-        self.lived = self._head().get("lived", False) if self.packed else (self._tree / "lived").exists()
+        self.lived = packed.head(self.folder).get("lived", False) if self.packed else (self._tree / "lived").exists()
         """A process has lived here."""
         self.ours = not self.lived
         """The engine works on the files itself: no process has lived here, and none is about to."""
@@ -64,6 +66,14 @@ class Layers:
         """The layers there are on disk, the oldest first, the upper one last."""
         found = [name for name in _names(self._tree) if name.isdigit()]
         return [*sorted(found, key=int), *(["upper"] if (self._tree / "upper").is_dir() else [])]
+
+    def saved_names(self) -> list[str]:
+        """The layers of a saved state that has not been opened yet, the oldest first.
+
+        Raises:
+            SandboxFault: It cannot be read.
+        """
+        return list(packed.head(self.folder)["layers"])
 
     async def wholly(self, work: Callable[[], T]) -> T:
         """Do work on all of the files: on a thread, but for a small draft, with which it takes no time."""
@@ -213,6 +223,7 @@ class Layers:
 
     def _write(self, parts: list[str], content: bytes, micros: int, mode: int | None) -> None:
         self._make_top(parts[0])
+        mode = self._apart(parts, mode)
         file = files.create(self._top(make=True), _joined(parts), _owner(), micros)
         try:
             files.fill(file, content)
@@ -220,6 +231,17 @@ class Layers:
             os.close(file)
             raise
         files.finish(file, micros, mode)
+
+    def _apart(self, parts: list[str], mode: int | None) -> int | None:
+        """Let go of a file that is also a snapshot's, before another content is written; the mode for it."""
+        try:
+            known = os.stat("/".join(parts), dir_fd=self._top(), follow_symlinks=False)
+        except OSError:
+            return mode
+        if not stat.S_ISREG(known.st_mode) or known.st_nlink == 1:
+            return mode
+        os.unlink("/".join(parts), dir_fd=self._top())
+        return stat.S_IMODE(known.st_mode) if mode is None else mode
 
     def _parts(self, path: str) -> list[str]:
         """The parts of a path; nothing here is a link, so `..` can be taken away."""
@@ -293,14 +315,7 @@ class Layers:
     def _unpack(self) -> None:
         self._tree.mkdir(mode=0o700, exist_ok=True)
         self._give(str(self._tree))
-        folder, tree = os.open(self.folder, _OPEN), os.open(self._tree, _OPEN)
-        try:
-            saved.unpack(folder, tree, ids.owner(), give_away=ids.real_root())
-        except (OSError, ValueError) as error:
-            raise SandboxFault(f"the saved state in {self.folder} cannot be opened: {error}") from error
-        finally:
-            os.close(folder)
-            os.close(tree)
+        packed.unpack(self.folder, self._tree)
 
     def seal(self) -> list[str]:
         """Make ready for a start: what has been written becomes a layer of its own.
@@ -333,31 +348,20 @@ class Layers:
         Raises:
             OSError: It cannot be read or written.
         """
-        if not self.draft and not self.names():
-            return
-        to.mkdir(parents=True, exist_ok=True)
-        target = os.open(to, _OPEN)
-        try:
-            if self.draft is not None:
-                self._save_draft(self.draft, target)
-                return
-            tree = os.open(self._tree, _OPEN)
-            try:
-                saved.save(tree, self.names(), target, ids.owner() if ids.real_root() else os.geteuid(), self.head())
-            finally:
-                os.close(tree)
-        finally:
-            os.close(target)
+        if self.draft or self.names():
+            self.save_sealed(to)
+            packed.save_upper(self.folder, self.draft, self.head(), to)
 
-    def _save_draft(self, draft: Draft, to: int) -> None:
-        with saved.Writer(to, ["upper"], self.head()) as out:
-            for path, entry in draft.all():
-                kind, extra = ("f", out.content(entry.content)) if isinstance(entry, File) else ("d", None)
-                out.add(["upper", path[1:], kind, entry.mode, 0, 0, entry.micros * 1000, extra])
+    def save_sealed(self, to: Path) -> None:
+        """Write the sealed layers into the folder `to`; see `packed.save_sealed`."""
+        packed.save_sealed(self.folder, self._sealed(), to)
 
     def head(self) -> dict[str, Any]:
         """What a saved state says about the whole."""
-        return {"lived": self.lived}
+        return {"lived": self.lived, "layers": [*self._sealed(), saved.UPPER]}
+
+    def _sealed(self) -> list[str]:
+        return [name for name in self.names() if name != saved.UPPER]
 
     def in_base(self, path: str) -> bool:
         """Whether the base has something at an absolute path."""
@@ -368,13 +372,6 @@ class Layers:
         if first == "etc":
             return not rest or rest in known or any(name.startswith(f"{rest}/") for name in known)
         return not rest and (first in ground.FOLDERS or first in ground.roots())
-
-    def _head(self) -> dict[str, Any]:
-        try:
-            head = json.loads((self.folder / saved.LIST).read_text("ascii").partition("\n")[0])
-        except (OSError, ValueError) as error:
-            raise SandboxFault(f"the saved state in {self.folder} cannot be read: {error}") from error
-        return head if isinstance(head, dict) else {}
 
 
 def _owner() -> int | None:

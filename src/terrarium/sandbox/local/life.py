@@ -199,6 +199,14 @@ class Life:
         finally:
             await self.link.ask("go")
 
+    async def running(self) -> list[str]:
+        """The command lines of the processes inside, without those that only serve the engine.
+
+        Raises:
+            OSError, SandboxFault: It is gone.
+        """
+        return list((await self.link.ask("running")).words["processes"])
+
     async def end_all(self) -> None:
         """End everything in it but its first process."""
         try:

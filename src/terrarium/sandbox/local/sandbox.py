@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from terrarium.core.aside import aside
-from terrarium.core.copying import copy_file
 from terrarium.core.errors import CommandTimeout, ConfigError, EngineFault, NotFound, Refused, SandboxFault, unknown_key
 from terrarium.core.network import Caller
 from terrarium.core.rows import Row
 from terrarium.core.sandbox import PACKAGES, ExecResult, Feature, Ground
-from terrarium.sandbox.inside import ids, saved
+from terrarium.sandbox.inside import ids
 from terrarium.sandbox.local.asked import checked_command, checked_env, checked_path, checked_text
 from terrarium.sandbox.local.command import Escaped, run
 from terrarium.sandbox.local.files import Files
@@ -27,6 +25,7 @@ from terrarium.sandbox.local.layers import Layers, base_name
 from terrarium.sandbox.local.life import Life
 from terrarium.sandbox.local.link import Link
 from terrarium.sandbox.local.person import name_user
+from terrarium.sandbox.local.save import save
 from terrarium.sandbox.local.shell import Shell
 from terrarium.sandbox.packages import folder_of, version_at
 from terrarium.sandbox.streams import too_late
@@ -72,7 +71,6 @@ class LocalSandbox:
         self._world_time = world_time
         self._folder: Path | None = None
         self._layers: Layers | None = None
-        self._rows: LayerRows | None = None
         self._life: Life | None = None
         self._shell: Shell | None = None
         self._starting: asyncio.Lock | None = None
@@ -100,7 +98,8 @@ class LocalSandbox:
             packages = await aside(lambda: folder_of(tuple(self._ground.packages), python))
             self._ground = replace(self._ground, mounts={**self._ground.mounts, PACKAGES: str(packages)})
         self._folder = folder = folder.absolute()  # the zygote works elsewhere
-        self._layers, self._rows = Layers(folder, self._rootfs), None
+        self._layers = Layers(folder, self._rootfs)
+        self._rows = LayerRows(self._layers)
         self._layers.ours &= self._ground.below is None  # else only a process sees what is below
         if self._ground.person is not None:
             name_user(self._layers, self._ground.person, self._ground.clock.micros)
@@ -292,10 +291,13 @@ class LocalSandbox:
         What of the base has been removed is a row of the table `gone`. Times are left out: those of files that
         processes wrote are the kernel's.
         """
-        layers = self._opened()
-        if self._rows is None:
-            self._rows = LayerRows(layers)
+        self._opened()
         yield from self._rows.all()
+
+    def digest(self) -> str:
+        """The digest of `rows`; of what never changes again it is not made anew."""
+        self._opened()
+        return self._rows.digest()
 
     async def save(self, to: Path) -> None:
         """Copy all state into the folder `to`, everything inside frozen meanwhile; called while the world is quiet.
@@ -303,21 +305,14 @@ class LocalSandbox:
         Raises:
             SandboxFault: It cannot be read or written.
         """
-        layers, to = self._opened(), to.absolute()
         try:
-            if layers.packed:
-                await aside(lambda: _copy(self._place(), to))
-            elif not layers.lived:
-                await layers.wholly(lambda: layers.save(to))
-            else:
-                to.mkdir(parents=True, exist_ok=True)
-                work = {"folder": str(layers.tree), "layers": layers.names(), "to": str(to), "head": layers.head()}
-                if self._life is not None:
-                    await self._life.still(lambda freeze: zygote().job("save", **work, freeze=freeze))
-                else:
-                    await zygote().job("save", **work)
+            await save(self._opened(), self._life, to.absolute())
         except (OSError, EngineFault) as error:
             raise SandboxFault(f"the sandbox {self._ground.name} cannot be saved: {error}") from error
+
+    async def running(self) -> Sequence[str]:
+        """The command lines of what runs inside, which no saved state carries; see `Leaves`."""
+        return [] if self._life is None else await self._life.running()
 
     async def close(self) -> None:
         """End everything in it; idempotent."""
@@ -392,9 +387,3 @@ class LocalSandbox:
     def _place(self) -> Path:
         assert self._folder is not None
         return self._folder
-
-
-def _copy(saved_state: Path, to: Path) -> None:
-    to.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(saved_state / saved.CONTENTS, to / saved.CONTENTS, copy_function=copy_file)
-    shutil.copyfile(saved_state / saved.LIST, to / saved.LIST)
