@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from terrarium.core.agent import Reply
 from terrarium.core.errors import ConfigError, ModelFault
 from terrarium.core.message import Message
 from terrarium.core.model import Completion
-from terrarium.core.tool import Tool
+from terrarium.core.tool import Tool, ToolCall
 from terrarium.model.cassette import Cassette
 from terrarium.model.scripted import ScriptedModel
+from terrarium.run.config import AgentConfig
 from terrarium.testing import check_model
 
 
@@ -242,3 +244,55 @@ def test_every_line_is_json_and_says_its_version(tape):
     recorded(tape)
     lines = [json.loads(line) for line in tape.read_text().splitlines()]
     assert [(line["cassette"], line["take"], line["model"]) for line in lines] == [(1, 1, "m-1")] * 3
+
+
+class Taped:
+    """An agent whose model is a cassette; `live` is what it asks where that has no recording."""
+
+    timing = "fixed"
+
+    def __init__(self, tape: str, live: list[Any] | None = None) -> None:
+        self._model = Cassette(tape, None if live is None else ScriptedModel(live, "m-1"))
+
+    async def open(self, seat: Any) -> None: ...
+
+    async def act(self, instruction: Message, seat: Any, resumed: bool = False) -> Reply:
+        said = [instruction]
+        while True:
+            done = await seat.think(lambda: self._model.generate(said, seat.tools))
+            uses = done.message.tool_uses
+            if not uses:
+                return Reply.say(done.message.text)
+            results = [await seat.call(ToolCall(use.name, use.input, use.id)) for use in uses]
+            said.extend([done.message, Message("user", "; ".join(result.content for result in results))])
+
+    def save(self) -> bytes | None:
+        return None
+
+    def load(self, memory: bytes) -> None: ...
+
+    async def close(self) -> None:
+        await self._model.close()
+
+
+TASK = """
+    @entry(["notes"], NOTES, agents=["ann", "bob"])
+    async def fn(env, agents):
+        import asyncio
+        env.notes.add("{note}")
+        await asyncio.gather(*(agent.act(f"You are {{name}}: look.") for name, agent in agents.items()))
+        return run_checkers({{"fine": lambda: True}})
+"""
+
+
+def test_a_trial_is_run_again_from_a_cassette_and_another_world_is_told_apart(play, tape):
+    def agent(**more: Any) -> AgentConfig:
+        return AgentConfig(name="taped", import_path=f"{__name__}:Taped", kwargs={"tape": str(tape), **more})
+
+    live = play(TASK.format(note="one"), agent(live=[{"tool": "notes_list"}, "I see."]))
+    assert live.reward == 1.0
+    again = play(TASK.format(note="one"), agent())
+    assert again.parts()[1:] == live.parts()[1:]
+    other = play(TASK.format(note="two"), agent())
+    assert "ModelFault: no recording" in other.error
+    assert "message 3 of 3 (user) differs, at content" in other.error
