@@ -139,6 +139,9 @@ def test_where_not_all_is_deterministic_what_is_promised_is_compared(play, monke
     assert not done.exact
     assert done.identical, done.difference.text()
     assert 0 < done.compared < len(played.events()) / 2
+    assert done.warnings == ()
+    [told] = again(play(vague, thinking(*answers), snapshot="never")).warnings
+    assert "recorded without snapshots: the rows of its world could not be compared" in told
     monkeypatch.setattr(thinking_agent.Vague, "drift", True)
     difference = again(played).difference
     assert difference.kind == "snapshot"

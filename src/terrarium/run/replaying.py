@@ -104,6 +104,8 @@ async def _replay(journal: Path, place: Path | None, played: bool) -> Replay:
         told_warnings.append("another agent acted before this fork: all deeds of its agents come from the journal")
     if not rows:
         told_warnings.append("the task runs by the wall clock: the rows of its world were not compared")
+    elif not exact and not any("rows" in line["data"] for line in recorded):
+        told_warnings.append("the trial was recorded without snapshots: the rows of its world could not be compared")
     compared = len(recorded) if exact else count_promised(recorded, rows)
     seconds = round(time.monotonic() - began, 3)
     return Replay(journal, spec.id, spec.task, exact, compared, difference, tuple(told_warnings), seconds)
