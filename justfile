@@ -29,8 +29,15 @@ layers:
 size:
     python scripts/sizes.py
 
+# all tests: in two processes, then one by one those that need the machine for themselves; with arguments: what they name
+[positional-arguments]
 test *args:
-    pytest -m "not bench and not soak" {{args}}
+    #!/bin/sh
+    if [ $# -gt 0 ]; then exec pytest -m "not bench and not soak" "$@"; fi
+    failed=0
+    pytest -n 2 --dist loadfile -m "not bench and not soak and not alone" || failed=$?
+    pytest -m "alone and not bench and not soak" || failed=$?
+    exit $failed
 
 # the manual, without warnings
 docs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `notes_capability`, which 
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # however slow: how long something takes is not what tests are about
+
+for _name in ("COLUMNS", "LINES"):  # of a terminal there may be: readline tells them to what pytest-xdist starts
+    os.environ.pop(_name, None)
 
 HEAD = """
 from datetime import timedelta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -126,9 +127,12 @@ def test_a_client_that_drips_is_cut() -> None:
             for _ in range(100):
                 writer.write(b"G")
                 await asyncio.sleep(0.02)
-                if reader.at_eof():
+                if reader.at_eof() or reader.exception():
                     break
-            assert await reader.read() == b""
+            else:
+                raise AssertionError("it may go on for ever")
+            with contextlib.suppress(ConnectionResetError):  # where a letter was on its way when it was cut
+                assert await reader.read() == b""
             writer.close()
 
     run(ask())

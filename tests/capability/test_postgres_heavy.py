@@ -12,7 +12,7 @@ from database import Database, database, needs_postgres
 
 from terrarium.core.errors import Refused
 
-pytestmark = needs_postgres
+pytestmark = [needs_postgres, pytest.mark.alone]
 
 MIB = 1024 * 1024
 AT_MOST = 300 * MIB  # more than before, at the highest point

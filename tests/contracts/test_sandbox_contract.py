@@ -14,6 +14,8 @@ from terrarium.sandbox.tier import tier
 from terrarium.testing import check_sandbox
 from terrarium.testing.sandbox.suite import PARTS
 
+ALONE = pytest.mark.alone
+
 
 def _lacking(name: str) -> str | None:
     """What this machine lacks for a sandbox, in words."""
@@ -24,7 +26,7 @@ def _lacking(name: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [pytest.param(part, marks=ALONE if part == "caps" else ()) for part in PARTS])
 @pytest.mark.parametrize("name", sorted(TABLES["sandbox"]))
 def test_every_sandbox(name: str, part: str):
     kind = find("sandbox", name)

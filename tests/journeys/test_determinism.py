@@ -95,6 +95,7 @@ def test_runs_under_different_hash_seeds_write_equal_journals(tmp_path):
     assert len(digests) == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("runs", [2, pytest.param(20, marks=pytest.mark.soak)])
 def test_every_shipped_task_writes_equal_journals_in_other_processes_on_a_busy_machine(tmp_path, runs):
     """T-W3: two processes at a time, each with hash seeds of its own, beside one that computes without end."""

@@ -21,6 +21,8 @@ import pytest
 
 DRIVER = Path(__file__).with_name("escape") / "driver.py"
 USER = 64_321  # of nobody: a plain user without an entry anywhere
+pytestmark = pytest.mark.alone  # how the machine is afterwards is part of it
+
 KINDS = ("local", "landlock")
 
 

@@ -26,6 +26,8 @@ COMBINATIONS = [part for count in (1, 2, 3) for part in itertools.combinations(P
 TRIAL = hashlib.sha256(b"a trial").hexdigest()
 _marks = itertools.count()
 
+pytestmark = pytest.mark.alone  # a run that somebody else starts would end what was left
+
 
 def _processes() -> Iterator[tuple[int, int, str]]:
     """(pid, parent, arguments) of everybody."""

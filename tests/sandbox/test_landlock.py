@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,36 @@ def test_without_walls_commands_are_still_ended(tmp_path):
 
     (tmp_path / "mine").write_text("mine")
     use(tmp_path / "box", look, UnsafeSandbox(Ground()))
+
+
+def test_a_cap_is_told_when_nothing_is_left_and_all_of_it_is_there_for_the_next_command(tmp_path):
+    async def look(box):
+        with pytest.raises(SandboxFault, match="processes"):
+            await box.exec("touch alive; for n in $(seq 200); do sleep 6543.21 & done; wait")
+        assert [pid for pid in _commands() if pid.endswith(b"6543.21")] == []
+        assert await out(box, "ls") == "alive"
+
+    use(tmp_path / "box", look, LandlockSandbox(Ground(caps=Caps(processes=100))))
+
+
+def _commands() -> Iterator[bytes]:
+    """The command lines of the processes of this machine."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield file.read_bytes().rstrip(b"\0")
+
+
+def test_what_was_removed_by_what_then_passed_a_cap_makes_room(tmp_path):
+    async def look(box):
+        later = "until [ -e go ]; do sleep 0.05; done; rm a; f() { f | f & }; f"
+        await box.exec(f"head -c 700K /dev/zero > a; ({later}) > /dev/null 2>&1 &")
+        with pytest.raises(Refused):
+            await box.write("/root/b", bytes(600_000))
+        await box.write("/root/go", b"")
+        for _ in range(200):
+            with contextlib.suppress(Refused):
+                return await box.write("/root/b", bytes(600_000))
+            await asyncio.sleep(0.1)
+        raise AssertionError("there is no room")
+
+    use(tmp_path / "box", look, LandlockSandbox(Ground(caps=Caps(processes=60, disk=1 << 20))))

@@ -12,7 +12,7 @@ from local_box import capped, eventually, needs_namespaces, out, use
 from terrarium.core.errors import CommandTimeout, Refused
 from terrarium.sandbox.tier import tier
 
-pytestmark = needs_namespaces
+pytestmark = [needs_namespaces, pytest.mark.alone]
 
 MIB = 1024 * 1024
 

@@ -112,6 +112,7 @@ def test_what_a_command_leaves_running_goes_on_and_can_still_write(tmp_path):
     use(tmp_path / "box", work)
 
 
+@pytest.mark.alone
 def test_a_fork_bomb_ends_with_its_command(tmp_path):
     async def work(box):
         with pytest.raises(CommandTimeout):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from terrarium.core.errors import TaskBroken
-from terrarium.task.source import beside, content_of, files_of, target_files
+from terrarium.task.source import beside, content_of, files_of, target_files, tree_of
 
 
 def put(folder: Path, **files: str) -> Path:
@@ -53,3 +57,29 @@ def test_what_is_no_file_is_named(tmp_path: Path):
     for path, told in ((tmp_path, "not a regular file"), (tmp_path / "none", "No such file")):
         with pytest.raises(TaskBroken, match=f"cannot read .*{told}"):
             content_of(path)
+
+
+@pytest.fixture
+def _another_thread_in_every_collection() -> Iterator[None]:
+    """Lets another thread go on wherever Python may collect garbage: in the midst of parsing too."""
+
+    def yield_to_another(phase: str, info: dict[str, int]) -> None:
+        time.sleep(0)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(yield_to_another)
+    gc.set_threshold(200)
+    yield
+    gc.set_threshold(*before)
+    gc.callbacks.remove(yield_to_another)
+
+
+@pytest.mark.usefixtures("_another_thread_in_every_collection")
+def test_threads_parse_beside_one_another():
+    text = "\n".join(f"def f{n}(a, b={n}): return [a, b, {{'x': (a + b) * 2}}]" for n in range(100))
+
+    def work(depth: int) -> int:
+        return work(depth - 1) if depth else len(tree_of(text).body)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(work, [1, 20, 40, 60] * 5)) == {100}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -241,17 +243,23 @@ def test_what_cannot_be_read_is_named(tmp_path: Path):
         find(tmp_path / ("x" * 300))
 
 
-def test_a_folder_one_may_not_open_is_broken_and_the_others_stand(tmp_path: Path):
-    put(tmp_path / "good")
-    blocked = put(tmp_path / "shut")
-    for above in [tmp_path, *tmp_path.parents][:3]:
-        above.chmod(0o755)
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that every user reaches; pytest's own are shut, however many lie above one another."""
+    with TemporaryDirectory(prefix="terrarium-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_folder_one_may_not_open_is_broken_and_the_others_stand(open_to_all: Path):
+    put(open_to_all / "good")
+    blocked = put(open_to_all / "shut")
     blocked.chmod(0)
     user = os.geteuid()
     try:
         if user == 0:  # who may open everything: look as somebody else
             os.seteuid(65534)
-        found = find(tmp_path)
+        found = find(open_to_all)
     finally:
         os.seteuid(user)
         blocked.chmod(0o700)

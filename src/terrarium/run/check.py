@@ -17,6 +17,7 @@ from terrarium.run.config import AgentConfig, JobConfig, TaskConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.job import Job, JobResult
 from terrarium.run.spec import TrialResult
+from terrarium.task.source import tree_of
 
 _SEEN = (
     EventKind.TURN,
@@ -173,7 +174,7 @@ def _shown(run: Trajectory, file: Path) -> Iterator[str]:
 
 def _docstring(file: Path, name: str) -> str:
     """What a tool that is a function of the task file says of itself to the agent."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(tree_of(file.read_text("utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return ast.get_docstring(node) or ""
     return ""
@@ -195,11 +196,11 @@ def _texts(value: Any) -> Iterator[str]:
 def _solution_lines(file: Path) -> list[str]:
     """Lines of the reference solutions that are long enough to be theirs alone; read, never executed."""
     try:
-        source = file.read_text("utf-8")
-        tree = ast.parse(source)
+        content = file.read_text("utf-8")
+        tree = tree_of(content)
     except (OSError, ValueError, SyntaxError) as error:
         raise TerrariumError(f"{file} cannot be read: {error}") from None
-    lines = source.splitlines()
+    lines = content.splitlines()
     found: list[str] = []
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and any(

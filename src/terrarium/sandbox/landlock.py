@@ -347,12 +347,14 @@ class LandlockSandbox:
         Raises:
             OSError: A cap is reached.
         """
-        if self._counted is None or (self._nest is not None and not self._nest.over):
-            self._counted = toll.measure(str(self._opened()))
-        used, count = self._counted
+        changing = self._nest is not None and not self._nest.over
+        if changing:  # by what runs in it, until that has ended
+            self._counted = None
+        used, count = self._counted or toll.measure(str(self._opened()))
         if (self._caps.disk and used + size > self._caps.disk) or (self._caps.files and count >= self._caps.files):
             raise OSError(errno.EDQUOT, "the cap of the sandbox on disk space or files is reached")
-        self._counted = used + size, count + 1
+        if not changing:
+            self._counted = used + size, count + 1
 
     async def _done(self, path: str, work: Callable[[], T]) -> T:
         self._opened()

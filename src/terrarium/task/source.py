@@ -6,12 +6,14 @@ import ast
 import hashlib
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from terrarium.core.errors import TaskBroken
 
 _TASK = "task"  # the package that a task's folder is to its neighbours
+_PARSING = threading.Lock()
 
 
 def files_of(file: Path) -> dict[str, Path]:
@@ -70,6 +72,19 @@ def content_of(file: Path) -> bytes:
         raise TaskBroken(f"cannot read {file}: {error.strerror}") from None
 
 
+def tree_of(content: str | bytes) -> ast.Module:
+    """The syntax tree of a Python source; one thread at a time.
+
+    Before 3.11.8 Python has one count of how deep it is for all threads, and those that parse at the same time get a
+    SystemError.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError: It is no Python.
+    """
+    with _PARSING:
+        return ast.parse(content)
+
+
 def beside(module: str, folder: Path) -> bool:
     """Whether a module of that dotted name lies in a folder."""
     return any(True for _ in _located(f"{_TASK}.{module}", [str(folder)]))
@@ -77,7 +92,7 @@ def beside(module: str, folder: Path) -> bool:
 
 def _follow(name: str, file: Path, package: bool, task: Sequence[str], found: dict[str, Path]) -> None:
     try:
-        tree = ast.parse(content_of(file))
+        tree = tree_of(content_of(file))
     except (SyntaxError, ValueError, RecursionError):
         return  # whoever executes it will say so
     home = name if package else name.rpartition(".")[0]

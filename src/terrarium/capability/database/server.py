@@ -205,8 +205,12 @@ def _place(kind: Kind) -> tuple[Path, int]:
     home = cache(kind.name) / "live"
     home.mkdir(mode=0o700, exist_ok=True)
     folder = home / f"{os.getpid()}-{secrets.token_hex(6)}"
-    lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    while True:
+        lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            break
+        os.close(lock)  # a sweep of another process had it before it was locked, and removed it
     folder.mkdir(mode=0o700)
     return folder, lock
 

@@ -276,10 +276,10 @@ def main() -> None:
     _tell(control, {"ready": True})
     try:
         passed = one.serve()
-        if passed:
-            _tell(control, {"cap": passed})
     finally:
         one.end_all()
+    if passed:  # told when nothing is left: whoever hears it may begin anew at once
+        _tell(control, {"cap": passed})
 
 
 def _leave(one: Keeper) -> None:
