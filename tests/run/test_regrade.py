@@ -320,6 +320,12 @@ def test_a_program_that_failed_in_its_checks_gets_a_verdict_and_one_that_fails_n
     assert one(played, ("return None", "raise SystemExit(3)")).outcome == "failed"
 
 
+def test_a_program_that_does_not_end_ends_only_its_own_trial(play):
+    short = ('["notes"], NOTES', '["notes"], NOTES, limits={"trial_seconds": 0.5}')
+    trial = one(play(STAGES, SCRIPT), short, ("early =", "while True: pass\n    early ="))
+    assert (trial.outcome, trial.error["type"]) == ("failed", "BudgetSpent")
+
+
 def test_a_trial_that_broke_off_is_not_regradable(play):
     played = play(STAGES, [WRITE, {"tool": "notes_collapse", "args": {}}, "one"])
     assert "CapabilityFault" in played.error

@@ -146,7 +146,7 @@ async def regrade(
     folder = RunFolder(run)
     with Lock(run, shared=True):
         chosen = _chosen(folder, prefix)
-        tasks = Tasks(task)
+        tasks = await executed(task or run, lambda: Tasks(task))
         place = _place(run / "verdicts")
         trials: list[Regraded] = []
         for result in chosen:

@@ -9,6 +9,7 @@ import inspect
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,7 +83,8 @@ class SecondLook:
         self._journal, self._lines = self._recorded()
         watch = Watch(str(self._path))
         try:
-            self._task, loaded = await executed(self._path, lambda: reload(self._path, self._trial.task))
+            task, loaded = await executed(self._path, lambda: reload(self._path, self._trial.task))
+            self._task = replace(task, limits=task.limits.with_(self._trial.limits))
             try:
                 with tempfile.TemporaryDirectory(prefix="terrarium-regrade-", ignore_cleanup_errors=True) as folder:
                     verdict = await self._again(Path(folder))
