@@ -190,6 +190,9 @@ class Capability(Protocol):
     async def save(self, to: Path) -> None:
         """Copy the state into the folder `to`; opening a copy of it continues from there.
 
+        What lies in a folder called `sealed`, and blobs, are shared between the worlds that are opened on it: nobody
+        may write to those files.
+
         Raises:
             Unsupported: It has no snapshots.
         """

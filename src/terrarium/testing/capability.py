@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from terrarium.core.capability import Access, Capability, Site, Traits, admin_methods
+from terrarium.core.capability import Access, Capability, Digested, Site, Traits, admin_methods
 from terrarium.core.clock import Clock
 from terrarium.core.diff import diff_of
 from terrarium.core.errors import ConfigError, Refused, TerrariumError, Unsupported
 from terrarium.core.registry import find
-from terrarium.core.rows import Change, Row
+from terrarium.core.rows import Change, Row, digest_rows
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
 from terrarium.core.state import Deeds
@@ -24,7 +24,21 @@ from terrarium.core.values import Value, canonical, decode, encode
 from terrarium.testing.clause import engine, holds, raises
 
 _CONTRACT = frozenset(
-    {"open", "tools", "rows", "save", "close", "equip", "equipment", "beside", "claims", "ready", "deeds"}
+    {
+        "open",
+        "tools",
+        "rows",
+        "save",
+        "close",
+        "equip",
+        "equipment",
+        "beside",
+        "claims",
+        "ready",
+        "deeds",
+        "digest",
+        "running",
+    }
 )
 _AGENTS = ("agent", "other")
 
@@ -95,6 +109,7 @@ def check_capability(
             holds(len(one.changes) > empty[1], "writes: rows changed and `site.changed` was not called")
         _check_rows(one.rows())
         _check_deeds(one)
+        _check_digest(one)
         _check_reads(one)
         _check_tools(one)
         if traits.deterministic:
@@ -140,6 +155,14 @@ def _check_rows(rows: list[Row]) -> None:
         holds(
             canonical(again) == canonical(dict(row.fields)), f"rows: {row.table} {row.key!r} does not survive writing"
         )
+
+
+def _check_digest(stand: _Stand) -> None:
+    capability: object = stand.capability
+    if isinstance(capability, Digested):
+        expected = digest_rows(stand.rows())
+        holds(capability.digest() == expected, "digest: it is not that of its rows")
+        holds(capability.digest() == expected, "digest: asked again, it is another one")
 
 
 def _check_deeds(stand: _Stand) -> None:
