@@ -103,3 +103,18 @@ def test_what_is_not_there_is_said(run: Path, tmp_path: Path):
     assert "damaged" in told(copy, "--snapshot", rows[1]["snapshot"], code=1)
     shutil.rmtree(copy / "snapshots")
     assert {row["trouble"] for row in as_data(copy)} == {"gone"}
+
+
+def test_steps_in_turns_are_listed_while_they_are_there(tmp_path: Path):
+    (tmp_path / "task.py").write_text(textwrap.dedent(STORY))
+    agent, task = AgentConfig(name="oracle"), TaskConfig(path=str(tmp_path / "task.py"))
+    for mode in ("every-step", "auto"):
+        config = TrialConfig(task=task, agent=agent, trial_dir=str(tmp_path / mode), snapshot=mode)
+        assert Trial(config).run_sync().verdict.passed
+    rows = as_data(tmp_path / "every-step")
+    assert [row["event"] for row in rows] == sorted(row["event"] for row in rows)
+    assert {row["why"] for row in rows} == {"step", "turn end", "checks", "end"}
+    assert [row["turn"] for row in rows if row["why"] == "step"] == [1, 1, 2]
+    points = next((tmp_path / "auto" / "trials").glob("*/try-1")) / "points.jsonl"
+    points.write_text(json.dumps({"seq": 3, "snapshot": "0" * 64}) + "\n")
+    assert "step" not in {row["why"] for row in as_data(tmp_path / "auto")}

@@ -211,6 +211,7 @@ def test_the_command(recorded, tmp_path):
     assert [one["trial"]["branch"]["number"] for one in told] == [1, 2]
     shown = CliRunner().invoke(terrarium, ["show", str(run.path)])
     assert f"{parent.trial.id[:8]} at turn 3" in " ".join(shown.output.split())
+    assert parent.trial.id in CliRunner().invoke(terrarium, ["show", str(run.path), "shop"]).output, "forks go by ids"
     story = CliRunner().invoke(terrarium, ["show", str(run.path), told[0]["id"]])
     assert f"fork of {parent.trial.id} at turn 3" in story.output
     for words, why in (

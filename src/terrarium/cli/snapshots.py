@@ -92,9 +92,9 @@ def _of_trial(journal: Path, task: str | None) -> Iterator[dict[str, Any]]:
         row = {"snapshot": name, "trial": journal.parents[1].name, "task": task or "?", "try": journal.parent.name}
         row |= {"event": seq, "time": None, "turn": sum(begin <= seq for begin in begins), "why": "step"}
         stored = _stored(held, name)
-        if stored["trouble"] is None:
-            row["time"] = from_micros(held.state(name)["clock"]).isoformat()
-        rows.append(row | {"not_carried": held.not_carried(name)} | stored)
+        if stored["trouble"] is None:  # one of a turn that has ended is gone as a matter of course
+            row |= {"time": from_micros(held.state(name)["clock"]).isoformat(), "not_carried": held.not_carried(name)}
+            rows.append(row | stored)
     yield from sorted(rows, key=lambda row: row["event"])
 
 

@@ -43,20 +43,23 @@ def journal_of(path: Path, trial: str | None) -> Path:
 
 
 def _only(run: Path) -> str:
-    """The id of the one trial of a run, whatever the null agent did beside it."""
+    """The id of the one trial of a run, whatever the null agent did beside it, and whatever left it."""
     rows = trial_rows(run)
-    own = [row for row in rows if not row["baseline"]] or rows
+    own = [row for row in rows if not row["baseline"] and not row["branch"]] or rows
     if len(own) != 1:
         raise ConfigError(f"{run} has {len(own)} trials: name one; `terrarium show {run}` lists them")
     return str(own[0]["id"])
 
 
 def chosen(run: Path, wanted: str) -> str:
-    """The id of the one trial whose task is called `wanted`, or whose id begins so; a whole name wins."""
+    """The id of the one trial whose task is called `wanted`, or whose id begins so; a whole name wins.
+
+    Forks, and what the null agent did beside it, are meant by their ids only.
+    """
     rows = trial_rows(run)
     found = [row for row in rows if row["task"] == wanted]
     found = found or [row for row in rows if wanted and row["id"].startswith(wanted.lower())]
-    own = [row for row in found if not row["baseline"]]
+    own = [row for row in found if not row["baseline"] and not row["branch"]]
     found = own if len(own) == 1 else found
     if len(found) == 1:
         return str(found[0]["id"])
