@@ -277,13 +277,14 @@ def test_shared_files_are_nobodys_to_change(tmp_path: Path):
 OPEN = """
 import asyncio, sys
 from pathlib import Path
-sys.path[:0] = sys.argv[2:]
+sys.path[:0] = [sys.argv[1]]
 from core.test_world_fork import opened, said
-async def go():
-    async with opened(Path(sys.argv[1]), place="local") as world:
-        await world.load(next(path.name for path in (Path(sys.argv[1]) / "snapshots").iterdir()))
+async def go(place):
+    async with opened(place, place="local") as world:
+        await world.load(next(path.name for path in (place / "snapshots").iterdir()))
         print(await said(world, "cat /root/data/big /root/made | sha256sum"), end="")
-asyncio.run(go())
+for place in sys.argv[2:]:
+    asyncio.run(go(Path(place)))
 """
 
 
@@ -306,15 +307,9 @@ def test_a_run_that_was_moved_opens_in_another_process(tmp_path: Path):
     subprocess.run(pipe, shell=True, check=True, timeout=60)
     shutil.rmtree(tmp_path / "run")
     tests = Path(__file__).parents[1]
-    for place in (copied, packed):
-        done = subprocess.run(
-            [sys.executable, "-c", OPEN, str(place), str(tests)],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert (done.stdout, done.returncode) == (expected, 0), done.stderr
+    command = [sys.executable, "-c", OPEN, str(tests), str(copied), str(packed)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.stdout, done.returncode) == (expected * 2, 0), done.stderr
 
 
 # -- databases --------------------------------------------------------------------------------------------------------

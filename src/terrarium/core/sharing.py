@@ -38,14 +38,15 @@ def share_tree(source: str | os.PathLike[str], target: str | os.PathLike[str], *
         os.fchmod(outside, os.fstat(inside).st_mode & 0o777)
         for entry in entries:
             name = entry.name
-            if entry.is_symlink():
-                os.symlink(os.readlink(name, dir_fd=inside), name, dir_fd=outside)
+            if entry.is_file(follow_symlinks=False):
+                if not (sealed or (blobs and _is_digest(name))) or not _linked(name, inside, outside):
+                    copy_file(f"{here}/{name}", f"{there}/{name}")
             elif entry.is_dir(follow_symlinks=False):
                 share_tree(f"{here}/{name}", f"{there}/{name}", sealed=sealed or name == SEALED)
-            elif not entry.is_file(follow_symlinks=False):
+            elif entry.is_symlink():
+                os.symlink(os.readlink(name, dir_fd=inside), name, dir_fd=outside)
+            else:
                 raise OSError(errno.EINVAL, f"{here}/{name} is neither a file nor a folder")
-            elif not (sealed or (blobs and _is_digest(name))) or not _linked(name, inside, outside):
-                copy_file(f"{here}/{name}", f"{there}/{name}")
     finally:
         os.close(inside)
         os.close(outside)
