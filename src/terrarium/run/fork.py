@@ -80,7 +80,10 @@ def fork(
         source = runtime().submit(act_again(parent, tries[-1] / "journal.jsonl", again)).result()
         point = point_before(again, source, turn)
         if point is None:
-            raise ConfigError(f"the world of {parent.id[:12]} cannot be saved, so its turn {turn} cannot be forked")
+            raise ConfigError(
+                f"nothing is saved right before turn {turn}: its world cannot be saved, or it was posted or brought by a "
+                "heartbeat in the middle of a wait; leave the trial at an earlier turn"
+            )
         branch = replace(branch, seq=point[0])
         return prepare(run, parent, source, point, branch, agent, snapshot, again)
 
