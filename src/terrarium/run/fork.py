@@ -81,8 +81,8 @@ def fork(
         point = point_before(again, source, turn)
         if point is None:
             raise ConfigError(
-                f"nothing is saved right before turn {turn}: its world cannot be saved, or it was posted or brought by a "
-                "heartbeat in the middle of a wait; leave the trial at an earlier turn"
+                f"nothing is saved right before turn {turn}: its world cannot be saved, or it was posted, or brought "
+                "by a heartbeat, in the middle of a wait; leave the trial at an earlier turn"
             )
         branch = replace(branch, seq=point[0])
         return prepare(run, parent, source, point, branch, agent, snapshot, again)
