@@ -177,11 +177,16 @@ class KilledJob:
     def scored(self) -> Counter[str]:
         """How often each trial was scored, by all that was ever written of it, lost or not."""
         count: Counter[str] = Counter()
-        for path in (self.run / "trials").glob("*/try-*/*.jsonl"):
+        for path in self._written():
             for event in self.events(path):
                 judged = event.data.get("verdict") if event.kind is EventKind.VERDICT else None
                 count[path.parts[-3]] += isinstance(judged, Verdict) and judged.reward is not None
         return count
+
+    def _written(self) -> list[Path]:
+        """All journals, and what was cut off them."""
+        tries = self.run / "trials"
+        return [*tries.glob("*/try-*/journal.jsonl"), *tries.glob("*/try-*/lost-*.jsonl")]
 
     def resumed(self) -> list[Path]:
         """What was cut off where trials went on: one file each time."""
@@ -203,7 +208,8 @@ class KilledJob:
         there = {path.name for path in (self.run / "snapshots").iterdir()}
         named: set[str] = set()
         for journal in self.journals().values():
-            events = [event for path in journal.parent.parent.glob("*/*.jsonl") for event in self.events(path)]
+            paths = [path for path in self._written() if path.parts[-3] == journal.parts[-3]]
+            events = [event for path in paths for event in self.events(path)]
             last = self.events(journal)[-3].wall["digest"]
             named |= {event.wall["digest"] for event in events if "digest" in event.wall} - {last}
         return there & named

@@ -16,7 +16,7 @@ from terrarium.core.errors import EngineFault
 from terrarium.core.files import link_or_copy, make_folder, write_whole
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.sharing import share_tree
-from terrarium.core.values import dumps, sorted_dumps
+from terrarium.core.values import dumps
 
 STATE_FILE = "world.json"
 LEFT_FILE = "not-carried.json"
@@ -152,7 +152,8 @@ class Snapshots:
         Raises:
             EngineFault: It cannot be written.
         """
-        text = sorted_dumps({"format": FORMAT, "state": state, "rows": rows}).encode("ascii")
+        # In the order in which things are: a turn that goes on from here says what it said in the same order.
+        text = dumps({"format": FORMAT, "state": state, "rows": rows}).encode("ascii")
         name = hashlib.sha256(text).hexdigest()
         target = self.folder / name
         if target.exists():
@@ -196,7 +197,7 @@ class Snapshots:
         try:
             whole = json.loads((known / STATE_FILE).read_bytes())
             whole["state"]["owner"] = owner
-            text = sorted_dumps(whole).encode("ascii")
+            text = dumps(whole).encode("ascii")
             adopted = hashlib.sha256(text).hexdigest()
             target, staging = self.folder / adopted, self.folder / f".{adopted}.{os.getpid()}.{threading.get_ident()}"
             if target.exists():
