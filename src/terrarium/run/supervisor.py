@@ -29,6 +29,7 @@ from terrarium.run.config import AgentConfig, RetryConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.hand import Hand, Order
 from terrarium.run.log import WorkersLog
+from terrarium.run.recovery import drop_passed, recovered
 from terrarium.run.spec import TrialResult, TrialSpec
 
 SILENCE = 5.0  # seconds without a sign of life before a worker is killed
@@ -296,6 +297,7 @@ class Supervisor:
         if not orders:
             return
         self._listener("lost", {"trials": [order.spec.id for order in orders], "how": hand.how})
+        orders = [order for order in orders if not self._scored(order)]
         blame = hand.blamed()
         known = blame is not None and any(order.spec.id == blame.trial for order in orders)
         sure = len(orders) == 1 and (orders[0].alone or (self._concurrent == 1 and not hand.silent))
@@ -307,6 +309,18 @@ class Supervisor:
             else:
                 order.alone = order.alone or not known
                 self._queue.append(order)
+
+    def _scored(self, order: Order) -> bool:
+        """Whether a trial whose worker is gone had been scored: then only its record may be missing."""
+        found = self._run.result(order.spec.id)
+        if found is None or not found.scored:
+            found = recovered(self._run, order.spec)
+            if found is None:
+                return False
+            drop_passed(self._run, order.spec)
+            self._run.record(found)
+        self._finished(order, found)
+        return True
 
     def _conclude(self, spec: TrialSpec, result: TrialResult) -> None:
         """End the journal of a trial whose worker is gone, and write its record."""
