@@ -318,7 +318,8 @@ class Supervisor:
             if found is None:
                 return False
             drop_passed(self._run, order.spec)
-            self._run.record(found)
+            with contextlib.suppress(TerrariumError):  # a full disk: the next run makes it again
+                self._run.record(found)
         self._finished(order, found)
         return True
 
