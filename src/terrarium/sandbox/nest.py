@@ -129,7 +129,10 @@ class Nest:
     def _hear(self) -> None:
         assert self._link is not None
         try:
-            data = self._link.recv(_LIMIT)
+            try:
+                data = self._link.recv(_LIMIT)
+            except ConnectionResetError:  # it left a request unread; what it told before that comes behind the error
+                data = self._link.recv(_LIMIT)
         except BlockingIOError:
             return
         except OSError:
