@@ -211,7 +211,8 @@ class KilledJob:
             paths = [path for path in self._written() if path.parts[-3] == journal.parts[-3]]
             events = [event for path in paths for event in self.events(path)]
             last = self.events(journal)[-3].wall["digest"]
-            named |= {event.wall["digest"] for event in events if "digest" in event.wall} - {last}
+            stages = {event.wall["digest"] for event in events if "digest" in event.wall and "rows" in event.data}
+            named |= {event.wall["digest"] for event in events if "digest" in event.wall} - stages - {last}
         return there & named
 
     def left(self) -> list[str]:
