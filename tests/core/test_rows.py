@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrarium.core.errors import CapabilityFault, NotFound, Refused, ValueNotPlain
-from terrarium.core.rows import Change, Row, Rows
+from terrarium.core.rows import Change, Row, Rows, digest_rows
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 FIELDS = st.dictionaries(
@@ -64,6 +64,7 @@ def test_rows_agree_with_a_dict_also_after_opening_again(actions):
                 assert (changes[-1].table, changes[-1].key, changes[-1].before) == (table, key, before)
                 assert changes[-1].after == model.get((table, key))
             assert list(rows.all()) == [Row(*place, model[place]) for place in sorted(model)]
+            assert digest_rows(rows.all()) == digest_rows(list(rows.all())), "what was kept of rows is theirs"
             assert rows.count("x") == sum(place[0] == "x" for place in model)
         rows.close()
 
