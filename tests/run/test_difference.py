@@ -102,6 +102,6 @@ def test_what_decides_nothing_is_a_warning():
     one = {"seed": 1, "task": {"name": "x", "digest": "a"}, "versions": {"python": "3.11"}, "trial": "t", "new": 1}
     other = {"seed": 2, "task": {"name": "y", "digest": "b"}, "versions": {"python": "3.12"}, "trial": "u", "new": 1}
     assert list(warnings(one, other)) == [
+        "python: 3.11 then, 3.12 now",
         'task.digest was "a" and is now "b"',
-        'versions.python was "3.11" and is now "3.12"',
     ]

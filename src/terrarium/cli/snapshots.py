@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +157,8 @@ def _described(rows: list[dict[str, Any]], prefix: str, place: str) -> dict[str,
 
 def _count(folder: Path) -> int | None:
     """How many rows or files a capability saved; None where that cannot be told without opening it."""
+    import sqlite3
+
     rows, listing = folder / "rows.sqlite", folder / "tree.jsonl"
     try:
         if rows.exists():
