@@ -15,6 +15,7 @@ from terrarium.core.capability import Equipment, Site, Traits, instance_tool, re
 from terrarium.core.diff import RowChange
 from terrarium.core.equipment import shared
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
+from terrarium.core.offers import offers
 from terrarium.core.person import person_of
 from terrarium.core.rows import Row, digest_rows
 from terrarium.core.sandbox import ExecResult, Leaves, Rowed, Summed, Watched
@@ -70,9 +71,9 @@ class Workspace:
         self.traits = Traits(  # type: ignore[misc]
             deterministic=sandbox.deterministic,
             snapshots="snapshot" in sandbox.supports,
-            sees_writes=isinstance(sandbox, Watched),
+            sees_writes=offers(sandbox, Watched),
         )
-        if isinstance(sandbox, Watched):
+        if offers(sandbox, Watched):
             sandbox.watch(site.changed, site.actor)
         await sandbox.open(site.folder)
         self._agents = site.agents
@@ -127,13 +128,13 @@ class Workspace:
             gone: The path: something of the base that was removed.
         """
         sandbox = self._opened().sandbox
-        if isinstance(sandbox, Rowed):
+        if offers(sandbox, Rowed):
             yield from sandbox.rows()
 
     def digest(self) -> str:
         """The digest of `rows`."""
         sandbox = self._opened().sandbox
-        return sandbox.digest() if isinstance(sandbox, Summed) else digest_rows(self.rows())
+        return sandbox.digest() if offers(sandbox, Summed) else digest_rows(self.rows())
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
         """The changes without histories, caches, new temporary files, times, and new folders that are not empty."""
@@ -152,7 +153,7 @@ class Workspace:
     async def running(self) -> Sequence[str]:
         """The command lines of what runs in the sandbox: a snapshot does not carry it."""
         sandbox = self._opened().sandbox
-        return await sandbox.running() if isinstance(sandbox, Leaves) else []
+        return await sandbox.running() if offers(sandbox, Leaves) else []
 
     async def close(self) -> None:
         """Close the sandbox; idempotent."""

@@ -11,6 +11,7 @@ from typing import Any
 from terrarium.core.capability import Equipment, Site
 from terrarium.core.equipment import FOLDER
 from terrarium.core.errors import NotFound, Refused, SandboxFault
+from terrarium.core.offers import offers
 from terrarium.core.person import Person
 from terrarium.core.rows import Change, Fields
 from terrarium.core.sandbox import Drafting, Equippable, ExecResult, Sandbox, Watched
@@ -47,7 +48,7 @@ class Place:
         self.block = _at_once if at_once else site.block
         """From the program: have something short done."""
         self._at_once = at_once
-        self._watched = isinstance(sandbox, Watched)
+        self._watched = offers(sandbox, Watched)
         self._drafting = sandbox if isinstance(sandbox, Drafting) else None
         self._site = site
         self._workdir = workdir

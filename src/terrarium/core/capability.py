@@ -20,6 +20,7 @@ from terrarium.core.authority import Authority
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError
 from terrarium.core.network import Caller, Network
+from terrarium.core.offers import offers
 from terrarium.core.person import Person
 from terrarium.core.proxy import Proxy
 from terrarium.core.rows import Change, Row, Rows, digest_rows
@@ -338,9 +339,10 @@ def instance_host(site_name: str, usual: str) -> str:
 
 async def digest_of(capability: Capability) -> str:
     """The digest of a capability's canonical rows."""
-    if isinstance(capability, Digested):
-        return await aside(capability.digest)
-    if capability.traits.sees_writes:
+    holds = capability.traits.sees_writes
+    if offers(capability, Digested):
+        return capability.digest() if holds else await aside(capability.digest)
+    if holds:
         return digest_rows(capability.rows())
     # It holds no rows: they are read from disk, and there may be a hundred thousand.
     return await aside(lambda: digest_rows(capability.rows()))

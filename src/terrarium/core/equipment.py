@@ -17,6 +17,7 @@ from typing import Any
 
 from terrarium.core.capability import Capability, Equipment, Equipped, Equips
 from terrarium.core.errors import CapabilityFault
+from terrarium.core.offers import offers
 
 FOLDER = "/run/secrets"
 FILE_LIMIT = 48 * 1024  # bytes of one file
@@ -59,11 +60,12 @@ def _of(capabilities: Mapping[str, Capability], agent: str, secret: Callable[[Ma
     given: dict[str, Equipment] = {}
     logins: dict[str, None] = {}
     for spec, capability in capabilities.items():
-        if not isinstance(capability, Equips):
+        owned = capability.traits.owned
+        if not offers(capability, Equips):
             continue
         found = capability.equipment(agent)
         _check(spec, found)
-        if not capability.traits.owned:
+        if not owned:
             contents = [data.decode("utf-8", "replace") for data in found.files.values()]
             secret({"env": dict(found.env), "secrets": contents})
         secret({"secrets": list(found.secrets)})

@@ -22,6 +22,7 @@ from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, EngineFault, TerrariumError, Unsupported
 from terrarium.core.journal import Journal
 from terrarium.core.notice import Notices
+from terrarium.core.offers import offers
 from terrarium.core.person import Person
 from terrarium.core.removal import try_remove_tree
 from terrarium.core.sandbox import Sandbox
@@ -115,7 +116,7 @@ async def not_carried(world: Living) -> dict[str, list[str]]:
     """What runs in a world and is not carried by its snapshot, by capability; it never fails."""
     found = {}
     for spec, capability in sorted(world.capabilities.items()):
-        if isinstance(capability, Leaves):
+        if offers(capability, Leaves):
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
                     lines: Sequence[str] = await capability.running()

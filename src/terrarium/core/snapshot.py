@@ -22,6 +22,7 @@ STATE_FILE = "world.json"
 LEFT_FILE = "not-carried.json"
 FORMAT = 2
 """Of a snapshot as a whole. Version 1, which had no number, is not read any more."""
+IN_TURN = 5.0  # seconds that must have passed in the middle of a turn; so much work a kill may cost
 FIRST_COST = 0.005  # seconds a snapshot is taken to cost before one has been measured
 
 SnapshotMode = Literal["auto", "every-turn", "every-step", "never"]
@@ -43,8 +44,10 @@ class Cadence:
         return self.mode in ("every-turn", "every-step") or self._paid()
 
     def due_in_turn(self) -> bool:
-        """Whether the world is saved before a step in the middle of a turn."""
-        return self.mode == "every-step" or (self.mode == "auto" and self._paid())
+        """Whether the world is saved before a step in the middle of a turn: not where turns are short."""
+        if self.mode == "auto":
+            return time.monotonic() - self._at >= IN_TURN and self._paid()
+        return self.mode == "every-step"
 
     def _paid(self) -> bool:
         return time.monotonic() - self._at >= 20 * self._cost

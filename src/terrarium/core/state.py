@@ -21,6 +21,7 @@ from terrarium.core.capability import Capability, Digested, digest_of
 from terrarium.core.diff import Diff, Fold, RowChange, counting, diff_of, sorted_changes
 from terrarium.core.errors import ConfigError
 from terrarium.core.journal import Event, EventKind, Journal, read
+from terrarium.core.offers import offers
 from terrarium.core.rows import Change, Row
 from terrarium.core.values import Blobs, decode, dumps, encode, record
 
@@ -87,7 +88,7 @@ class States:
         for spec, capability in sorted(self._capabilities.items()):
             known = self._digested.get(spec)
             seen = capability.traits.sees_writes
-            if not dear and not seen and not isinstance(capability, Digested):
+            if not dear and not seen and not offers(capability, Digested):
                 found[spec] = f"{UNREAD}{secrets.token_hex(16)}"
                 continue
             if known is None or known[0] is not capability or not seen:
@@ -138,7 +139,7 @@ class States:
         for spec, group in itertools.groupby(diff.changes, lambda change: change.capability):
             changes = list(group)
             capability: object = self._capabilities.get(spec)
-            kept += capability.deeds(changes) if isinstance(capability, Deeds) else changes
+            kept += capability.deeds(changes) if offers(capability, Deeds) else changes
         return Diff(kept, diff.left_out, diff.unknown)
 
     def _events(self) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from typing import Any
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Beside, Capability, Claims, Traits
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
+from terrarium.core.offers import offers
 from terrarium.core.person import person_of
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground, Sandbox, caps_of
@@ -82,7 +83,7 @@ def open_capability(spec: str, config: Mapping[str, Value], task: Task | None = 
     own = config.get("import_path")
     package = _beside(str(own), task) if own and task is not None else ""
     made: Capability = find("capability", str(own or spec.partition(":")[0]), package)()
-    if isinstance(made, Beside) and task is not None and task.path:
+    if offers(made, Beside) and task is not None and task.path:
         made.beside(Path(task.path).parent, lambda target: find("capability", target, _beside(target, task)))
     return made
 
@@ -106,7 +107,7 @@ def traits(task: Task, provider: SandboxConfig) -> Traits:
     joined = Traits()
     for spec, config in specs(task, provider):
         made = open_capability(spec, config, task)
-        joined = joined & (made.claims(config) if isinstance(made, Claims) else made.traits)
+        joined = joined & (made.claims(config) if offers(made, Claims) else made.traits)
         if spec.partition(":")[0] == WORKSPACE:
             kind = find("sandbox", _place(config, provider)[0])
             joined = joined & Traits(

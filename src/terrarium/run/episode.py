@@ -17,6 +17,7 @@ from terrarium.core.env import Env, current, install
 from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError, Unsupported, boundary_of
 from terrarium.core.handle import AgentView
 from terrarium.core.journal import Event, EventKind
+from terrarium.core.offers import offers
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits, Task
@@ -247,10 +248,7 @@ class Episode:
     # -- turns ----------------------------------------------------------------------------------------------------
 
     async def _turn(self, call: int, name: str, instruction: str, own: bool = False) -> Reply:
-        """One turn inside a waiting call; the turns of one agent follow each other, those of several may overlap.
-
-        `own` says that it is what that call is about, and no turn that was queued.
-        """
+        """One turn in a waiting call, `own` if it is what that is about; turns of one agent follow each other."""
         seated, turnstile = self._seated[name], self.world.turnstile
         if seated.locked():
             turnstile.leave(call)  # until the seat is free, nobody waits for this call
@@ -275,7 +273,7 @@ class Episode:
             number = self.totals.turns
             self._progress("turn", number, name)
             for capability in self.world.capabilities.values():
-                if isinstance(capability, Readies):
+                if offers(capability, Readies):
                     await capability.ready()
             if self._branch is not None and self._branch.turn == number:
                 instruction = await self._branch.leave(self.world, instruction)
