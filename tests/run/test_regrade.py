@@ -386,3 +386,14 @@ def test_what_changed_is_said_of_each_check():
         "w: required 0 → 1",
     ]
     assert changes(before, before) == []
+
+
+def test_many_trials_leave_no_descriptor_open(play):
+    """A run of a thousand trials would have no more of them."""
+    played = play(STAGES, SCRIPT, snapshot="auto")
+    correction = ("env.notes.count() == 99", "env.notes.count() + env.notes.count() == 99")
+    assert one(played, correction).outcome in ("regraded", "failed")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        again(played)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -108,3 +109,26 @@ def test_a_program_that_is_not_there_is_exit_127_with_a_message():
     code, data = asyncio.run(go())
     assert code == 127
     assert b"no-such-program" in data
+
+
+def test_an_engine_with_thousands_of_open_files_has_children(tmp_path):
+    """The number of its descriptor is over 1023 then, which `select` does not know."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2000:
+        pytest.skip("this machine does not let a process open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+
+    async def go() -> int:
+        zygote = Zygote()
+        child = await zygote.spawn(["sh", "-c", "exit 3"], streams=(files[0], files[0], files[0]), env=PATH)
+        code = await child.ended
+        zygote.close()
+        return code
+
+    try:
+        assert asyncio.run(go()) == 3
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -149,6 +149,7 @@ class SecondLook:
             self.looked = spine.looked
             await stages.close()
             await world.close()
+            world.journal.close()
 
     def _compare(self, header: Mapping[str, Any]) -> Given:
         """The capabilities that the trial's world had when it began; says what is another now.

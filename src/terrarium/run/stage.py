@@ -118,6 +118,7 @@ class Stages:
             await world.load(there[0])
         except Exception as error:
             await world.close()
+            world.journal.close()
             raise NotRegradable(f"the world of that stage cannot be opened: {error}") from error
         world.callbacks.schedule, world.callbacks.conditions = Schedule(), []
         world.turnstile.join(PROGRAM)
@@ -132,6 +133,7 @@ class Stages:
                 await opened[1].close()
             except TerrariumError:
                 pass
+            opened[1].journal.close()
             await aside(lambda: try_remove_tree(self._folder / f"stage-{opened[0][0]}"))
 
     def world(self, folder: Path, clock: Clock, cursor: Cursor | None = None) -> World:

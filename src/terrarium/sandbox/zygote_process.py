@@ -76,8 +76,11 @@ class Zygote:
         woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(waker)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()  # `select` knows no descriptor over 1023, and an engine may have more
+        for descriptor in (self._link.fileno(), woken):
+            poll.register(descriptor, select.POLLIN)
         while True:
-            ready, _, _ = select.select([self._link.fileno(), woken], [], [], 0.05 if self._left else None)
+            ready = [descriptor for descriptor, _ in poll.poll(50 if self._left else None)]
             if woken in ready:
                 os.read(woken, 4096)
                 self._reap()

@@ -200,15 +200,19 @@ class Calculator:
         os.set_blocking(target, False)
         said = bytearray()
         left = memoryview(request)
+        poll = select.poll()  # `select` knows no descriptor over 1023, and an engine may have more
+        poll.register(source, select.POLLIN)
+        poll.register(target, select.POLLOUT)
         try:
             while not said.endswith(b"\n"):
-                wait = until - time.monotonic()
-                ready, writable, _ = select.select([source], [target] if left else [], [], max(0.0, wait))
-                if not ready and not writable:
+                ready = {descriptor for descriptor, _ in poll.poll(1e3 * max(0.0, until - time.monotonic()))}
+                if not ready:
                     raise _Gone
-                if writable:
+                if target in ready:
                     left = left[os.write(target, left[:65536]) :]
-                if ready:
+                    if not left:
+                        poll.unregister(target)
+                if source in ready:
                     piece = os.read(source, 1 << 20)
                     if not piece:
                         raise _Gone

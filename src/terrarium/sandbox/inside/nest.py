@@ -97,8 +97,11 @@ def _nest(link: socket.socket, folder: str, confined: bool) -> None:
         _tell(link, {"fault": str(error)})
         os._exit(1)
     running: dict[int, int] = {}
+    poll = select.poll()  # `select` knows no descriptor over 1023
+    for descriptor in (link.fileno(), woken):
+        poll.register(descriptor, select.POLLIN)
     while True:
-        ready, _, _ = select.select([link.fileno(), woken], [], [])
+        ready = [descriptor for descriptor, _ in poll.poll()]
         if woken in ready:
             os.read(woken, 4096)
             for pid, status in _ended():
