@@ -136,7 +136,7 @@ def plan(seat):
 """
 
 
-def test_an_agent_that_does_something_else_is_told_of(tmp_path):
+def test_where_an_agent_does_something_else_the_trial_begins_anew(tmp_path):
     place = tmp_path / "task"
     place.mkdir()
     (place / "task.py").write_text(TASK)
@@ -151,7 +151,8 @@ def test_an_agent_that_does_something_else_is_told_of(tmp_path):
         retry=RetryConfig(max_retries=1, min_wait_sec=0.01),
     )
     (result,) = asyncio.run(Job(config).run()).results
-    assert result.error is not None
-    assert result.error["type"] == "AgentFault"
-    assert "cannot be resumed in the middle of a turn" in result.error["message"]
-    assert result.verdict.reward is None
+    assert (result.error, result.tries) == (None, 2)
+    first = next((tmp_path / "run" / "trials").glob("*/try-1/journal.jsonl"))
+    (error,) = [event.data for event in read(first) if event.kind is EventKind.ERROR]
+    assert error["boundary"] == "engine"
+    assert "cannot be resumed in the middle of a turn" in error["message"]

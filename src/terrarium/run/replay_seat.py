@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from terrarium.core.agent import Budget, Notice, StopReason
-from terrarium.core.errors import AgentFault
+from terrarium.core.errors import EngineFault
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
@@ -129,7 +129,7 @@ class ContinuingSeat:
         """The recorded answer, while there is one.
 
         Raises:
-            AgentFault: It does something else than before.
+            EngineFault: It does something else than before; the trial is tried again from its beginning.
         """
         if not self._answering:
             return await self._live.think(request)
@@ -141,7 +141,7 @@ class ContinuingSeat:
         """The recorded result, while there is one.
 
         Raises:
-            AgentFault: It does something else than before.
+            EngineFault: It does something else than before; the trial is tried again from its beginning.
         """
         if not self._answering:
             return await self._live.call(call)
@@ -153,7 +153,7 @@ class ContinuingSeat:
         event = self._past.peek()
         if event.kind is not kind or (tool is not None and event.data["tool"] != tool):
             before = "thought" if event.kind is EventKind.MODEL else f"used {event.data['tool']}"
-            raise AgentFault(
+            raise EngineFault(
                 f"agent {self.name!r} {does}, where before it {before} (event {event.seq}): it does not come to the "
                 "same from the same answers, so it cannot be resumed in the middle of a turn"
             )
