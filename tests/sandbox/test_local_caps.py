@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from local_box import capped, eventually, needs_namespaces, out, use
 
 from terrarium.core.errors import CommandTimeout, Refused
+from terrarium.sandbox.inside import cgroup
 from terrarium.sandbox.tier import tier
 
 pytestmark = [needs_namespaces, pytest.mark.alone]
@@ -223,3 +227,28 @@ def test_what_was_ended_between_two_commands_is_told_with_the_next_one(tmp_path)
         assert (await box.exec("kill -9 -1")).stderr == "[the command was killed]\n", "it is no reason for later things"
 
     use(tmp_path / "box", work, capped(processes=64))
+
+
+def test_what_stands_still_because_its_engine_was_killed_is_ended_by_the_next_sweep():
+    """Killed during a snapshot: nothing in a frozen group ends, whatever signal it is sent."""
+    groups = cgroup.find()
+    if groups is None or "freezer" not in groups.places:
+        pytest.skip("no control groups of one's own here")
+    space = Path("/proc/self/ns/pid").stat().st_ino
+    group = cgroup.Group(groups, f"{space}-1-0-1-1", {})
+    left = subprocess.Popen(["sleep", "100"])
+    try:
+        for folder in set(group.folders.values()):
+            Path(folder, "cgroup.procs").write_text(str(left.pid))
+        assert group.freeze()
+        left.kill()
+        time.sleep(0.2)
+        assert left.poll() is None, "it stands still"
+        groups.sweep(5.0)
+        assert left.wait(10) == -signal.SIGKILL
+        assert not any(Path(folder).exists() for folder in group.folders.values())
+    finally:
+        group.thaw()
+        left.kill()
+        left.wait(10)
+        group.remove()

@@ -92,6 +92,12 @@ class Zygote:
         """End every child, and leave nothing behind."""
         for pid in list(self._children):
             self._kill(pid)
+        for child in self._children.values():
+            if child.group is not None:
+                try:
+                    child.group.thaw()  # it may be frozen for a snapshot, and then nothing in it ends
+                except OSError:
+                    pass
         groups = [child.group for child in self._children.values() if child.group] + self._left
         try:
             while groups:

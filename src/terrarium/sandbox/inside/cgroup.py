@@ -121,8 +121,7 @@ class Group:
     def thaw(self) -> None:
         """Let it go on."""
         if "freezer" in self.folders:
-            old = self.version == 1
-            self._write("freezer", "freezer.state" if old else "cgroup.freeze", "THAWED" if old else "0")
+            _thaw(self.folders["freezer"])
 
     def remove(self) -> bool:
         """Remove it once everything in it has ended; False where something has not yet."""
@@ -213,7 +212,19 @@ def _end(folder: str) -> bool:
             os.kill(int(pid), signal.SIGKILL)
         except OSError:
             pass
+    _thaw(folder)
     return True
+
+
+def _thaw(folder: str) -> None:
+    """Let a group go on: nothing ends in one that stands still because its engine was killed during a snapshot."""
+    for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+        if os.path.exists(f"{folder}/{name}"):
+            try:
+                with open(f"{folder}/{name}", "w") as file:
+                    file.write(value)
+            except OSError:
+                pass  # it has gone meanwhile
 
 
 def _remove(folder: str) -> bool:
