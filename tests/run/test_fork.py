@@ -239,3 +239,40 @@ def test_an_interrupted_fork_goes_on(recorded, tmp_path):
     assert again.verdict == result.verdict
     assert [event.equal_part() for event in same] == [event.equal_part() for event in events]
     assert list(folder.glob("lost-*.jsonl"))
+
+
+FAILS_ONCE = """
+from pathlib import Path
+
+def plan(seat):
+    mark = Path({mark!r})
+    first = not mark.exists()
+    mark.touch()
+    yield "once more"
+    if first:
+        raise RuntimeError("not today")
+    yield "again"
+"""
+
+
+def test_a_fork_that_failed_begins_anew_where_it_left_its_parent(recorded, tmp_path):
+    run, parent = recorded
+    plan = Path(parent.trial.path).with_name("failing.py")
+    plan.write_text(FAILS_ONCE.format(mark=str(tmp_path / "mark")))
+    agent = AgentConfig(name="scripted", kwargs={"script": "failing:plan"})
+    failed, _ = _run(run, parent, 3, agent=agent)
+    assert failed.error is not None
+    again, events = _run(run, parent, 3, agent=agent)
+    assert (again.error, again.tries) == (None, 1)
+    ends = [event.data["text"] for event in events if event.kind is EventKind.TURN and event.data["state"] == "end"]
+    assert ends == ["turn 1", "turn 2", "once more", "again"], "what its parent did is not done by its agent"
+    assert list(run.tries(again.trial.id)[-1].glob("lost-*.jsonl")), "what failed is kept"
+
+
+def test_a_fork_whose_record_is_gone_is_not_run_again(recorded):
+    run, parent = recorded
+    result, events = _run(run, parent, 4, number=7)
+    (run.path / "verdicts" / f"{result.trial.id}.json").unlink()
+    again, same = _run(run, parent, 4, number=7)
+    assert (again.verdict, again.tries) == (result.verdict, 1)
+    assert [event.wall for event in same] == [event.wall for event in events]

@@ -27,7 +27,7 @@ from terrarium.run.difference import first_difference
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
 from terrarium.run.recording import Recording
-from terrarium.run.recovery import stored_points
+from terrarium.run.recovery import known, stored_points
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.replaying import others_acted
 from terrarium.run.runtime import runtime
@@ -228,7 +228,7 @@ async def run_fork(run: RunFolder, spec: TrialSpec) -> TrialResult:
 
     async def go() -> TrialResult:
         with Lock(run.path, shared=True), Lock(run.trial(spec.id)):
-            known = run.result(spec.id)
-            return known if known is not None and known.scored else await TrialRun(spec, run).run()
+            found = known(run, spec)
+            return found if found is not None and found.scored else await TrialRun(spec, run).run()
 
     return await asyncio.wrap_future(runtime().submit(go()))

@@ -18,7 +18,7 @@ from terrarium.result.metric import Outcome, parse
 from terrarium.run.config import AgentConfig, JobConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.lock import Lock
-from terrarium.run.recovery import drop_passed, recovered
+from terrarium.run.recovery import known
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.supervisor import Supervisor
 
@@ -136,8 +136,8 @@ class Job:
             sets = await self._tasksets(supervisor)
             specs = self._expand(sets)
             self._write_plan(sets)
-            known = {spec.id: self._known(spec) for spec in specs} if self.config.resume else {}
-            done = {name: result for name, result in known.items() if result is not None and result.scored}
+            there = {spec.id: known(self.folder, spec) for spec in specs} if self.config.resume else {}
+            done = {name: result for name, result in there.items() if result is not None and result.scored}
             todo = [spec for spec in specs if spec.id not in done]
             own = sum(not spec.baseline for spec in specs)
             self._tell("planned", {"trials": own, "done": len(specs) - len(todo), "specs": specs})
@@ -156,16 +156,6 @@ class Job:
             seconds=time.monotonic() - began,
             tasksets=sets,
         )
-
-    def _known(self, spec: TrialSpec) -> TrialResult | None:
-        """The record of a trial; one that was scored and whose record is gone gets it again from its journal."""
-        known = self.folder.result(spec.id)
-        if known is None:
-            known = recovered(self.folder, spec)
-            if known is not None:
-                drop_passed(self.folder, spec)
-                self.folder.record(known)
-        return known
 
     def _tell(self, event: str, data: Mapping[str, Any]) -> None:
         for wanted, handler in self._listeners:

@@ -47,20 +47,46 @@ def recovered(run: RunFolder, trial: TrialSpec) -> TrialResult | None:
     return TrialResult(trial, verdict, stop, None, len(tries), round(seconds, 6), _totals(events, stop))
 
 
-def resume_point(run: RunFolder, folder: Path) -> Point | None:
-    """Where an unfinished try goes on: at its last snapshot that can be read; None where there is none.
+def known(run: RunFolder, trial: TrialSpec) -> TrialResult | None:
+    """The record of a trial; one that was scored and whose record is gone gets it again from its journal.
 
-    A journal of a schema that this version does not know is none that could go on.
+    Raises:
+        EngineFault: It cannot be written.
     """
+    found = run.result(trial.id)
+    if found is None:
+        found = recovered(run, trial)
+        if found is not None:
+            drop_passed(run, trial)
+            run.record(found)
+    return found
+
+
+def resume_point(run: RunFolder, folder: Path) -> Point | None:
+    """Where an unfinished try goes on: at its last snapshot that can be read; None where there is none."""
     events = _events(run, folder)
-    if events and events[0].data.get("schema") != SCHEMA:
-        return None
     if any(event.kind is EventKind.VERDICT for event in events) and not _lost(events):
         return None
     for seq, name in reversed(_points(folder, events)):
         if _readable(run, name, folder.parent.name):
             return seq, name, [event for event in events if event.seq <= seq]
     return None
+
+
+def branch_point(run: RunFolder, trial: TrialSpec) -> Point | None:
+    """Where a fork begins anew after it failed: where it left the other trial; None for what is none.
+
+    Raises:
+        EngineFault: That can be read no more; without it, it would begin as another trial.
+    """
+    tries = run.tries(trial.id)
+    if trial.branch is None or not trial.branch.seq or not tries:
+        return None
+    events = _events(run, tries[-1])
+    for seq, name in stored_points(run, tries[-1], events):
+        if seq == trial.branch.seq:
+            return seq, name, [event for event in events if event.seq <= seq]
+    raise EngineFault(f"where the fork {trial.id[:12]} begins is damaged or gone; fork its parent again")
 
 
 def stored_points(run: RunFolder, folder: Path, events: Sequence[Event]) -> list[tuple[int, str]]:

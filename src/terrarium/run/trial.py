@@ -35,7 +35,7 @@ from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.lock import Lock
 from terrarium.run.pause import Paused
-from terrarium.run.recovery import Point, drop_passed, recovered, resume_point
+from terrarium.run.recovery import Point, branch_point, drop_passed, known, resume_point
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
@@ -93,6 +93,7 @@ class TrialRun:
         began = time.monotonic()
         tries = self.run_folder.tries(self.trial.id)
         resumed = resume_point(self.run_folder, tries[-1]) if tries else None
+        resumed = resumed or branch_point(self.run_folder, self.trial)
         number = len(tries) if resumed else len(tries) + 1
         for given_up in [] if resumed else tries:
             await _removed(given_up / "world")
@@ -111,8 +112,8 @@ class TrialRun:
         if stop == StopReason.PAUSED.value:
             return result
         if result.scored:
-            known = None if tries else self._stored
-            await aside(functools.partial(drop_passed, self.run_folder, self.trial, known))
+            stored = None if tries else self._stored
+            await aside(functools.partial(drop_passed, self.run_folder, self.trial, stored))
         self.run_folder.record(result)
         return result
 
@@ -373,12 +374,5 @@ class Trial:
 
     async def _run(self) -> TrialResult:
         with Lock(self.folder.path, shared=True), Lock(self.folder.trial(self.spec.id)):
-            known = (self.folder.result(self.spec.id) or self._recovered()) if self._resume else None
-            return known if known is not None and known.scored else await TrialRun(self.spec, self.folder).run()
-
-    def _recovered(self) -> TrialResult | None:
-        found = recovered(self.folder, self.spec)
-        if found is not None:
-            drop_passed(self.folder, self.spec)
-            self.folder.record(found)
-        return found
+            found = known(self.folder, self.spec) if self._resume else None
+            return found if found is not None and found.scored else await TrialRun(self.spec, self.folder).run()
