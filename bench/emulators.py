@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bench.figure import Figure, at_least, at_most, median, spread
-from terrarium.capability.http.server import HttpServer
 from terrarium.core.capability import Equips
 from terrarium.core.clock import Clock
 from terrarium.core.journal import Journal
@@ -21,6 +20,7 @@ from terrarium.core.network import Caller, Network
 from terrarium.core.registry import find
 from terrarium.core.seeds import Rng
 from terrarium.core.world import World
+from terrarium.http.server import HttpServer
 
 RATE, OPENING, DIFFERENT = 1000.0, 20.0, 4.0
 ALL = ("contacts", "google_sheets", "notion", "object_store", "slack", "web")

@@ -13,7 +13,6 @@ import pytest
 
 from terrarium.capability.browser.browser import Browser
 from terrarium.capability.browser.chromium import INSTALL, executable
-from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
 from terrarium.core.errors import CapabilityFault
@@ -21,6 +20,7 @@ from terrarium.core.network import Caller, Network, Service
 from terrarium.core.rows import Change
 from terrarium.core.sandbox import Ground, caps_of
 from terrarium.core.seeds import Rng
+from terrarium.http.host import WebHost
 from terrarium.sandbox.local.sandbox import LocalSandbox
 from terrarium.sandbox.tier import tier
 from terrarium.sandbox.zygote import zygote

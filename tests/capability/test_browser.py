@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from browser_stand import LiveBrowser, needs_browser
 
-from terrarium.capability.http.host import WebHost
 from terrarium.core.errors import ConfigError, NotFound, Refused
 from terrarium.core.message import ImageBlock
+from terrarium.http.host import WebHost
 
 pytestmark = needs_browser
 

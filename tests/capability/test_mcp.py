@@ -16,7 +16,6 @@ from live import Loopback
 from mcp.server.mcpserver import MCPServer
 from mcp_stand import Stand
 
-from terrarium.capability.http.server import HttpServer
 from terrarium.capability.mcp.mcp import Mcp
 from terrarium.core.capability import Site, Traits
 from terrarium.core.clock import Clock
@@ -26,6 +25,7 @@ from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
 from terrarium.core.tool import Tool
+from terrarium.http.server import HttpServer
 
 
 def site(folder: Path, **config: Any) -> Site:

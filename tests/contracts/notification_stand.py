@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from terrarium.capability.browser.chromium import executable
-from terrarium.capability.http.host import WebHost
 from terrarium.capability.mysql import binaries as mariadb
 from terrarium.capability.postgres import binaries
 from terrarium.core.capability import Site
@@ -21,6 +20,7 @@ from terrarium.core.errors import ConfigError
 from terrarium.core.registry import find
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
+from terrarium.http.host import WebHost
 from terrarium.sandbox.choice import choose
 from terrarium.sandbox.tier import tier
 from terrarium.sandbox.zygote import zygote

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from local_box import needs_namespaces, out, root_filesystem, use
 
-from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Site
 from terrarium.core.clock import Clock
 from terrarium.core.network import Network
 from terrarium.core.sandbox import Ground
 from terrarium.core.seeds import Rng
+from terrarium.http.host import WebHost
 from terrarium.sandbox.local.sandbox import LocalSandbox
 from terrarium.sandbox.zygote import zygote
 

@@ -134,19 +134,22 @@ def _agents(raw: Mapping[str, Any], flags: Mapping[str, Any]) -> list[dict[str, 
     """The agents with what the flags say of them, or None where the file and the defaults decide alone."""
     names, target = list(flags.get("agents") or ()), flags.get("agent_import")
     model, kwargs = flags.get("model"), pairs(flags.get("kwargs") or (), "-k")
+    model_kwargs = pairs(flags.get("model_kwargs") or (), "-M")
     if target is not None:
         if len(names) > 1:
             raise ConfigError("--agent-import gives one agent; -a may only name it")
         agents = [{"name": names[0] if names else target.rpartition(":")[2], "import_path": target}]
     elif names:
         agents = [{"name": name} for name in names]
-    elif model is None and not kwargs:
+    elif model is None and not kwargs and not model_kwargs:
         return None
     else:
         agents = _tables(raw, "agents") or [{}]
     for agent in agents:
         if model is not None:
             agent["model_name"] = model
+        if model_kwargs:
+            agent["model_kwargs"] = {**_table(agent, "model_kwargs"), **model_kwargs}
         if kwargs:
             agent["kwargs"] = {**_table(agent, "kwargs"), **kwargs}
     return agents

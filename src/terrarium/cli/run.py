@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 @click.option("-c", "--config", "file", metavar="JOB.TOML", help="A job file; flags win over it.")
 @click.option("-a", "--agent", "agents", multiple=True, metavar="AGENT", help="Who acts; repeatable. Default: oracle.")
 @click.option("--agent-import", metavar="MODULE:CLASS", help="An agent of your own.")
-@click.option("--model", metavar="NAME", help="The model of the agents.")
+@click.option("-m", "--model", metavar="PROVIDER/NAME", help="The model of the agents.")
+@click.option(
+    "-M",
+    "--model-arg",
+    "model_kwargs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the model's client, such as temperature=0 or base_url=http://...; repeatable.",
+)
 @click.option(
     "-k", "--kwarg", "kwargs", multiple=True, metavar="KEY=VALUE", help="A setting of the agents; repeatable."
 )

@@ -76,8 +76,8 @@ class Reply:
 
     @property
     def cache_creation_tokens(self) -> int:
-        """Tokens written into a cache: not told apart here, so 0."""
-        return 0
+        """Tokens sent that were written into a cache."""
+        return self.usage.cache_write_tokens
 
     @classmethod
     def say(cls, text: str, stop: StopReason = StopReason.COMPLETED) -> Reply:

@@ -18,6 +18,7 @@ TerrariumError                      what all of them are
 │   └── WorldClosed                 `env` used after the world was closed
 ├── AgentFault            agent     the agent's own code failed
 ├── ModelFault            model     the model could not be reached or answered nonsense
+│   └── ModelRefused                it never answers that: no key, no such model, a request it does not take
 ├── SandboxFault          sandbox   a sandbox could not be opened or used
 │   └── CommandTimeout              a command was killed at its time limit
 ├── CapabilityFault       capability  a service of the world could not do what was asked
@@ -149,6 +150,10 @@ class ModelFault(TerrariumError):
     """The model could not be reached or gave no usable answer."""
 
     boundary = "model"
+
+
+class ModelRefused(ModelFault):
+    """The model's provider will not answer that, however often it is asked."""
 
 
 class SandboxFault(TerrariumError):

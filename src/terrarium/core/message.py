@@ -22,10 +22,15 @@ class TextBlock:
 @record
 @dataclass(frozen=True)
 class ThinkingBlock:
-    """Reasoning that a model showed; never sent to another model."""
+    """Reasoning that a model showed.
+
+    `signature` is what its provider wants back with it, `origin` the wire format it came in, such as `anthropic`: it is
+    sent to that provider again, and never to another.
+    """
 
     thinking: str
     signature: str | None = None
+    origin: str = ""
     type: Literal["thinking"] = "thinking"
 
 
@@ -42,11 +47,13 @@ class ImageBlock:
 @record
 @dataclass(frozen=True)
 class ToolUseBlock:
-    """A tool call that a model asks for."""
+    """A tool call that a model asks for; `input` is what it sent, as text where that is no JSON."""
 
     id: str
     name: str
-    input: dict[str, Value] = field(default_factory=dict)
+    input: Value = field(default_factory=dict)
+    signature: str | None = None
+    """What the model's provider wants back with the call."""
     type: Literal["tool_use"] = "tool_use"
 
 
@@ -58,6 +65,7 @@ class ToolResultBlock:
     tool_use_id: str
     content: str | None = None
     is_error: bool = False
+    images: list[ImageBlock] = field(default_factory=list)
     type: Literal["tool_result"] = "tool_result"
 
 
@@ -91,13 +99,15 @@ class Usage:
     """Tokens of one or more model calls.
 
     `input_tokens` counts everything sent, cached tokens included; `output_tokens` everything received, reasoning
-    included; `cached_tokens` and `reasoning_tokens` say how much of each that was.
+    included; `cached_tokens` (read from a cache) and `cache_write_tokens` (written into one) say how much of the input,
+    `reasoning_tokens` how much of the output that was.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -105,4 +115,14 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+        )
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.cached_tokens - other.cached_tokens,
+            self.reasoning_tokens - other.reasoning_tokens,
+            self.cache_write_tokens - other.cache_write_tokens,
         )

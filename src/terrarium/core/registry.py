@@ -37,8 +37,16 @@ TABLES: dict[str, dict[str, str]] = {
         "memory": "terrarium.sandbox.memory:MemorySandbox",
     },
     "model": {
+        "anthropic": "terrarium.model.anthropic:AnthropicModel",
         "cassette": "terrarium.model.cassette:Cassette",
+        "google": "terrarium.model.google:GoogleModel",
+        "ollama": "terrarium.model.compatible:OllamaModel",
+        "openai": "terrarium.model.openai_responses:OpenAIResponsesModel",
+        "openai-chat": "terrarium.model.openai_chat:OpenAIChatModel",
+        "openrouter": "terrarium.model.compatible:OpenRouterModel",
         "scripted": "terrarium.model.scripted:ScriptedModel",
+        "sglang": "terrarium.model.compatible:SglangModel",
+        "vllm": "terrarium.model.compatible:VllmModel",
     },
     "agent": {
         "oracle": "terrarium.agent.oracle:OracleAgent",

@@ -22,6 +22,7 @@ from terrarium.core.task import Task
 from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.run.models import make_model, model_class
 from terrarium.task.module import package_of
 from terrarium.task.source import beside
 
@@ -257,7 +258,10 @@ def refusal(config: AgentConfig) -> str | None:
     """Why no agent can be made of this, as far as that is known without making one; None where nothing is known."""
     try:
         made = agent_class(config)
-        model = {} if config.model_name is None else {"model": config.model_name}
+        model: dict[str, Any] = {} if config.model_name is None else {"model": config.model_name}
+        if getattr(made, "wants_model", False):
+            model_class(_wanted(config))
+            model = {"model": None}
         inspect.signature(made).bind(**config.kwargs, **model)
     except TerrariumError as error:
         return str(error)
@@ -288,7 +292,9 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     elif config.import_path is None and config.name == "scripted" and isinstance(arguments.get("script"), str):
         script = arguments["script"]
         arguments["script"] = find("agent", script, _beside_if_nowhere_else(script, task))
-    if config.model_name is not None:
+    if getattr(made, "wants_model", False):
+        arguments["model"] = make_model(_wanted(config), config.model_kwargs)
+    elif config.model_name is not None:
         arguments["model"] = config.model_name
     try:
         agent: Agent = made(**arguments)
@@ -297,3 +303,14 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
     except Exception as error:
         raise AgentFault(f"agent {config.label!r} cannot be made: {type(error).__name__}: {error}") from error
     return agent
+
+
+def _wanted(config: AgentConfig) -> str:
+    """The name of the model that an agent cannot do without.
+
+    Raises:
+        ConfigError: None is given.
+    """
+    if config.model_name is None:
+        raise ConfigError(f"agent {config.label!r} needs a model: say which with --model provider/name")
+    return config.model_name

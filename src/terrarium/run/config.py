@@ -39,9 +39,12 @@ class AgentConfig(Record):
     name: str = "oracle"
     import_path: str | None = None
     model_name: str | None = None
+    """Of its model, as `provider/name`; agents of your own may have names of other forms."""
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the model's client: `temperature`, `base_url`, `cassette`, ... Never keys."""
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("kwargs")
+    @field_validator("kwargs", "model_kwargs")
     @classmethod
     def _plain(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Settings travel to other processes: they are data, code is named as `package.module:name`."""
@@ -55,7 +58,9 @@ class AgentConfig(Record):
 
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down, and what counts for identity."""
-        return {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
+        written = {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
+        settings = masked(written.pop("model_kwargs"))
+        return {**written, "model_kwargs": settings} if settings else written
 
     @property
     def label(self) -> str:

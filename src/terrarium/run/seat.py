@@ -114,16 +114,10 @@ class TrialSeat:
         messages, usage, steps, tool_calls = self.turn_began
         if len(self.messages) == messages + 1:
             self.messages.extend(reply.messages)
-        spent = Usage(
-            self.usage.input_tokens - usage.input_tokens,
-            self.usage.output_tokens - usage.output_tokens,
-            self.usage.cached_tokens - usage.cached_tokens,
-            self.usage.reasoning_tokens - usage.reasoning_tokens,
-        )
         return replace(
             reply,
             messages=self.messages[messages + 1 :],
-            usage=spent,
+            usage=self.usage - usage,
             steps=self.steps - steps,
             tool_calls=self.tool_calls - tool_calls,
         )

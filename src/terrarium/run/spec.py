@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from terrarium.core.errors import RETRIED
+from terrarium.core.errors import RETRIED, ModelRefused
 from terrarium.core.journal import SCHEMA
 from terrarium.core.trajectory import Trajectory, load
 from terrarium.core.values import Blobs, decode, digest, encode
@@ -181,7 +181,8 @@ class TrialResult:
     @property
     def retried(self) -> bool:
         """Whether it failed in a way that another try may mend."""
-        return self.error is not None and self.error["boundary"] in RETRIED
+        error = self.error
+        return error is not None and error["boundary"] in RETRIED and error["type"] != ModelRefused.__name__
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""

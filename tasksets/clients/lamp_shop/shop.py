@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Route
 
-from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Traits, reads, writes
+from terrarium.http.host import WebHost
 
 HOST = "lamps.example"
 FRAME = """\

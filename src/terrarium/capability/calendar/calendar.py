@@ -20,7 +20,6 @@ from terrarium.capability.calendar.occurrence import Range
 from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.calendar.shelf import INBOX, Shelf
 from terrarium.capability.calendar.tools import CalendarTools
-from terrarium.capability.http.host import HTTPS
 from terrarium.core.aside import aside
 from terrarium.core.capability import EXTERNAL, Equipment, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
@@ -29,10 +28,11 @@ from terrarium.core.network import Caller, Service
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, from_micros
+from terrarium.http.host import HTTPS
 
 if TYPE_CHECKING:
     from terrarium.capability.calendar.external import ExternalShelf
-    from terrarium.capability.http.server import HttpServer
+    from terrarium.http.server import HttpServer
 
 _SYNC = frozenset({"number", "etag", "tag", "written", "by"})  # fields that every write changes
 
@@ -161,7 +161,7 @@ class Calendar(EventFace):
         """One connection of a CalDAV client; the libraries for it are loaded with the first."""
         if self._server is None:
             from terrarium.capability.calendar.caldav.app import CalDav
-            from terrarium.capability.http.server import HttpServer
+            from terrarium.http.server import HttpServer
 
             self._server = HttpServer(CalDav(self._diary).serve, now=lambda: self._site.clock.now)
         await self._server.handle(connection, caller, tls)

@@ -10,7 +10,6 @@ from terrarium.capability.calendar.person import people_of, person_id
 from terrarium.capability.contacts.books import DEFAULT, Books
 from terrarium.capability.contacts.desk import ContactDesk, shape
 from terrarium.capability.contacts.tools import ContactTools
-from terrarium.capability.http.host import HTTPS
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
 from terrarium.core.diff import RowChange
 from terrarium.core.errors import NotFound, Refused
@@ -18,13 +17,14 @@ from terrarium.core.network import Service
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import HTTPS
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from terrarium.capability.http.server import HttpServer
     from terrarium.core.network import Caller
+    from terrarium.http.server import HttpServer
 
 
 _SYNC = frozenset({"number", "etag", "written", "by"})  # fields that every write changes
@@ -121,7 +121,7 @@ class Contacts:
         """One connection of a CardDAV client; the libraries for it are loaded with the first."""
         if self._server is None:
             from terrarium.capability.contacts.carddav.app import CardDav
-            from terrarium.capability.http.server import HttpServer
+            from terrarium.http.server import HttpServer
 
             self._server = HttpServer(CardDav(self._books, self._people).serve, now=lambda: self._site.clock.now)
         await self._server.handle(connection, caller, tls)

@@ -18,9 +18,9 @@ from terrarium.capability.google_sheets.key import LASTS, Keys, Token
 from terrarium.capability.google_sheets.mask import parse, pick
 from terrarium.capability.google_sheets.request import Request, request_of
 from terrarium.capability.google_sheets.shape import load
-from terrarium.capability.http.body import body_of
 from terrarium.core.aside import aside
 from terrarium.core.network import Caller
+from terrarium.http.body import body_of
 
 _SCOPES = "https://www.googleapis.com/auth/"
 _SHEETS = {"spreadsheets", "drive", "drive.file"}

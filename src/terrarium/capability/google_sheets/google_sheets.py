@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from terrarium.capability.google_sheets.account import Account, Accounts, accounts_of, claims_of
 from terrarium.capability.google_sheets.deed import deeds_of
-from terrarium.capability.http.host import WebHost
 from terrarium.core.capability import Equipment, Site, Traits, reads, writes
 from terrarium.core.errors import NotFound, Unsupported
 from terrarium.core.rows import Row, Rows
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import WebHost
 
 if TYPE_CHECKING:
     from terrarium.capability.google_sheets.app import SheetsServer

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from terrarium.capability.http.host import WebHost
-from terrarium.capability.http.limits import HttpLimits
 from terrarium.capability.mcp.desk import BODY_BYTES
 from terrarium.capability.mcp.door import PATH, Door
 from terrarium.capability.mcp.listing import tools_of
@@ -18,6 +16,8 @@ from terrarium.core.errors import NotFound, Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import WebHost
+from terrarium.http.limits import HttpLimits
 
 if TYPE_CHECKING:
     from terrarium.capability.mcp.outside import Outside

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from terrarium.capability.http.host import WebHost
-from terrarium.capability.http.limits import HttpLimits
 from terrarium.capability.notion.account import ACCESS, Account, Accounts
 from terrarium.capability.notion.api import Api
 from terrarium.capability.notion.desk import TROUBLES, Desk, Remote, everything
@@ -22,6 +20,8 @@ from terrarium.core.errors import CapabilityFault, ConfigError, NotFound, Refuse
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import WebHost
+from terrarium.http.limits import HttpLimits
 
 HOST = "api.notion.com"
 _KEYS = (

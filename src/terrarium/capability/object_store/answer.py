@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from terrarium.capability.http.date import http_date
 from terrarium.core.errors import Refused, TerrariumError
 from terrarium.core.rows import Fields
+from terrarium.http.date import http_date
 
 _SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _STATUS = {

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from terrarium.capability.http.host import WebHost
-from terrarium.capability.http.limits import HttpLimits
 from terrarium.capability.object_store.keys import Keys
 from terrarium.capability.object_store.shelf import Shelf
 from terrarium.capability.object_store.tools import ObjectTools
@@ -18,6 +16,8 @@ from terrarium.core.rows import Fields, Row
 from terrarium.core.seeds import child_seed
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import WebHost
+from terrarium.http.limits import HttpLimits
 
 if TYPE_CHECKING:
     from terrarium.capability.object_store.s3 import S3

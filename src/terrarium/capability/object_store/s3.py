@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from terrarium.capability.http.body import body_of
 from terrarium.capability.object_store import chunked, keys
 from terrarium.capability.object_store.answer import Answer, Asked, failure, refused
 from terrarium.capability.object_store.buckets import Buckets
@@ -17,6 +16,7 @@ from terrarium.capability.object_store.shelf import Shelf
 from terrarium.capability.object_store.uploads import Uploads
 from terrarium.core.errors import CapabilityFault, NotFound, Refused
 from terrarium.core.network import Caller
+from terrarium.http.body import body_of
 
 ANYBODY = "anonymous"
 """Who acts where a request is not signed."""

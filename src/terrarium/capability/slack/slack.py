@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Seque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from terrarium.capability.http.host import WebHost
 from terrarium.capability.slack.channels import IM, MPIM
 from terrarium.capability.slack.chat import Chat
 from terrarium.capability.slack.events import KINDS
@@ -21,6 +20,7 @@ from terrarium.core.errors import Refused
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import WebHost
 
 if TYPE_CHECKING:
     from terrarium.capability.slack.api.app import Api

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
-from terrarium.capability.http.date import http_date
 from terrarium.capability.web import packages
 from terrarium.capability.web.shelf import Shelf
 from terrarium.core.rows import Fields
+from terrarium.http.date import http_date
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _LISTED = 1000  # names in one listing

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from terrarium.capability.http.host import WebHost
 from terrarium.capability.web.settings import claimed, settings_of
 from terrarium.capability.web.shelf import INDEX, METHODS, Shelf, bytes_of, headers_of, host_of, path_of
 from terrarium.core.capability import Equipment, Site, Traits, instance_tool, reads, writes
@@ -17,9 +16,10 @@ from terrarium.core.registry import find
 from terrarium.core.rows import Row
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
+from terrarium.http.host import WebHost
 
 if TYPE_CHECKING:
-    from terrarium.capability.http.server import Application
+    from terrarium.http.server import Application
 
 
 class Web:

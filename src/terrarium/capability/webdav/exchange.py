@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from functools import partial
 from typing import Any
 
-from terrarium.capability.http.body import body_of
 from terrarium.capability.webdav.answer import Answer
 from terrarium.core.aside import aside
 from terrarium.core.capability import Site
 from terrarium.core.network import Caller
+from terrarium.http.body import body_of
 
 Message = MutableMapping[str, Any]
 Answering = Callable[[str, str, dict[str, str], bytes, Caller], Answer]

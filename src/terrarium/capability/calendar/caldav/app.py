@@ -12,7 +12,6 @@ from terrarium.capability.calendar.caldav.resource import Resource, Resources
 from terrarium.capability.calendar.desk import Desk
 from terrarium.capability.calendar.diary import Diary
 from terrarium.capability.calendar.rule import TooMany
-from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import not_modified
 from terrarium.capability.webdav.credentials import credentials
@@ -21,6 +20,7 @@ from terrarium.capability.webdav.xml import BrokenXml, read
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
 from terrarium.core.person import Person
+from terrarium.http.date import http_date
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -113,7 +113,7 @@ def _type(_: Resources, resource: Resource) -> str | None:
 
 
 def _modified(resources: Resources, resource: Resource) -> str | None:
-    from terrarium.capability.http.date import http_date
+    from terrarium.http.date import http_date
 
     row = resource.item.fields if resource.item is not None else None
     return None if row is None else tag("DAV:getlastmodified", text=http_date(row["written"]))

@@ -11,7 +11,6 @@ from terrarium.capability.contacts.carddav.properties import answered, propertie
 from terrarium.capability.contacts.carddav.report import report
 from terrarium.capability.contacts.carddav.resource import Resource, Resources
 from terrarium.capability.contacts.vcard import SIZE, parse
-from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.answer import Answer, Failed
 from terrarium.capability.webdav.condition import check, not_modified
 from terrarium.capability.webdav.credentials import credentials
@@ -21,6 +20,7 @@ from terrarium.capability.webdav.xml import BrokenXml, card, clark, href, read, 
 from terrarium.core.errors import NotFound, Refused
 from terrarium.core.network import Caller
 from terrarium.core.person import Person
+from terrarium.http.date import http_date
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from terrarium.capability.contacts.carddav.resource import Resource, Resources
 from terrarium.capability.contacts.vcard import SIZE
-from terrarium.capability.http.date import http_date
 from terrarium.capability.webdav.multistatus import response
 from terrarium.capability.webdav.xml import CS, card, href, tag
+from terrarium.http.date import http_date
 
 SYNC = "data:,"
 """What a sync token begins with; the number of the last change follows."""

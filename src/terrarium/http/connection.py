@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 import h11
 
-from terrarium.capability.http.limits import HttpLimits
 from terrarium.core.network import Caller
+from terrarium.http.limits import HttpLimits
 
 _PIECE = 64 * 1024
 

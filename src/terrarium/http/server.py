@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from typing import Any
 
-from terrarium.capability.http.connection import Connection
-from terrarium.capability.http.date import http_date
-from terrarium.capability.http.lifespan import Lifespan
-from terrarium.capability.http.limits import HttpLimits
 from terrarium.core.network import Caller
+from terrarium.http.connection import Connection
+from terrarium.http.date import http_date
+from terrarium.http.lifespan import Lifespan
+from terrarium.http.limits import HttpLimits
 
 Message = MutableMapping[str, Any]
 Application = Callable[

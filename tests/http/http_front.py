@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from terrarium.capability.http.limits import HttpLimits
-from terrarium.capability.http.server import HttpServer
 from terrarium.core.network import Caller, Network
+from terrarium.http.limits import HttpLimits
+from terrarium.http.server import HttpServer
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

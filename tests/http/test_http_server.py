@@ -15,8 +15,8 @@ import h11
 import pytest
 from http_front import Front, echo
 
-from terrarium.capability.http.server import HttpServer
 from terrarium.core.network import Caller
+from terrarium.http.server import HttpServer
 
 GET = b"GET /a HTTP/1.1\r\nHost: web.world\r\n\r\n"
 

@@ -12,8 +12,8 @@ from terrarium.core.capability import Site
 from terrarium.core.network import Caller, Service
 
 if TYPE_CHECKING:
-    from terrarium.capability.http.limits import HttpLimits
-    from terrarium.capability.http.server import Application, HttpServer
+    from terrarium.http.limits import HttpLimits
+    from terrarium.http.server import Application, HttpServer
 
 HTTP, HTTPS = 80, 443
 
@@ -75,7 +75,7 @@ class WebHost:
 
     async def _handle(self, connection: socket.socket, caller: Caller, tls: ssl.SSLContext | None = None) -> None:
         if self._server is None:
-            from terrarium.capability.http.server import HttpServer
+            from terrarium.http.server import HttpServer
 
             clock = self._site.clock
             self._server = HttpServer(self._app, limits=self._limits, now=lambda: clock.now, name=self._name)

@@ -1,0 +1,86 @@
+"""The models of a process: one client for each model and its settings, shared by all trials that ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from terrarium.core.errors import ConfigError, TerrariumError, UsageError
+from terrarium.core.model import Model
+from terrarium.core.registry import find
+from terrarium.core.secrets import is_secret
+from terrarium.core.values import dumps
+
+CASSETTE = "cassette"  # the setting that wraps a model into a recording
+
+_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = weakref.WeakKeyDictionary()
+
+
+def model_class(spec: str) -> tuple[Any, str]:
+    """What makes the model of `provider/name` or `package.module:Class/name`, and the name.
+
+    Raises:
+        NotRegistered: There is no such provider.
+        ConfigError: It is not of that form.
+    """
+    provider, _, name = spec.partition("/")
+    if not provider or not name:
+        raise ConfigError(f"a model is named as provider/name, such as openai/gpt-5 or vllm/qwen3-8b, not {spec!r}")
+    return find("model", provider), name
+
+
+def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
+    """The model called `provider/name`, with settings of its client; on the loop that will ask it.
+
+    A client that is `shared` is made once for each loop, and stays open until its process ends. The setting `cassette`
+    names a file in which answers are recorded, and from which they come where the same is asked again.
+
+    Raises:
+        ConfigError: A setting that the client refuses, or a key among the settings.
+        NotRegistered: There is no such provider.
+    """
+    made, name = model_class(spec)
+    for key in settings:
+        if is_secret(key):
+            raise ConfigError(f"{key!r} cannot be a setting of a model: keys come from the environment or from .env")
+    own = {key: value for key, value in settings.items() if key != CASSETTE}
+    if not getattr(made, "shared", False):
+        return _recorded(_made(made, name, own), settings)
+    there = _shared.setdefault(asyncio.get_running_loop(), {})
+    key = dumps([spec, dict(settings)])
+    if key not in there:
+        there[key] = _recorded(_made(made, name, own), settings)
+    return there[key]
+
+
+def is_shared(model: Model) -> bool:
+    """Whether it belongs to the process, and is not for one of its users to close."""
+    return any(model in there.values() for there in _shared.values())
+
+
+async def close_models() -> None:
+    """Close the shared models of this loop."""
+    for model in _shared.pop(asyncio.get_running_loop(), {}).values():
+        await model.close()
+
+
+def _made(made: Any, name: str, settings: Mapping[str, Any]) -> Model:
+    try:
+        model: Model = made(name, **settings)
+    except UsageError:
+        raise
+    except TerrariumError as error:
+        raise ConfigError(str(error)) from error
+    except TypeError as error:
+        raise ConfigError(f"the model {name!r} refuses its settings: {error}") from error
+    return model
+
+
+def _recorded(model: Model, settings: Mapping[str, Any]) -> Model:
+    path = settings.get(CASSETTE)
+    if path is None:
+        return model
+    recorded: Model = find("model", "cassette")(path, model)
+    return recorded
