@@ -88,6 +88,7 @@ class LandlockSandbox:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
         """Run one command: text through bash, a list without a shell.
 
@@ -123,6 +124,8 @@ class LandlockSandbox:
         finally:
             (out, more_out), (err, more_err) = output.finish(), errors.finish()
             given_input.close()
+        if output is not None:
+            output(out.encode())
         return ExecResult(code, out, err, more_out or more_err)
 
     async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:
