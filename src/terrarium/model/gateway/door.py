@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from terrarium.core.errors import ModelFault, ModelRefused, Refused
@@ -13,19 +12,11 @@ from terrarium.core.model import Forwarding
 from terrarium.core.network import Caller
 from terrarium.model.gateway.exchange import Exchange, Left
 from terrarium.model.gateway.reading import parse
-from terrarium.model.wire.wire import Wire
-
-if TYPE_CHECKING:
-    from terrarium.model.gateway.gateway import ModelGateway
+from terrarium.model.gateway.steps import Over, Steps
+from terrarium.model.gateway.wires import wire
 
 Message = MutableMapping[str, Any]
 
-WIRES = {
-    "openai_chat": "terrarium.model.wire.openai_chat:OpenAIChatWire",
-    "openai_responses": "terrarium.model.wire.openai_responses:OpenAIResponsesWire",
-    "anthropic": "terrarium.model.wire.anthropic:AnthropicWire",
-    "google": "terrarium.model.wire.google:GoogleWire",
-}
 _ROUTES = {
     "/v1/chat/completions": "openai_chat",
     "/chat/completions": "openai_chat",
@@ -45,11 +36,11 @@ class Door:
     """An ASGI application for the programs of one agent.
 
     Args:
-        gateway: What is behind it.
+        steps: What is behind it.
     """
 
-    def __init__(self, gateway: ModelGateway) -> None:
-        self._gateway = gateway
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
 
     async def __call__(
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
@@ -73,18 +64,18 @@ class Door:
     async def _answer(
         self, scope: Message, path: str, name: str | None, exchange: Exchange, receive: Callable[[], Awaitable[Message]]
     ) -> None:
-        gateway, headers = self._gateway, _headers(scope)
+        steps, headers = self._steps, _headers(scope)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         caller: Caller = scope["extensions"]["terrarium"]["caller"]
         if path == "/" and scope["method"] in ("GET", "HEAD"):
             await exchange.json(200, {"service": "model gateway"})  # some clients see first whether somebody is there
-        elif not gateway.admits(_shown(headers, query), caller):
+        elif not steps.admits(_shown(headers, query), caller):
             await exchange.error(401, "the key is not that of the agent whose sandbox this is")
         elif _COUNT.fullmatch(path):
             tokens = len(await _body(receive)) // _PER_TOKEN + 1
             await exchange.json(200, {"input_tokens": tokens, "totalTokens": tokens})
         elif scope["method"] == "GET" and _MODELS.fullmatch(path):
-            await exchange.json(200, _models(path, gateway.model.name))
+            await exchange.json(200, _models(path, steps.model.name))
         elif name is None:
             await exchange.error(404, f"{path[:200]} is not served here")
         elif scope["method"] != "POST":
@@ -101,7 +92,7 @@ class Door:
         headers: Mapping[str, str],
         content: bytes,
     ) -> None:
-        gateway = self._gateway
+        steps = self._steps
         try:
             body = parse(content)
             if not isinstance(body, dict):
@@ -110,22 +101,22 @@ class Door:
         except Refused as error:
             await exchange.error(400, str(error))
             return
-        refused = gateway.refusal()
+        refused = steps.refusal()
         if refused is not None:
             await exchange.error(400, refused)
             return
-        if gateway.busy:
+        if steps.busy:
             await exchange.error(429, "too many requests at the same time")
             return
-        model, kept = gateway.model, {key: value for key, value in query.items() if key != "key"}
+        model, kept = steps.model, {key: value for key, value in query.items() if key != "key"}
         try:
             if isinstance(model, Forwarding) and model.wire == name:
                 target = f"{path}?{urlencode(kept)}" if kept else path
                 meant = {key: value for key, value in headers.items() if _MEANT.match(key)}
-                await gateway.step(lambda: exchange.forward(model, wire(name), body, target, meant, content))
+                await steps.take(lambda: exchange.forward(model, wire(name), body, target, meant, content))
                 await exchange.finish()
                 return
-            completion = await gateway.step(lambda: exchange.generate(model, asked, content))
+            completion = await steps.take(lambda: exchange.generate(model, asked, content))
             await exchange.completion(wire(name), completion, asked, listed="alt" not in query)
         except Left:
             raise
@@ -134,17 +125,8 @@ class Door:
         except ModelFault:
             await exchange.error(502, "the model gave no answer", final=True)
         except Exception as error:
-            from terrarium.model.gateway.gateway import Over
-
-            told = gateway.refusal() if isinstance(error, Over) else None
+            told = steps.refusal() if isinstance(error, Over) else None
             await exchange.error(400 if told else 500, told or "the gateway failed", final=True)
-
-
-def wire(name: str) -> Wire:
-    """The wire format of that name."""
-    module, _, kind = WIRES[name].partition(":")
-    made: Wire = getattr(importlib.import_module(module), kind)()
-    return made
 
 
 def _headers(scope: Message) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from terrarium.core.errors import ModelFault, ModelRefused
 from terrarium.core.model import Completion, Forwarding, Model
 from terrarium.model.gateway.reading import completion_of, plain, received_of
+from terrarium.model.gateway.wires import wire
 from terrarium.model.wire.wire import Asked, Wire
 
 ANSWER_BYTES = 32 * 1024 * 1024
@@ -51,7 +52,7 @@ class Exchange:
     async def forward(
         self,
         model: Forwarding,
-        wire: Wire,
+        spoken: Wire,
         body: Mapping[str, Any],
         path: str,
         headers: Mapping[str, str],
@@ -75,8 +76,8 @@ class Exchange:
                 try:
                     await self._write(chunk)
                 except Left:  # it still was a step, and what had come is what the agent's program has seen
-                    return plain(replace(received_of(wire, bytes(received)), request=_digest(content)))
-        completion = completion_of(wire, bytes(received), stream or body.get("stream") is True)
+                    return plain(replace(received_of(spoken, bytes(received)), request=_digest(content)))
+        completion = completion_of(spoken, bytes(received), stream or body.get("stream") is True)
         return replace(completion, request=_digest(content))
 
     async def _pass_error(self, status: int, media_type: str, chunks: Any) -> None:
@@ -95,24 +96,24 @@ class Exchange:
 
     # -- answering ------------------------------------------------------------------------------------------------
 
-    async def completion(self, wire: Wire, completion: Completion, asked: Asked, *, listed: bool) -> None:
+    async def completion(self, spoken: Wire, completion: Completion, asked: Asked, *, listed: bool) -> None:
         """Answer in a wire format.
 
         Args:
-            wire: Which.
+            spoken: Which.
             completion: The answer.
             asked: What was asked: whether as a stream.
             listed: Google's streams are a list of JSON, where nothing else is asked for.
         """
         if not asked.stream:
-            await self.json(200, wire.answer(completion, asked))
+            await self.json(200, spoken.answer(completion, asked))
             return
-        if wire.name == "google" and listed:
-            events = [data for _, data in wire.events(completion, asked) if not isinstance(data, str)]
+        if spoken.name == "google" and listed:
+            events = [data for _, data in spoken.events(completion, asked) if not isinstance(data, str)]
             await self._whole(200, json.dumps(events).encode(), b"application/json")
             return
         await self._start(200, _SSE)
-        for name, data in wire.events(completion, asked):
+        for name, data in spoken.events(completion, asked):
             head = f"event: {name}\n" if name else ""
             await self._write(f"{head}data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode())
         await self.finish()
@@ -136,8 +137,6 @@ class Exchange:
             return
         if self._begun:
             raise Left
-        from terrarium.model.gateway.door import wire
-
         body = json.dumps(wire(self._spoken).error(status, message)).encode()
         await self._whole(status, body, b"application/json", *([(b"x-should-retry", b"false")] if final else []))
 
