@@ -289,6 +289,8 @@ def refusal(config: AgentConfig) -> str | None:
         if getattr(made, "wants_model", False):
             model_class(_wanted(config))
             model = {"model": None}
+        if getattr(made, "wants_gateway", False):
+            model["gateway"] = None
         inspect.signature(made).bind(**config.kwargs, **model)
     except TerrariumError as error:
         return str(error)

@@ -119,6 +119,7 @@ PROGRAM = Program(
         "CLAUDE_CODE_SUBAGENT_MODEL": "$model",
         "CLAUDE_CONFIG_DIR": "$home",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "ENABLE_TOOL_SEARCH": "false",
         "DISABLE_AUTOUPDATER": "1",
         "IS_SANDBOX": "1",
     },
