@@ -14,7 +14,6 @@ from typing import Any
 
 from terrarium.core.errors import ConfigError
 from terrarium.core.model import Model
-from terrarium.core.secrets import masked
 from terrarium.http.limits import HttpLimits
 from terrarium.http.listener import Listener
 from terrarium.model.scripted import ScriptedModel
@@ -88,14 +87,13 @@ class ModelServer:
         await self._listener.close()
 
     def _write(self, served: Served) -> None:
-        body = masked(served.body) if isinstance(served.body, dict) else None
         line = {
             "number": served.number,
             "wire": served.wire,
             "path": served.path,
             "status": served.status,
             "fault": served.fault,
-            "body": body,
+            "body": served.body,
         }
         self._append(json.dumps(line) + "\n")
 
