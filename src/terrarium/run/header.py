@@ -26,6 +26,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "attempt": trial.attempt,
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
+        **({"people": trial.people.public()} if trial.people.model_name else {}),
         "versions": versions(task, trial.place),
     }
     if task is None:

@@ -175,9 +175,14 @@ def _readable(run: RunFolder, name: str, owner: str) -> bool:
 
 
 def _totals(events: list[Event], stop: str) -> dict[str, Any]:
-    totals = Totals(over=stop if stop in _OF_TRIAL else None)
+    totals, people = Totals(over=stop if stop in _OF_TRIAL else None), dict[str, dict[str, Any]]()
     for event in events:
-        if event.kind is EventKind.TURN:
+        if event.kind is EventKind.TURN and event.data["state"] == "wakes":
+            people.setdefault(event.actor, {**vars(Totals()), "faults": 0})["turns"] += 1
+            people[event.actor].pop("over", None)
+        elif event.actor in people:
+            _used_by_person(people[event.actor], event)
+        elif event.kind is EventKind.TURN:
             totals.turns += event.data["state"] == "begin"
         elif event.kind is EventKind.TOOL_CALL:
             totals.tool_calls += 1
@@ -185,4 +190,17 @@ def _totals(events: list[Event], stop: str) -> dict[str, Any]:
             completion = event.data["completion"]
             totals.add(completion)
     passed = (events[-1].time - events[0].time).total_seconds()
-    return {**vars(totals), "world_seconds": passed}
+    lived = {"people": dict(sorted(people.items()))} if people else {}
+    return {**vars(totals), **lived, "world_seconds": passed}
+
+
+def _used_by_person(used: dict[str, Any], event: Event) -> None:
+    if event.kind is EventKind.TOOL_CALL:
+        used["tool_calls"] += 1
+    elif event.kind is EventKind.MODEL:
+        completion = event.data["completion"]
+        used["steps"] += 1
+        used["tokens"] += completion.usage.input_tokens + completion.usage.output_tokens
+        used["cost"] += completion.cost or 0.0
+    elif event.kind is EventKind.ERROR:
+        used["faults"] += 1

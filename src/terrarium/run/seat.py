@@ -65,7 +65,7 @@ class TrialSeat:
         self.turn = 0
         self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
-        self._rank = world.agents.index(name)
+        self._rank = world.agents.index(name) if name in world.agents else len(world.agents)
         self.step: int | None = None
         self.told: list[Notice] = []
         """Notices that stand in the journal, and that the agent has not asked for yet."""
@@ -290,7 +290,7 @@ class TrialSeat:
         began, world = self.time, self._world
         target = began + round(float(asked.value) * 60e6)
         while self.time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
-            due = world.callbacks.schedule.due()
+            due = world.callbacks.due()
             stop = target if due is None else min(max(due, self.time), target)
             async with self.acting(stop - self.time):
                 pass

@@ -52,6 +52,19 @@ _OF_AGENTS = {"act": True, "wait": True, "post": False, "register_tools": False,
 _TOLD_OF_AGENTS = ("get_trajectory", "messages", "replies", "system_prompt")
 
 
+def _unreachable(*_: object, **__: object) -> None:
+    raise AssertionError("every call of a second look is answered by its spine")
+
+
+_OF_USERS = {
+    "user": Handler(_unreachable, tools=True),
+    "user_answer": Handler(_unreachable, waits=True),
+    "user_post": Handler(_unreachable),
+    "user_used": Handler(_unreachable, "read"),
+}
+"""What a program does with simulated people."""
+
+
 class SecondLook:
     """One trial of a run, graded again; used once.
 
@@ -142,6 +155,8 @@ class SecondLook:
                 world.handle(f"{path}.{verb}", Handler(_unreachable, waits=waits, tools=verb == "register_tools"))
             for verb in _TOLD_OF_AGENTS:
                 world.handle(f"{path}.{verb}", Handler(_unreachable, "read"))
+        for verb, handler in _OF_USERS.items():
+            world.handle(f"env.{verb}", handler)
         self._spine, self._stages = spine, stages
         try:
             return await self._result(world)
@@ -267,7 +282,3 @@ async def _ended(program: Program, done: asyncio.Future[Any], seconds: float) ->
         program.stop()
         await asyncio.wait([done], timeout=1.0)
     return bool(ended)
-
-
-def _unreachable(*_: object, **__: object) -> None:
-    raise AssertionError("every call of a second look is answered by its spine")

@@ -9,17 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from terrarium.core.errors import RETRIED, ModelRefused
+from terrarium.core.errors import RETRIED, ModelRefused, UserBroken
 from terrarium.core.journal import SCHEMA
 from terrarium.core.trajectory import Trajectory, load
 from terrarium.core.values import Blobs, decode, digest, encode
 from terrarium.core.verdict import Check, Verdict
 from terrarium.result.info import AgentInfo, ExceptionInfo, TaskInfo, TimingInfo, exception_info
 from terrarium.run.branch import Branch
-from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig
 from terrarium.task.checking import CheckerResults
 from terrarium.task.source import digest as digest_of_files
 from terrarium.task.source import target_files
+
+_HOPELESS = (ModelRefused.__name__, UserBroken.__name__)  # they fail again, however often they are tried
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class TrialSpec:
     """It is the null agent's, run to be printed beside the others."""
     branch: Branch | None = None
     """Where it left another trial; None: it began by itself."""
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    """What plays its simulated people."""
 
     @property
     def group(self) -> str:
@@ -70,6 +74,7 @@ class TrialSpec:
                 "baseline": self.baseline,
                 **({"code": self.code} if self.code else {}),
                 **({"branch": self.branch.to_json()} if self.branch else {}),
+                **({"people": self.people.public()} if self.people.model_name else {}),
             }
         )
 
@@ -85,7 +90,8 @@ class TrialSpec:
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
         records = {"agent": self.agent.model_dump(mode="json"), "sandbox": self.sandbox.model_dump(mode="json")}
         branch = self.branch.to_json() if self.branch else None
-        return {**plain, **records, "limits": dict(self.limits), "branch": branch}
+        people = self.people.model_dump(mode="json")
+        return {**plain, **records, "limits": dict(self.limits), "branch": branch, "people": people}
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialSpec:
@@ -94,6 +100,7 @@ class TrialSpec:
             "agent": AgentConfig.model_validate(plain["agent"]),
             "sandbox": SandboxConfig.model_validate(plain["sandbox"]),
             "branch": Branch.of_json(plain.get("branch")),
+            "people": PeopleConfig.model_validate(plain.get("people", {})),
         }
         return cls(**{**plain, **records})
 
@@ -189,7 +196,7 @@ class TrialResult:
     def retried(self) -> bool:
         """Whether it failed in a way that another try may mend."""
         error = self.error
-        return error is not None and error["boundary"] in RETRIED and error["type"] != ModelRefused.__name__
+        return error is not None and error["boundary"] in RETRIED and error["type"] not in _HOPELESS
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""

@@ -29,12 +29,13 @@ from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_name, timeouts
+from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
+from terrarium.run.minds import mind_of
 from terrarium.run.pause import Paused
 from terrarium.run.recovery import Point, branch_point, drop_passed, known, resume_point
 from terrarium.run.reenactment import Reenactment
@@ -169,6 +170,8 @@ class TrialRun:
         else:
             self._conclude(journal, verdict if failure is None else Verdict(), stop, failure, measured)
         totals = dict(vars(episode.totals)) if episode else {}
+        if episode is not None and episode.residents.used:
+            totals["people"] = episode.residents.used
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
 
@@ -215,6 +218,7 @@ class TrialRun:
             opener=functools.partial(compose.open_capability, task=task),
             sandbox=compose.sandboxes(self.trial.place, self.trial.agent),
             agents=task.agents,
+            residents=task.residents,
             people=task.people,
             snapshots=self.run_folder.snapshots,
             mode=self.trial.snapshot,  # type: ignore[arg-type]
@@ -234,7 +238,7 @@ class TrialRun:
         agents = {name: self._agent(task, name, own) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
         told = (task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
-        episode = Episode(task, world, agents, *told, branch, self._pause_after)
+        episode = Episode(task, world, agents, *told, branch, self._pause_after, self._mind)
         if self.record is not None:
             self.record.totals = episode.totals
         if resumed:
@@ -252,6 +256,10 @@ class TrialRun:
         if self.record is None:
             return make()
         return self.record.agent(name, functools.partial(compose.agent_class, self.trial.agent, task), make)
+
+    def _mind(self, name: str, settings: Mapping[str, Any], script: Any, lives: bool) -> Agent:
+        mind = mind_of(self.trial.people, name, settings, script, lives)
+        return mind if self.record is None else self.record.agent(name, lambda: type(mind), lambda: mind)
 
     async def _close(
         self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None
@@ -316,6 +324,7 @@ class TrialConfig:
     trial_dir: str | None = None
     snapshot: str = "auto"
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
+    people: PeopleConfig = field(default_factory=PeopleConfig)
     resume: bool = True
     """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
     trial_name: str | None = None
@@ -358,6 +367,7 @@ class Trial:
             given_name=config.trial_name,
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
+            people=config.people,
             code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
         )
         self._resume = config.resume
