@@ -195,7 +195,9 @@ class Job:
                 limits=limits,
                 snapshot=self.config.snapshot,
                 sandbox=self.config.sandbox_provider,
-                code=code_of(agent, self.config.sandbox_provider, task["path"]),
+                approval=self.config.approval,
+                judge=self.config.judge,
+                code=code_of(agent, self.config.sandbox_provider, task["path"], self.config.approval),
                 **more,
             )
 

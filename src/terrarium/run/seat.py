@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason
+from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
 from terrarium.core.errors import (
     BudgetSpent,
-    CapabilityFault,
-    CommandTimeout,
     ConfigError,
     Refused,
     TerrariumError,
@@ -32,7 +29,9 @@ from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
+from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
+from terrarium.run.tool_use import carried_out
 from terrarium.run.totals import Totals
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
@@ -78,6 +77,8 @@ class TrialSeat:
         """Microseconds that calls by proxy cost, not yet passed."""
         self.tools_changed: Callable[[], None] = lambda: None
         """Called where a turn begins with other tools than the one before."""
+        self.approval: Approval | None = None
+        """What decides on its calls before they take effect."""
         self.calling = 0
         """Tool calls that have taken effect and are not yet answered."""
         self.between_steps: Callable[[], Awaitable[None]] | None = None
@@ -100,6 +101,8 @@ class TrialSeat:
         before, self.tools = [tool.name for tool in self.tools], self.offered()
         if before != [tool.name for tool in self.tools]:
             self.tools_changed()
+        if number == 1 and self.approval is not None:
+            self.approval.check()
         tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
         cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
         self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
@@ -228,19 +231,21 @@ class TrialSeat:
         Raises:
             TurnOver: The machinery failed.
         """
+        approved = await self._approved(self._clean(call))
+        call = approved.call
         self.budget.tool_calls -= 1
         self.calling += 1
         self.tool_calls += 1
         self._totals.tool_calls += 1
-        call = self._clean(call)
         data = {"tool": call.name, "arguments": call.arguments, "id": call.id, **({"via": via} if via else {})}
+        data |= {} if approved.told is None else {"approval": approved.told}
         asked = self._append(EventKind.TOOL_CALL, data, self.using or self.step, seen=True)
         began = time.monotonic()
         self._world.callbacks.cause = asked.seq
         if via is None:
             self.using = asked.seq
         try:
-            result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
+            result = self._secrets.scrub(replace(await self._use(approved), call_id=call.id))
         except BaseException:
             self.calling -= 1  # nobody answers it any more
             raise
@@ -276,6 +281,16 @@ class TrialSeat:
         value = {"waited_minutes": round(waited, 2), "notices": len(world.notices.waiting(self.name))}
         return replace(asked, content=show(value), value=value)
 
+    async def _approved(self, call: ToolCall) -> Approved:
+        """What the policy of the job makes of a call; whoever is asked takes the world's time, not the clock's."""
+        if self.approval is None:
+            return Approved(call)
+        try:
+            found = await self.approval.decide(call, self.name, self.turn, self.tools)
+        except TerrariumError as error:
+            raise self._broken(error) from error
+        return replace(found, call=self._clean(found.call))
+
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
         plain = ToolCall(str(call.name), call.arguments, str(call.id))
@@ -285,29 +300,13 @@ class TrialSeat:
             plain = replace(plain, arguments=repr(plain.arguments))
         return self._secrets.scrub(plain)
 
-    async def _use(self, call: ToolCall) -> ToolResult:
-        tool = next((tool for tool in self.tools if tool.name == call.name), None)
-        if tool is None:
-            known = ", ".join(tool.name for tool in self.tools) or "none"
-            return ToolResult(f"error: there is no tool {call.name!r}; there are: {known}", error="unknown_tool")
+    async def _use(self, approved: Approved) -> ToolResult:
+        if approved.refused is not None:
+            return failure(Refused(approved.refused))
         try:
-            arguments = tool.bind(call.arguments)
-        except Refused as error:
-            return ToolResult(f"error: bad arguments for {tool.name}: {error}", error="bad_arguments")
-        try:
-            value = tool.function(**arguments)
-            if inspect.isawaitable(value):
-                value = await value
-            return ToolResult(show(value), value)
-        except CommandTimeout as error:
-            return failure(error)
+            return await carried_out(approved.call, self.tools)
         except TerrariumError as error:
-            if boundary_of(error) == "task":
-                return failure(error)
-            self._break(error)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
-        raise self.refusal.over(StopReason.ERROR)
+            raise self._broken(error) from error
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
         """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
@@ -319,10 +318,10 @@ class TrialSeat:
             self._world.calls.patience.measured = True
         return cost, {"cost": [kind, cost]} if measured else {}
 
-    def _break(self, error: TerrariumError, cause: BaseException | None = None) -> None:
+    def _broken(self, error: TerrariumError) -> TurnOver:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
-        error.__cause__ = cause
         self._world.callbacks.failure = self._world.callbacks.failure or error
+        return self.refusal.over(StopReason.ERROR)
 
     def _append(
         self,
