@@ -268,6 +268,15 @@ def _packages(spec: str, config: Mapping[str, Value]) -> Sequence[str]:
     return tuple(found)
 
 
+def own_function(target: str, task: Task) -> Any:
+    """A function of somebody's own at `package.module:name`, which may lie beside the task.
+
+    Raises:
+        ConfigError: It cannot be imported.
+    """
+    return find("agent", target, _beside_if_nowhere_else(target, task))
+
+
 def agent_class(config: AgentConfig, task: Task | None = None) -> Any:
     """What makes the agent. A module of its own that Python cannot import from elsewhere may lie beside the task.
 

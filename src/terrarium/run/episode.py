@@ -86,26 +86,26 @@ class Episode:
         self._secrets = secrets or Secrets()
         self._deadline = deadline
         self._progress = progress
-        self._seats = {
+        self.seats = {
             name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
             for name, agent in agents.items()
         }
-        furnish(agents, self._seats, world)
+        furnish(agents, self.seats, world)
         self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
-        self._memories = Memories(self._guards, self._seats, self._secrets, limits.turn_seconds)
+        self._memories = Memories(self._guards, self.seats, self._secrets, limits.turn_seconds)
         self._open: tuple[str, int, str] | None = None
         """Agent, number and instruction of the turn that a program's own call is waiting for."""
         self._cut: OpenTurn | None = None
         """The turn in whose middle the journal ends."""
         self._refused = 0
-        offer_checkpoints(task.entry.checkpoints, list(self._seats.values()), world, self._queue)
+        offer_checkpoints(task.entry.checkpoints, list(self.seats.values()), world, self._queue)
         world.callbacks.interrupted = lambda: bool(self._queue)
         world.run_queued = self._run_queued
         world.carry = self._carry
-        world.proxy = {name: SeatProxy(seat, world) for name, seat in self._seats.items()}.get
+        world.proxy = {name: SeatProxy(seat, world) for name, seat in self.seats.items()}.get
         install(world)
         self.residents = Residents(world, mind, seed, self._secrets, limits.open_seconds, trial)
         for name in agents:
@@ -210,7 +210,7 @@ class Episode:
         def post(_number: int, instruction: str) -> None:
             self._queue.append((name, instruction))
 
-        offer_agent(self.world, path, self._seats[name], self._replies[name], act, post, self.task.entry.checkpoints)
+        offer_agent(self.world, path, self.seats[name], self._replies[name], act, post, self.task.entry.checkpoints)
 
     async def _run_queued(self, number: int) -> None:
         while self._queue and self.world.callbacks.failure is None:
@@ -232,7 +232,7 @@ class Episode:
     async def _one_turn(self, call: int, name: str, instruction: str, own: bool) -> Reply:
         if not isinstance(instruction, str):
             raise ProgramError(f"an instruction is text, not {type(instruction).__name__}")
-        seat = self._seats[name]
+        seat = self.seats[name]
         seat.sit(call)
         cut, self._cut = self._cut, None
         if cut is not None:
@@ -259,7 +259,7 @@ class Episode:
         return await self._rest_of_turn(name, number, instruction, own)
 
     async def _rest_of_turn(self, name: str, number: int, instruction: str, own: bool, resumed: bool = False) -> Reply:
-        seat = self._seats[name]
+        seat = self.seats[name]
         several = isinstance(self.world.calls.program, AsyncProgram)
         if own and not several and self.agents[name].timing == "fixed":
             self._open, seat.between_steps = (name, number, instruction), lambda: self._between_steps(seat)
@@ -315,7 +315,7 @@ class Episode:
         return self.totals.over is not None
 
     def _note(self, name: str, number: int, state: str, **more: Value) -> None:
-        self._seats[name].acts = state == "begin"
+        self.seats[name].acts = state == "begin"
         data = {"state": state, "number": number, **more}
         self.world.journal.append(EventKind.TURN, name, data, seen_by=(name,))
 
@@ -337,10 +337,10 @@ class Episode:
     def _carry(self) -> dict[str, Value]:
         seats = {
             name: {**seat_state(seat), "replies": self._replies[name], "memory": self._memories.save(name)}
-            for name, seat in self._seats.items()
+            for name, seat in self.seats.items()
         }
         queue = [list(entry) for entry in self._queue]
-        turn = None if self._open is None else turn_state(self._seats[self._open[0]], *self._open[1:])
+        turn = None if self._open is None else turn_state(self.seats[self._open[0]], *self._open[1:])
         own = {"totals": dict(vars(self.totals)), "queue": queue, "seats": seats, "turn": turn}
         people = self.residents.save()
         return self._secrets.scrub({**own, "people": people} if people else own)
@@ -358,7 +358,7 @@ class Episode:
             fresh = False
         self._memories.past = past
         for name, saved in carried["seats"].items():
-            seat_again(self._seats[name], saved)
+            seat_again(self.seats[name], saved)
             self._replies[name][:] = saved["replies"]
             self._memories.load(name, None if fresh else saved["memory"])
         self._cut = open_turn(carried["turn"])

@@ -196,7 +196,9 @@ class Job:
                 snapshot=self.config.snapshot,
                 sandbox=self.config.sandbox_provider,
                 people=self.config.people,
-                code=code_of(agent, self.config.sandbox_provider, task["path"]),
+                approval=self.config.approval,
+                judge=self.config.judge,
+                code=code_of(agent, self.config.sandbox_provider, task["path"], self.config.approval),
                 **more,
             )
 

@@ -14,7 +14,7 @@ from terrarium.core.message import Message
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import Tool
 from terrarium.run.config import PeopleConfig
-from terrarium.run.models import is_shared, make_model, model_class
+from terrarium.run.models import make_model, model_class
 
 
 class LentModel:
@@ -41,10 +41,7 @@ class LentModel:
         return await self._model.generate(messages, tools)
 
     async def close(self) -> None:
-        """Give it up; one that is shared stays open for the others."""
-        model, self._model = self._model, None
-        if model is not None and not is_shared(model):
-            await model.close()
+        """Nothing to give up: clients stay open for the others of their process."""
 
 
 def mind_of(

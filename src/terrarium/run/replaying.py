@@ -165,7 +165,7 @@ def _changes(spec: TrialSpec, task: Task) -> Iterator[str]:
     if task.digest != spec.task_digest:
         yield f"the task was changed since: its digest was {spec.task_digest[:12]} and is now {task.digest[:12]}"
     try:
-        code = code_of(spec.agent, spec.sandbox, task.path)
+        code = code_of(spec.agent, spec.sandbox, task.path, spec.approval)
     except TerrariumError:
         code = ""
     if spec.code and code != spec.code:

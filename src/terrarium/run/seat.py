@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason
+from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
 from terrarium.core.errors import (
     BudgetSpent,
@@ -24,11 +24,12 @@ from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
-from terrarium.core.tool import Tool, ToolCall, ToolResult, show
+from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
+from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
 from terrarium.run.totals import Totals
 from terrarium.run.using import use
@@ -83,6 +84,8 @@ class TrialSeat:
         """Microseconds that calls by proxy cost, not yet passed."""
         self.tools_changed: Callable[[], None] = lambda: None
         """Called where a turn begins with other tools than the one before."""
+        self.approval: Approval | None = None
+        """What decides on its calls before they take effect."""
         self.calling = 0
         """Tool calls that have taken effect and are not yet answered."""
         self.between_steps: Callable[[], Awaitable[None]] | None = None
@@ -105,6 +108,8 @@ class TrialSeat:
         before, self.tools = [tool.name for tool in self.tools], self.offered()
         if before != [tool.name for tool in self.tools]:
             self.tools_changed()
+        if number == 1 and self.approval is not None:
+            self.approval.check()
         tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
         cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
         self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
@@ -252,19 +257,21 @@ class TrialSeat:
         Raises:
             TurnOver: The machinery failed.
         """
+        approved = await self._approved(self._clean(call))
+        call = approved.call
         self.budget.tool_calls -= 1
         self.calling += 1
         self.tool_calls += 1
         self._totals.tool_calls += 1
-        call = self._clean(call)
         data = {"tool": call.name, "arguments": call.arguments, "id": call.id, **({"via": via} if via else {})}
+        data |= {} if approved.told is None else {"approval": approved.told}
         asked = self._append(EventKind.TOOL_CALL, data, self.using or self.step, seen=True)
         began = time.monotonic()
         self._world.callbacks.cause = asked.seq
         if via is None:
             self.using = asked.seq
         try:
-            result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
+            result = self._secrets.scrub(replace(await self._use(approved), call_id=call.id))
         except BaseException:
             self.calling -= 1  # nobody answers it any more
             raise
@@ -300,6 +307,16 @@ class TrialSeat:
         value = {"waited_minutes": round(waited, 2), "notices": len(world.notices.waiting(self.name))}
         return replace(asked, content=show(value), value=value)
 
+    async def _approved(self, call: ToolCall) -> Approved:
+        """What the policy of the job makes of a call; whoever is asked takes the world's time, not the clock's."""
+        if self.approval is None:
+            return Approved(call)
+        try:
+            found = await self.approval.decide(call, self.name, self.turn, self.tools)
+        except TerrariumError as error:
+            raise self._broken(error) from error
+        return replace(found, call=self._clean(found.call))
+
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
         plain = ToolCall(str(call.name), call.arguments, str(call.id))
@@ -309,12 +326,13 @@ class TrialSeat:
             plain = replace(plain, arguments=repr(plain.arguments))
         return self._secrets.scrub(plain)
 
-    async def _use(self, call: ToolCall) -> ToolResult:
+    async def _use(self, approved: Approved) -> ToolResult:
+        if approved.refused is not None:
+            return failure(Refused(approved.refused))
         try:
-            return await use(self.tools, call)
-        except TerrariumError as error:  # the machinery failed under the agent: the turn ends, the program gets it
-            self._world.callbacks.failure = self._world.callbacks.failure or error
-        raise self.refusal.over(StopReason.ERROR)
+            return await use(self.tools, approved.call)
+        except TerrariumError as error:
+            raise self._broken(error) from error
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
         """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
@@ -325,6 +343,11 @@ class TrialSeat:
         if measured and costs.replayed is None:
             self._world.calls.patience.measured = True
         return cost, {"cost": [kind, cost]} if measured else {}
+
+    def _broken(self, error: TerrariumError) -> TurnOver:
+        """The machinery failed under the agent: the turn ends, and the program gets the error."""
+        self._world.callbacks.failure = self._world.callbacks.failure or error
+        return self.refusal.over(StopReason.ERROR)
 
     def _append(
         self,

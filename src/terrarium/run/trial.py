@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,13 @@ from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
+from terrarium.run.approval import Approval
+from terrarium.run.approval_rule import ApprovalRule
 from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
+from terrarium.run.judge_config import JudgeConfig
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
 from terrarium.run.minds import mind_of
@@ -239,6 +242,10 @@ class TrialRun:
         deadline = time.monotonic() + task.limits.trial_seconds
         told = (task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
         episode = Episode(task, world, agents, *told, branch, self._pause_after, self._mind)
+        if trial_rules := self.trial.approval:
+            recorded = None if self.record is None else self.record.decisions()
+            find_function = functools.partial(compose.own_function, task=task)
+            Approval(trial_rules, task.name, find_function, recorded).govern(list(episode.seats.values()))
         if self.record is not None:
             self.record.totals = episode.totals
         if resumed:
@@ -325,6 +332,8 @@ class TrialConfig:
     snapshot: str = "auto"
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
     people: PeopleConfig = field(default_factory=PeopleConfig)
+    approval: Sequence[ApprovalRule] = ()
+    judge: JudgeConfig | None = None
     resume: bool = True
     """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
     trial_name: str | None = None
@@ -368,7 +377,9 @@ class Trial:
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
             people=config.people,
-            code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
+            approval=tuple(config.approval),
+            judge=config.judge,
+            code=code_of(config.agent, config.sandbox_provider, tasks[0].path, config.approval),
         )
         self._resume = config.resume
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / (config.trial_name or self.spec.id[:12])))
