@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from terrarium.agent.null import NullAgent
 from terrarium.agent.solution import think
 from terrarium.core.agent import Reply, TurnOver
-from terrarium.core.message import TextBlock
+from terrarium.core.message import Message, TextBlock
 from terrarium.core.registry import TABLES, find
+from terrarium.model.scripted import ScriptedModel
 from terrarium.testing import check_agent
 
 
@@ -22,12 +24,20 @@ def solve(seat: Any) -> Any:
     yield str(seat.call("workspace_list"))
 
 
+def converse(messages: Sequence[Message]) -> Any:
+    """Use a tool twice at once, then one that there is not, then answer."""
+    done = sum(message.role == "assistant" for message in messages) % 3
+    call = {"tool": "remember", "args": {"text": "y"}}
+    return ([call, call], {"tool": "nosuch"}, "done")[done]
+
+
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "oracle": {"solution": solve},
     "puppet": {"moves": [{"tool": "remember", "args": {"text": "y"}}, {"say": "one"}, {"tool": "nosuch"}]},
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
     "human": {"terminal": "/dev/null"},  # one who has left
+    "tool_loop": {"model": ScriptedModel(lambda messages, tools: converse(messages))},
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from terrarium.core.agent import Budget, Notice, Reply, StopReason
 from terrarium.core.clock import Kind
+from terrarium.core.containment import contained
 from terrarium.core.errors import (
     BudgetSpent,
     CapabilityFault,
@@ -183,7 +184,7 @@ class TrialSeat:
             raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
         began = time.monotonic()
-        completion = self._secrets.scrub(await request())
+        completion = self._secrets.scrub(contained(await request()))
         seconds = round(time.monotonic() - began, 6)
         cost, told = self._cost("model", seconds)
         async with self.acting(cost):
