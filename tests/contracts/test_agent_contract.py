@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -37,8 +37,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
     "human": {"terminal": "/dev/null"},  # one who has left
-    "tool_loop": {"model": ScriptedModel(lambda messages, tools: converse(messages))},
 }
+
+ANSWERS: dict[str, Callable[..., Any]] = {"tool_loop": lambda messages, tools: converse(messages)}
+"""Of the models of those who ask one."""
+
+
+def made(name: str) -> Any:
+    model = {"model": ScriptedModel(ANSWERS[name])} if name in ANSWERS else {}
+    return find("agent", name)(**ARGUMENTS.get(name, {}), **model)
 
 
 @pytest.mark.parametrize("name", sorted(TABLES["agent"]))
@@ -47,7 +54,7 @@ def test_every_agent(name: str):
         importlib.import_module(TABLES["agent"][name].partition(":")[0])
     except ImportError as error:
         pytest.skip(f"not there yet: {error}")
-    check_agent(lambda: find("agent", name)(**ARGUMENTS.get(name, {})))
+    check_agent(lambda: made(name))
 
 
 class Timeless(NullAgent):

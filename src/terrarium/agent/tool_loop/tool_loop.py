@@ -12,6 +12,7 @@ from terrarium.agent.tool_loop.calls import NOT_DONE, Answer, Calls, Result
 from terrarium.agent.tool_loop.compaction import Compaction
 from terrarium.agent.tool_loop.complaint import MALFORMED, of_result
 from terrarium.agent.tool_loop.history import History
+from terrarium.agent.tool_loop.warning import OF_TURN, warnings
 from terrarium.agent.tool_loop.ways import way
 from terrarium.core.agent import Reply, Seat, StopReason
 from terrarium.core.errors import ConfigError
@@ -38,7 +39,6 @@ class _Turn:
     cut_off: int = 0
     malformed: int = 0
     """Answers in a row of which no call could be carried out."""
-    warned: list[str] = field(default_factory=list)
 
 
 class ToolLoopAgent:
@@ -91,6 +91,7 @@ class ToolLoopAgent:
         self._history = History()
         self._turn = _Turn()
         self._steps = 0
+        self._warned: list[str] = []
 
     async def open(self, seat: Seat) -> None:
         """Nothing to prepare."""
@@ -103,11 +104,14 @@ class ToolLoopAgent:
         """
         if not resumed:
             self._turn = _Turn()
+            self._warned = [kind for kind in self._warned if kind not in OF_TURN]
             self._history.instruct(instruction)
         while True:
             for notice in seat.notices():
                 source = f" from {notice.source}" if notice.source else ""
                 self._note(f"[notice{source}] {notice.text}")
+            for warning in warnings(seat.budget, self._warn_at, self._warned):
+                self._note(f"[budget] {warning}")
             await self._compaction.make_room(self._history, seat, self._model, lambda: self._overhead(seat))
             completion = await seat.think(lambda: self._ask(seat))
             reply = await self._answered(completion, seat)
@@ -193,14 +197,15 @@ class ToolLoopAgent:
 
     def save(self) -> bytes | None:
         """Its history and the state of its turn, as JSON."""
-        tree = {"history": self._history.saved(), "turn": asdict(self._turn), "steps": self._steps}
+        turn = asdict(self._turn)
+        tree = {"history": self._history.saved(), "turn": turn, "steps": self._steps, "warned": self._warned}
         return dumps(encode(tree)).encode("ascii")
 
     def load(self, memory: bytes) -> None:
         """Continue from what `save` gave."""
         saved = decode(json.loads(memory))
         self._history.load(saved["history"])
-        self._turn, self._steps = _Turn(**saved["turn"]), saved["steps"]
+        self._turn, self._steps, self._warned = _Turn(**saved["turn"]), saved["steps"], saved["warned"]
 
     async def close(self) -> None:
         """Nothing to give up: the model is not its own."""
