@@ -24,10 +24,9 @@ def solve(seat: Any) -> Any:
     yield str(seat.call("workspace_list"))
 
 
-def converse(messages: Sequence[Message]) -> Any:
+def converse(messages: Sequence[Message], call: Any) -> Any:
     """Use a tool twice at once, then one that there is not, then answer."""
     done = sum(message.role == "assistant" for message in messages) % 3
-    call = {"tool": "remember", "args": {"text": "y"}}
     return ([call, call], {"tool": "nosuch"}, "done")[done]
 
 
@@ -39,7 +38,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "human": {"terminal": "/dev/null"},  # one who has left
 }
 
-ANSWERS: dict[str, Callable[..., Any]] = {"tool_loop": lambda messages, tools: converse(messages)}
+ANSWERS: dict[str, Callable[..., Any]] = {
+    "shell": lambda messages, tools: converse(messages, {"tool": "bash", "args": {"command": "echo hello"}}),
+    "tool_loop": lambda messages, tools: converse(messages, {"tool": "remember", "args": {"text": "y"}}),
+}
 """Of the models of those who ask one."""
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from terrarium.agent.tool_loop.calls import Calls, NativeCalls
+from terrarium.agent.tool_loop.json_calls import JsonCalls
+from terrarium.agent.tool_loop.text_calls import TextCalls
 from terrarium.core.errors import ConfigError, nearest
 
-WAYS: dict[str, Callable[[], Calls]] = {"native": NativeCalls}
+WAYS: dict[str, Callable[[], Calls]] = {"json": JsonCalls, "native": NativeCalls, "text": TextCalls}
 
 
 def way(name: str) -> Calls:
