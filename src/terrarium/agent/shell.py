@@ -7,8 +7,10 @@ import re
 from typing import Any, ClassVar, Literal
 
 from terrarium.agent.excerpt import excerpt
+from terrarium.agent.setting import whole
+from terrarium.agent.tool_loop.calls import mended
 from terrarium.core.agent import Reply, Seat, StopReason
-from terrarium.core.errors import AgentFault, ConfigError
+from terrarium.core.errors import AgentFault
 from terrarium.core.message import Block, Message, TextBlock, ToolResultBlock, ToolUseBlock
 from terrarium.core.model import Completion, Model
 from terrarium.core.sandbox import ExecResult
@@ -55,9 +57,8 @@ class ShellAgent:
     def __init__(
         self, model: Model, system: str = SYSTEM, native: bool = True, output_limit: int = 10_000, nudges: int = 2
     ) -> None:
-        if isinstance(output_limit, bool) or not isinstance(output_limit, int) or output_limit < 100:
-            raise ConfigError(f"output_limit must be a whole number of at least 100, not {output_limit!r}")
-        self._model, self._system, self._limit, self._nudges = model, system, output_limit, nudges
+        self._model, self._system = model, system
+        self._limit, self._nudges = whole("output_limit", output_limit, 100), whole("nudges", nudges, 0)
         self._offered = [_BASH] if native else []
         self._messages: list[Message] = []
         self._empty = 0
@@ -104,7 +105,8 @@ class ShellAgent:
 
     async def _ask(self, seat: Seat) -> Completion:
         system = "\n\n".join(part for part in (seat.system_prompt, self._system) if part)
-        return await self._model.generate([Message("system", system), *self._messages], self._offered)
+        asked = [Message("system", system), *self._messages]
+        return mended(await self._model.generate(asked, self._offered), asked)
 
     async def _calls(self, uses: list[ToolUseBlock], tool: str, seat: Seat) -> str | None:
         """Run the commands of an answer, in order; the last words, where one of them was the end."""

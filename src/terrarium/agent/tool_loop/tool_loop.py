@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from terrarium.agent.excerpt import excerpt
+from terrarium.agent.setting import part, whole
 from terrarium.agent.tool_loop.calls import NOT_DONE, Answer, Calls, Result
 from terrarium.agent.tool_loop.compaction import Compaction
 from terrarium.agent.tool_loop.complaint import MALFORMED, of_result
@@ -15,7 +16,6 @@ from terrarium.agent.tool_loop.history import History
 from terrarium.agent.tool_loop.warning import OF_TURN, warnings
 from terrarium.agent.tool_loop.ways import way
 from terrarium.core.agent import Reply, Seat, StopReason
-from terrarium.core.errors import ConfigError
 from terrarium.core.message import Block, ImageBlock, Message, TextBlock, ToolUseBlock
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import ToolCall
@@ -77,17 +77,12 @@ class ToolLoopAgent:
         warn_at: float = 0.8,
         result_limit: int = 50_000,
     ) -> None:
-        _whole("context", context, 0)
-        _whole("keep", keep, 1)
-        _whole("nudges", nudges, 0)
-        _whole("malformed", malformed, 1)
-        _whole("result_limit", result_limit, 100)
-        _part("warn_at", warn_at)
         self._model = model
         self._system = str(system)
         self._calls: Calls = way(calls)
-        self._compaction = Compaction(compaction, context, keep)
-        self._nudges, self._malformed, self._warn_at, self._result_limit = nudges, malformed, warn_at, result_limit
+        self._compaction = Compaction(compaction, whole("context", context, 0), whole("keep", keep, 1))
+        self._nudges, self._malformed = whole("nudges", nudges, 0), whole("malformed", malformed, 1)
+        self._warn_at, self._result_limit = part("warn_at", warn_at), whole("result_limit", result_limit, 100)
         self._history = History()
         self._turn = _Turn()
         self._steps = 0
@@ -215,13 +210,3 @@ def images_in(value: Value) -> list[ImageBlock]:
     """The images that a tool gave: itself one, or a list with some."""
     found: Sequence[Any] = value if isinstance(value, list) else [value]
     return [item for item in found if isinstance(item, ImageBlock)]
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
-
-
-def _part(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
-        raise ConfigError(f"{name} must be a number above 0 and at most 1, not {value!r}")
