@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
+from terrarium.core.agent import Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
+from terrarium.core.containment import contained
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
@@ -29,8 +30,10 @@ from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
+from terrarium.run.allowance import Allowance
 from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
+from terrarium.run.stopwatch import Stopwatch
 from terrarium.run.totals import Totals
 from terrarium.run.using import use
 from terrarium.run.waiting_tool import WAIT, waiting_tool
@@ -46,23 +49,19 @@ class TrialSeat:
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
         self.system_prompt: str | None = None
-        self.budget = Budget(limits.steps, limits.tool_calls)
+        self.allowance = Allowance(limits, totals, world.clock)
+        self.budget = self.allowance.budget
         self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
         self.steps = self.tool_calls = 0
         self._world = world
-        self._limits = limits
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
         self.tells_messages = False
         """Its replies hold all messages of a turn; what its model says is not listed besides."""
-        self._asking, self._charged, self._acted = (
-            0,
-            0.0,
-            0.0,
-        )  # requests under way; wall moments: charged up to, last act
+        self._watch = Stopwatch()
         self.turn = 0
         self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
@@ -110,9 +109,7 @@ class TrialSeat:
             self.tools_changed()
         if number == 1 and self.approval is not None:
             self.approval.check()
-        tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
-        cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
-        self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
+        self.budget = self.allowance.begin()
 
     def offered(self) -> list[Tool]:
         """The tools that there are now; those of a turn are those that there were when it began."""
@@ -174,6 +171,7 @@ class TrialSeat:
 
     def notices(self) -> Sequence[Notice]:
         """What the agent has been told since it last asked; see `Seat.notices`."""
+        self.allowance.look()
         told, self.told = self.told, []
         return told
 
@@ -194,15 +192,9 @@ class TrialSeat:
         self.budget.steps -= 1
         if self._measured:
             await self._catch_up()
-        began, self._asking = time.monotonic(), self._asking + 1
-        try:
-            completion = self._secrets.scrub(await request())
-        finally:
-            self._asking -= 1
-            ended, charged = time.monotonic(), max(began, self._charged)
-            self._charged = self._acted = ended
-        seconds = round(ended - began, 6)
-        cost, told = self._cost("model", round(ended - charged, 6))  # requests that overlap are charged once
+        answer, seconds, alone = await self._watch.timed(request())
+        completion = self._secrets.scrub(contained(answer))
+        cost, told = self._cost("model", alone)
         async with self.acting(cost):
             self.steps += 1
             step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
@@ -210,7 +202,8 @@ class TrialSeat:
             self.step = step.seq
             if not self.tells_messages:
                 self.messages.append(completion.message)
-            self._spend(completion)
+            self.usage += completion.usage
+            self.allowance.spend(completion)
         self._may_go_on()
         return completion
 
@@ -224,7 +217,7 @@ class TrialSeat:
 
     def still(self) -> float | None:
         """The wall moment since when a program of the agent's has neither asked its model nor used a tool."""
-        return None if self._asking or self.calling else self._acted
+        return None if self.calling else self._watch.still()
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
@@ -285,7 +278,8 @@ class TrialSeat:
         """Write down the result of a call."""
         data = {"tool": asked.data["tool"], "result": result, **more}
         self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
-        self.calling, self._acted = self.calling - 1, time.monotonic()
+        self.calling -= 1
+        self._watch.act()
 
     def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
         """What a call costs in world time, and what the journal says of it where that was measured."""
@@ -395,14 +389,6 @@ class TrialSeat:
         self._world.baton.drop()
         self._world.turnstile.leave_passage(self._call)
         self.moment.release()
-
-    def _spend(self, completion: Completion) -> None:
-        self.usage += completion.usage
-        self._totals.add(completion)
-        if self._limits.tokens is not None and self._totals.tokens >= self._limits.tokens:
-            self._totals.over = StopReason.TOKEN_LIMIT.value
-        if self._limits.cost is not None and self._totals.cost >= self._limits.cost:
-            self._totals.over = StopReason.COST_LIMIT.value
 
     @property
     def over(self) -> StopReason | None:

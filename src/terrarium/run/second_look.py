@@ -31,6 +31,7 @@ from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
 from terrarium.run.folder import RunFolder
+from terrarium.run.loading import SECONDS as LOAD_SECONDS
 from terrarium.run.spec import TrialResult
 from terrarium.run.stage import Stages
 from terrarium.run.told import told
@@ -43,7 +44,6 @@ from terrarium.task.taskset import reload
 T = TypeVar("T")
 Given = Sequence[tuple[str, Mapping[str, Value]]]  # capabilities with their settings
 
-LOAD_SECONDS = 60.0  # for executing a task file
 PROGRAM_SECONDS = 300.0  # for a program that has to wait for nobody
 
 _READS_OF_ENV = frozenset({"env.diff", "env.state"})

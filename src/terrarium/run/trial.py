@@ -36,6 +36,7 @@ from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.judge_config import JudgeConfig
+from terrarium.run.loading import TaskStuck, load_task
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
 from terrarium.run.minds import mind_of
@@ -48,13 +49,9 @@ from terrarium.run.spec import TrialResult, TrialSpec, code_of
 from terrarium.run.versions import now, versions_differ
 from terrarium.task import module
 from terrarium.task.sentinel import Watch
-from terrarium.task.taskset import find, reload
+from terrarium.task.taskset import find
 
 DAY = 86_400_000_000  # microseconds
-LOAD_SECONDS = 60.0  # for executing a task file
-
-_harmless: set[tuple[str, str]] = set()
-"""Task files that were executed in this process before, and did not block."""
 
 
 class TrialRun:
@@ -189,20 +186,11 @@ class TrialRun:
             clock.costs = replace(clock.costs, replayed=costs_of(Path(task.limits.costs_from)))
 
     async def _load(self) -> tuple[Task, str]:
-        """The task from a module of its own; the first time it is executed on a thread, as it may block."""
-        trial = self.trial
-        if (trial.path, trial.task_digest) in _harmless:
-            task, loaded = reload(Path(trial.path), trial.task)
-        else:
-            loading = asyncio.ensure_future(asyncio.to_thread(reload, Path(trial.path), trial.task))
-            done, _ = await asyncio.wait([loading], timeout=LOAD_SECONDS)
-            if not done:
-                self.stuck = True
-                raise TaskBroken(f"{trial.path} was still being executed after {LOAD_SECONDS:g} s")
-            task, loaded = loading.result()
-            _harmless.add((trial.path, trial.task_digest))
-        limits = task.limits.with_(trial.limits)
-        return replace(task, limits=limits, digest=trial.task_digest), loaded
+        try:
+            return await load_task(self.trial)
+        except TaskStuck:
+            self.stuck = True
+            raise
 
     def _header(self, task: Task | None, journal: Journal) -> None:
         wall = {"pid": os.getpid(), "host": socket.gethostname(), "path": self.trial.path}
