@@ -11,14 +11,11 @@ from terrarium.core.task import Task
 from terrarium.run.spec import TrialSpec
 from terrarium.task.taskset import reload
 
+STUCK = "stuck"
 SECONDS = 60.0  # for executing a task file
 
 _harmless: set[tuple[str, str]] = set()
 """Task files that were executed in this process before, and did not block."""
-
-
-class TaskStuck(TaskBroken):
-    """The file of a task is still being executed; the process that does so can do nothing else any more."""
 
 
 async def load_task(trial: TrialSpec) -> tuple[Task, str]:
@@ -27,8 +24,8 @@ async def load_task(trial: TrialSpec) -> tuple[Task, str]:
     The first time the file is executed on a thread, as it may block.
 
     Raises:
-        TaskStuck: It is still being executed after 60 s.
-        TaskBroken: It cannot be loaded.
+        TaskBroken: It cannot be loaded; with the code `stuck`, its file is still being executed after 60 s, and this
+            process can do nothing else any more.
     """
     if (trial.path, trial.task_digest) in _harmless:
         task, loaded = reload(Path(trial.path), trial.task)
@@ -36,7 +33,7 @@ async def load_task(trial: TrialSpec) -> tuple[Task, str]:
         loading = asyncio.ensure_future(asyncio.to_thread(reload, Path(trial.path), trial.task))
         done, _ = await asyncio.wait([loading], timeout=SECONDS)
         if not done:
-            raise TaskStuck(f"{trial.path} was still being executed after {SECONDS:g} s")
+            raise TaskBroken(f"{trial.path} was still being executed after {SECONDS:g} s", code=STUCK)
         task, loaded = loading.result()
         _harmless.add((trial.path, trial.task_digest))
     limits = task.limits.with_(trial.limits)

@@ -15,6 +15,7 @@ from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.seat import TrialSeat
 from terrarium.run.totals import Totals
+from terrarium.run.using import call_back
 
 
 class ResidentSeat(TrialSeat):
@@ -48,7 +49,9 @@ class ResidentSeat(TrialSeat):
         for key, function in functions.items():
             if key.startswith(TOOL):
                 tool = Tool.of(function, key.removeprefix(TOOL))
-                self._registered[tool.name] = replace(tool, function=self._call_back(number, key), signature=function)
+                self._registered[tool.name] = replace(
+                    tool, function=call_back(self._world, number, key), signature=function
+                )
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
         return 0, {}

@@ -17,7 +17,6 @@ from terrarium.core.errors import (
     Refused,
     TerrariumError,
     ValueNotPlain,
-    boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message, Usage
@@ -35,7 +34,7 @@ from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
 from terrarium.run.stopwatch import Stopwatch
 from terrarium.run.totals import Totals
-from terrarium.run.using import use
+from terrarium.run.using import call_back, use
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
@@ -150,22 +149,9 @@ class TrialSeat:
             ConfigError: One cannot be a tool; then none is offered.
         """
         self._registered |= {
-            name: replace(Tool.of(function, name), function=self._call_back(number, name), signature=function)
+            name: replace(Tool.of(function, name), function=call_back(self._world, number, name), signature=function)
             for name, function in functions.items()
         }
-
-    def _call_back(self, number: int, name: str) -> Callable[..., Awaitable[Value]]:
-        async def call(**arguments: Value) -> Value:
-            program = self._world.calls.program
-            assert program is not None
-            value, error = await program.serve(
-                lambda: self._world.callbacks.fire(number, tool=name, arguments=arguments)
-            )
-            if error is not None:
-                raise Refused(str(error)) if boundary_of(error) == "task" else error
-            return value
-
-        return call
 
     # -- acting ---------------------------------------------------------------------------------------------------
 

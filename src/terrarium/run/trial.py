@@ -36,7 +36,7 @@ from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.judge_config import JudgeConfig
-from terrarium.run.loading import TaskStuck, load_task
+from terrarium.run.loading import STUCK, load_task
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
 from terrarium.run.minds import mind_of
@@ -188,8 +188,8 @@ class TrialRun:
     async def _load(self) -> tuple[Task, str]:
         try:
             return await load_task(self.trial)
-        except TaskStuck:
-            self.stuck = True
+        except TaskBroken as error:
+            self.stuck = error.code == STUCK
             raise
 
     def _header(self, task: Task | None, journal: Journal) -> None:
