@@ -148,7 +148,9 @@ class ModelApp:
             await asyncio.sleep(self._delay)
         if fault is not None and await self._instead(served, wire, fault, send):
             return
-        completion = served.completion = spoiled(await self._completion(served, model, asked, fault), fault, asked.tools)
+        completion = served.completion = spoiled(
+            await self._completion(served, model, asked, fault), fault, asked.tools
+        )
         served.status = 200
         pieces, media = _pieces(wire, completion, asked, query)
         await self._send(send, pieces, media, fault, asked.stream)
@@ -189,9 +191,7 @@ class ModelApp:
             self._lost[key] = completion
         return dataclasses.replace(completion, model=asked.model)
 
-    async def _send(
-        self, send: Send, pieces: Iterable[bytes], media: bytes, fault: Fault | None, stream: bool
-    ) -> None:
+    async def _send(self, send: Send, pieces: Iterable[bytes], media: bytes, fault: Fault | None, stream: bool) -> None:
         kind = fault.kind if fault else ""
         left_off = kind in ("stall", "truncated")
         start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", media), *_REQUEST_ID]}
