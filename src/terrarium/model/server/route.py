@@ -26,7 +26,9 @@ class Route:
     stream: bool | None = None
 
 
-_GOOGLE = re.compile(r"/v1(?:alpha|beta)?/(?:models|tunedModels)/(.+):(generateContent|streamGenerateContent|countTokens)")
+_GOOGLE = re.compile(
+    r"/v1(?:alpha|beta)?/(?:models|tunedModels)/(.+):(generateContent|streamGenerateContent|countTokens)"
+)
 _MODELS = re.compile(r"(.*)/models(?:/(.+))?")
 _POSTED = {
     "/chat/completions": Route("answer", "openai_chat"),
