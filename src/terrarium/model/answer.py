@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from terrarium.core.errors import ModelFault
 from terrarium.model.retry import Failure, Kind
@@ -95,9 +96,7 @@ async def failure_of(answer: Answer, stall: float) -> Failure:
 
 
 def retry_after(headers: Mapping[str, str], error: object = None) -> float | None:
-    """Seconds that a provider wants us to wait: `retry-after-ms`, `retry-after` (seconds or a date), or `retryDelay`
-    of Google's error.
-    """
+    """Seconds that a provider wants us to wait, by `retry-after-ms`, `retry-after` or Google's `retryDelay`."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "")
         seconds = _number(value)
@@ -112,6 +111,21 @@ def retry_after(headers: Mapping[str, str], error: object = None) -> float | Non
         if seconds is not None:
             return seconds
     return None
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """The JSON object that a provider sent.
+
+    Raises:
+        ModelFault: It is none, or nested too deep to be read.
+    """
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelFault(f"the answer is not JSON: {type(error).__name__}: {str(error)[:200]}") from None
+    if not isinstance(tree, dict):
+        raise ModelFault("the answer is JSON, but no object")
+    return tree
 
 
 def failed_stream(error: ModelFault, kinds: Mapping[str, Kind]) -> Failure:

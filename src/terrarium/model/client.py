@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 import os
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -13,10 +15,11 @@ from typing import Any, ClassVar
 from terrarium.core.errors import ConfigError, ModelFault, ModelRefused
 from terrarium.core.message import Message, Usage
 from terrarium.core.model import Completion, Forwarded
+from terrarium.core.secrets import MASK
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
-from terrarium.model.answer import Answer, Unanswered, failed_stream, failure_of, heard, retry_after
-from terrarium.model.event_stream import EventStream, json_object
+from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, failure_of, heard, json_object
+from terrarium.model.event_stream import EventStream
 from terrarium.model.pace import Pace
 from terrarium.model.retry import Failure, Kind, RetryPolicy, persist
 from terrarium.model.tape import Request
@@ -36,7 +39,7 @@ class Client:
         top_p: Of sampling.
         top_k: Of sampling.
         max_tokens: Tokens of an answer, thinking included.
-        stop: Texts at which the model stops.
+        stop: A text, or several, at which the model stops.
         seed: Of sampling.
         reasoning: `none`, `low`, `medium`, `high`, or tokens; None: as the provider has it.
         parallel_tool_calls: Whether one answer may hold several.
@@ -44,12 +47,13 @@ class Client:
         logprobs: Whether log-probabilities are wanted.
         extra: What is laid over the body of each request, as it is.
         retries: How often a request is sent again at most.
-        min_wait: Seconds before it is; each further time twice as long.
-        max_wait: Seconds at most; what the provider asks for is waited for up to ten times as long.
+        min_wait: Seconds before the first of those; each further waits twice as long.
+        max_wait: Seconds before one of those at most; up to ten times as long where the provider asks for it.
         at_once: Requests under way at a time; fewer while the provider says that it is too much.
         per_minute: Requests begun in any 60 s; None: no limit.
         timeout: Seconds for a whole answer.
-        stall: Seconds in which something of an answer must come, from the request on.
+        stall: Seconds in which something of an answer must come, from the request on; else it is sent again.
+        stream: Whether answers are taken in pieces; False for servers that cannot, and `timeout` alone sees them stall.
         price: What tokens cost: US dollars for a `Usage`; see `terrarium.model.prices`.
 
     Raises:
@@ -57,9 +61,10 @@ class Client:
     """
 
     shared: ClassVar[bool] = True
+    provider: ClassVar[str]
+    """Who sells it, as the table of prices calls it."""
     wire: ClassVar[str]
     _format: ClassVar[Wire]
-    _provider: ClassVar[str]
     _keys: ClassVar[tuple[str, ...]]
     _address: ClassVar[str]  # the variable that says where the provider is
     _kinds: ClassVar[Mapping[str, Kind]]  # what the errors mean that streams tell of
@@ -74,7 +79,7 @@ class Client:
         top_p: float | None = None,
         top_k: int | None = None,
         max_tokens: int | None = None,
-        stop: list[str] | None = None,
+        stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         reasoning: str | int | None = None,
         parallel_tool_calls: bool | None = None,
@@ -88,6 +93,7 @@ class Client:
         per_minute: int | None = None,
         timeout: float = 600.0,
         stall: float = 120.0,
+        stream: bool = True,
         price: Callable[[Usage], float | None] | None = None,
     ) -> None:
         given: dict[str, Value] = {
@@ -95,7 +101,7 @@ class Client:
             "top_p": top_p,
             "top_k": top_k,
             "max_tokens": max_tokens,
-            "stop": stop,
+            "stop": [stop] if isinstance(stop, str) else None if stop is None else list(stop),
             "seed": seed,
             "reasoning": reasoning,
             "parallel_tool_calls": parallel_tool_calls,
@@ -118,17 +124,17 @@ class Client:
             ("timeout", timeout, 0.001),
             ("stall", stall, 0.001),
         ):
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= least:
+            if type(number) not in (int, float) or not number >= least:
                 raise ConfigError(f"{name} is a number from {least} on, not {number!r}")
         if base_url is not None and not str(base_url).startswith(("http://", "https://")):
             raise ConfigError(f"base_url begins with http:// or https://; {base_url!r} does not")
-        self.name = f"{self._provider}/{model}"
-        self._model = model
+        self.name = model
         self._base_url = base_url
         self._policy = RetryPolicy(retries, min_wait, max_wait)
         self._pace = Pace(at_once, per_minute)
         self._timeout = timeout
         self._stall = stall
+        self._stream = stream
         self._price = price
 
     async def generate(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Completion:
@@ -169,22 +175,26 @@ class Client:
             ModelRefused: There is no key.
         """
         path, own = self._own(path, body)
-        failures = 0
-        while True:
+        await self._prepare()
+
+        async def send() -> tuple[AsyncExitStack, Answer]:
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(self._pace.place())
-                try:
-                    answer = await stack.enter_async_context(self._opened(path, own, headers))
-                except Unanswered as error:
-                    failure, failures = error.failure, failures + 1
-                else:
-                    if answer.status in (429, 529):
-                        self._pace.failed("rate_limit", retry_after(answer.headers))
-                    yield Forwarded(answer.status, answer.media_type, self._forwarded(answer))
-                    return
-            if failures > self._policy.retries:
-                raise ModelFault(f"the model {self.name} gave no answer in {failures} requests: {failure.message}")
-            await asyncio.sleep(self._policy.wait(failures, failure))
+                answer = await stack.enter_async_context(self._opened(path, own, headers, self._timeout))
+                if answer.status >= 300:
+                    raise Unanswered(await failure_of(answer, self._stall))
+                return stack.pop_all(), answer
+
+        try:
+            (stack, answer), _ = await persist(send, self._failure, self._policy, self._pace, self.name)
+        except ModelFault as fault:
+            cause = fault.__cause__
+            if not isinstance(cause, Unanswered) or cause.failure.code is None:
+                raise
+            error = self._format.error(int(cause.failure.code), cause.failure.message)
+            yield Forwarded(int(cause.failure.code), "application/json", _at_once(json.dumps(error).encode()))
+            return
+        async with stack:
+            yield Forwarded(answer.status, answer.media_type, self._forwarded(answer))
 
     async def close(self) -> None:
         """Give up connections; idempotent."""
@@ -194,11 +204,15 @@ class Client:
 
     @abstractmethod
     def _own(self, path: str, body: Mapping[str, Any]) -> tuple[str, Tree]:
-        """A request's path and body, for the client's own model."""
+        """The path and body of a request that is sent on, for the client's own model.
+
+        Raises:
+            ModelRefused: It is none of this provider's.
+        """
 
     @abstractmethod
-    def _streamed(self, body: Tree) -> tuple[str, Tree]:
-        """The path and body of a request whose answer is streamed."""
+    def _asked(self, body: Tree, stream: bool) -> tuple[str, Tree]:
+        """The path and body of a request of our own."""
 
     @abstractmethod
     def _open(self, path: str, body: Tree, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
@@ -206,6 +220,15 @@ class Client:
 
         Raises:
             Unanswered: Nobody answers; also inside the block, where the answer breaks off.
+        """
+
+    @abstractmethod
+    async def _prepare(self) -> None:
+        """Make the SDK's client, where there is none yet.
+
+        Raises:
+            ConfigError: The SDK is not installed.
+            ModelRefused: There is no key.
         """
 
     @abstractmethod
@@ -222,41 +245,58 @@ class Client:
     ) -> Completion:
         decided = self.parameters if schema is None else {**self.parameters, "schema": dict(schema)}
         request = Request.of(self.name, decided, messages, tools).digest
-        path, body = self._streamed(self._format.request(self._model, messages, tools, self.parameters, schema))
+        body = self._format.request(self.name, messages, tools, self.parameters, schema)
+        path, body = self._asked(body, self._stream)
+        await self._prepare()
 
         async def send() -> Completion:
-            return await self._send(path, body, said)
+            made = await self._send(path, body, said)
+            if schema is not None:
+                _check_json(made)
+            return made
 
         completion, retries = await persist(send, self._failure, self._policy, self._pace, self.name)
         cost = None if self._price is None else self._price(completion.usage)
-        model = completion.model or self._model
+        model = completion.model or self.name
         return replace(completion, request=request, retries=retries, cost=cost, model=model)
 
     async def _send(self, path: str, body: Tree, said: Callable[[str], None] | None) -> Completion:
-        async with asyncio.timeout(self._timeout), self._opened(path, body, {}) as answer:
+        patience = self._stall if self._stream else self._timeout
+        async with asyncio.timeout(self._timeout), self._opened(path, body, {}, patience) as answer:
             if answer.status >= 300:
                 raise Unanswered(await failure_of(answer, self._stall))
-            if answer.media_type != "text/event-stream":  # whoever it is cannot stream
-                whole = b"".join([chunk async for chunk in heard(answer, self._stall)])
-                return self._format.read_answer(json_object(whole))
-            stream = EventStream()
+            if answer.media_type != "text/event-stream":  # not asked for in pieces, or not given so
+                whole = b"".join([chunk async for chunk in heard(answer, patience)])
+                completion = self._format.read_answer(json_object(whole))
+                if said is not None and completion.message.text:
+                    said(completion.message.text)
+                return completion
+            stream = EventStream(MOST)
             events: list[Tree] = []
-            async for chunk in heard(answer, self._stall):
-                for event in stream.feed(chunk):
-                    events.append(event)
-                    if said is not None and (text := self._format.text_of(event)):
-                        said(text)
-            events += stream.end()
+            async for chunk in heard(answer, patience):
+                self._take_in(stream.feed(chunk), events, said)
+            self._take_in(stream.end(), events, said)
             return self._format.read_answer(self._format.assemble(events))
 
+    def _take_in(self, texts: Sequence[str], events: list[Tree], said: Callable[[str], None] | None) -> None:
+        for text in texts:
+            if text == "[DONE]":  # some servers end every stream as OpenAI does
+                continue
+            event = json_object(text)
+            events.append(event)
+            if said is not None and (piece := self._format.text_of(event)):
+                said(piece)
+
     @asynccontextmanager
-    async def _opened(self, path: str, body: Tree, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
+    async def _opened(
+        self, path: str, body: Tree, headers: Mapping[str, str], patience: float
+    ) -> AsyncIterator[Answer]:
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(self._stall):
+                async with asyncio.timeout(patience):
                     answer = await stack.enter_async_context(self._open(path, body, headers))
             except TimeoutError:
-                raise Unanswered(Failure("stalled", f"no answer began within {self._stall:g} s")) from None
+                raise Unanswered(Failure("stalled", f"no answer began within {patience:g} s")) from None
             yield answer
 
     async def _forwarded(self, answer: Answer) -> AsyncIterator[bytes]:
@@ -268,18 +308,26 @@ class Client:
 
     def _failure(self, error: Exception) -> Failure | None:
         if isinstance(error, Unanswered):
-            return error.failure
-        if isinstance(error, TimeoutError):
-            return Failure("timeout", f"the answer was not complete within {self._timeout:g} s")
-        if isinstance(error, ModelRefused) or not isinstance(error, ModelFault):
+            failure = error.failure
+        elif isinstance(error, TimeoutError):
+            failure = Failure("timeout", f"the answer was not complete within {self._timeout:g} s")
+        elif isinstance(error, RecursionError):
+            failure = Failure("refused", "the request is nested too deep to be written")
+        elif isinstance(error, ModelRefused) or not isinstance(error, ModelFault):
             return None
-        return failed_stream(error, self._kinds)
+        else:
+            failure = failed_stream(error, self._kinds)
+        told = failure.message
+        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
+            told = told.replace(key, MASK)  # some providers quote the key that they refuse
+        advice = f"; is the key in {' or '.join(self._keys)} the right one?" if failure.code in ("401", "403") else ""
+        return replace(failure, message=told + advice)
 
     # -- where and with what -----------------------------------------------------------------------------------------
 
     def _where(self) -> str | None:
         """The provider's address, where it is not its own."""
-        return self._base_url or os.environ.get(self._address, "").strip() or None
+        return self._base_url or os.environ.get(self._address) or None
 
     def _key(self) -> str:
         """The key.
@@ -289,9 +337,43 @@ class Client:
         """
         for name in self._keys:
             if key := os.environ.get(name, "").strip():
+                if not key.isascii() or not key.isprintable():
+                    raise ModelRefused(f"the key in {name} is none: it holds more than ASCII")
                 return key
         if self._where() is not None:
             return "none"  # a server of one's own may want none
         raise ModelRefused(
             f"the model {self.name} needs a key: set {' or '.join(self._keys)} in the environment or in .env"
         )
+
+
+def _check_json(completion: Completion) -> None:
+    """Whether an answer that must be JSON is.
+
+    Raises:
+        ModelRefused: It never will be: the model refuses, or has too few tokens for it.
+        ModelFault: It is not.
+    """
+    if completion.stop in ("refusal", "length"):
+        why = "it refuses" if completion.stop == "refusal" else "max_tokens are too few for it"
+        raise ModelRefused(f"no JSON came: {why}", code=completion.stop)
+    try:
+        json.loads(completion.message.text)
+    except (ValueError, RecursionError):
+        raise ModelFault(f"the answer is no JSON: {completion.message.text[:100]!r}") from None
+
+
+async def _at_once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def installed(name: str, extra: str) -> Any:
+    """An SDK, imported while the loop goes on: that takes a second or two.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return await asyncio.to_thread(importlib.import_module, name)
+    except ImportError as error:
+        raise ConfigError(f"this model needs a package ({error}): pip install 'terrarium[{extra}]'") from None

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from terrarium.core.errors import ConfigError, ModelRefused
+from terrarium.core.errors import ModelRefused
 from terrarium.model.answer import Answer
-from terrarium.model.client import Client
+from terrarium.model.client import Client, installed
 from terrarium.model.retry import Kind
-from terrarium.model.transport import new_http_client, told_by_transport
+from terrarium.model.transport import chunks_of, new_http_client, told_by_transport
 from terrarium.model.wire.google import GoogleWire
 from terrarium.model.wire.wire import Tree, Wire
 
@@ -30,9 +30,9 @@ class GoogleModel(Client):
     The key is in `GOOGLE_API_KEY` or `GEMINI_API_KEY`, another address in `GOOGLE_GEMINI_BASE_URL`.
     """
 
+    provider: ClassVar[str] = "google"
     wire: ClassVar[str] = "google"
     _format: ClassVar[Wire] = GoogleWire()
-    _provider: ClassVar[str] = "google"
     _keys: ClassVar[tuple[str, ...]] = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
     _address: ClassVar[str] = "GOOGLE_GEMINI_BASE_URL"
     _kinds: ClassVar[Mapping[str, Kind]] = {
@@ -58,16 +58,20 @@ class GoogleModel(Client):
             )
         return f"{found[1]}/models/{self._quoted()}:{found[2]}{found[3] or ''}", dict(body)
 
-    def _streamed(self, body: Tree) -> tuple[str, Tree]:
-        return f"v1beta/models/{self._quoted()}:streamGenerateContent?alt=sse", body
+    def _asked(self, body: Tree, stream: bool) -> tuple[str, Tree]:
+        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return f"v1beta/models/{self._quoted()}:{method}", body
 
     def _quoted(self) -> str:
-        return quote(self._model.removeprefix("models/"), safe="")
+        return quote(self.name.removeprefix("models/"), safe="")
 
     @asynccontextmanager
     async def _open(self, path: str, body: Tree, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
-        client, http = self._sdk()
         from google.genai import types
+
+        client, http = self._client, self._http
+        assert client is not None
+        assert http is not None
 
         version, _, rest = path.partition("/")
         options = types.HttpOptions(api_version=version, headers=dict(headers))
@@ -76,10 +80,10 @@ class GoogleModel(Client):
         with told_by_transport():
             sent = http.build_request("POST", request.url, content=json.dumps(request.data), headers=request.headers)
             response = await http.send(sent, stream=True)
-            try:
-                yield Answer(response.status_code, response.headers, response.aiter_bytes())
-            finally:
-                await response.aclose()
+        try:
+            yield Answer(response.status_code, response.headers, chunks_of(response))
+        finally:
+            await response.aclose()
 
     async def _close(self) -> None:
         if self._client is not None and self._http is not None:
@@ -87,21 +91,11 @@ class GoogleModel(Client):
             client.close()
             await http.aclose()
 
-    def _sdk(self) -> tuple[genai.Client, httpx2.AsyncClient]:
-        """The SDK's client and what it sends with, made at the first request.
-
-        Raises:
-            ConfigError: The SDK is not installed.
-            ModelRefused: There is no key.
-        """
-        if self._client is None or self._http is None:
+    async def _prepare(self) -> None:
+        if self._client is None:
             key = self._key()
-            try:
-                from google import genai
-                from google.genai import types
-            except ImportError:
-                raise ConfigError("Google's models need a package: pip install 'terrarium[google]'") from None
-            self._http = new_http_client()
-            options = types.HttpOptions(base_url=self._where(), httpx_async_client=self._http)
-            self._client = genai.Client(vertexai=False, api_key=key, http_options=options)
-        return self._client, self._http
+            sdk = await installed("google.genai", "google")
+            if self._client is None:  # somebody else may have been as quick
+                self._http = new_http_client()
+                options = sdk.types.HttpOptions(base_url=self._where(), httpx_async_client=self._http)
+                self._client = sdk.Client(vertexai=False, api_key=key, http_options=options)

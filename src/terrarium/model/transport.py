@@ -63,3 +63,14 @@ def told_by_transport() -> Iterator[None]:
         raise Unanswered(Failure("timeout", f"{type(error).__name__}: {error}")) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise Unanswered(Failure("connection", f"{type(error).__name__}: {error}")) from None
+
+
+async def chunks_of(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The body of an answer as it comes.
+
+    Raises:
+        Unanswered: It breaks off.
+    """
+    with told_by_transport():
+        async for chunk in response.aiter_bytes():
+            yield chunk
