@@ -11,7 +11,7 @@ from typing import Any
 
 from terrarium.core.agent import Notice, Reply, StopReason
 from terrarium.core.clock import Kind
-from terrarium.core.containment import contained
+from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
     CapabilityFault,
@@ -19,7 +19,6 @@ from terrarium.core.errors import (
     ConfigError,
     Refused,
     TerrariumError,
-    ValueNotPlain,
     boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
@@ -30,7 +29,7 @@ from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
 from terrarium.run.allowance import Allowance
@@ -280,12 +279,7 @@ class TrialSeat:
 
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
-        plain = ToolCall(str(call.name), call.arguments, str(call.id))
-        try:
-            encode(plain.arguments)
-        except ValueNotPlain:
-            plain = replace(plain, arguments=repr(plain.arguments))
-        return self._secrets.scrub(plain)
+        return self._secrets.scrub(plain_call(call))
 
     async def _use(self, call: ToolCall) -> ToolResult:
         tool = next((tool for tool in self.tools if tool.name == call.name), None)
