@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrarium.core.containment import CALLS_LIMIT, NAME_LIMIT, TEXT_LIMIT, contained, plain_call
@@ -28,10 +28,12 @@ def nested(depth: int):
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
 )
 
 
+@settings(max_examples=30)
 @given(st.text(), st.text(), plain)
 def test_what_is_within_bounds_stays_as_it_is(text, name, value):
     completion = answer(TextBlock(text), ThinkingBlock(text), ToolUseBlock("id", name, value))
