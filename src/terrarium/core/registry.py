@@ -55,6 +55,8 @@ TABLES: dict[str, dict[str, str]] = {
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",
+        "shell": "terrarium.agent.shell:ShellAgent",
+        "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
     },
 }
 
