@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from terrarium.core.errors import ValueNotPlain
 from terrarium.core.message import Block, Message, TextBlock, ThinkingBlock, ToolUseBlock
 from terrarium.core.model import Completion
-from terrarium.core.values import Value
+from terrarium.core.tool import ToolCall
+from terrarium.core.values import Value, encode
 
 TEXT_LIMIT = 1024 * 1024  # characters of all text of one answer, and of the arguments of all of its calls
 CALLS_LIMIT = 1000  # tool calls in one answer
@@ -43,6 +45,26 @@ def contained(completion: Completion) -> Completion:
     if calls > CALLS_LIMIT:
         blocks.append(TextBlock(f"[left out: {calls - CALLS_LIMIT} more tool calls]"))
     return completion if same else replace(completion, message=Message(message.role, blocks))
+
+
+def plain_call(call: ToolCall) -> ToolCall:
+    """A call as it may be written down, whoever asks for it: arguments that are not plain become their text."""
+    name, call_id = str(call.name), _identity(str(call.id))
+    name = name if len(name) <= NAME_LIMIT else name[:NAME_LIMIT] + "..."
+    try:
+        encode(call.arguments)
+    except ValueNotPlain:
+        return ToolCall(name, _as_text(call.arguments), call_id)
+    except RecursionError:
+        return ToolCall(name, "[arguments nested too deep]", call_id)
+    return ToolCall(name, call.arguments, call_id)
+
+
+def _as_text(arguments: object) -> str:
+    try:
+        return repr(arguments)[:TEXT_LIMIT]
+    except (RecursionError, ValueError):  # a number of a million digits is a ValueError
+        return "[arguments that cannot be shown]"
 
 
 def _block(block: Block, room: dict[str, int]) -> Block:

@@ -10,13 +10,12 @@ from typing import Any
 
 from terrarium.core.agent import Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
-from terrarium.core.containment import contained
+from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
     Refused,
     TerrariumError,
-    ValueNotPlain,
 )
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message, Usage
@@ -26,7 +25,7 @@ from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
 from terrarium.run.allowance import Allowance
@@ -299,12 +298,7 @@ class TrialSeat:
 
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
-        plain = ToolCall(str(call.name), call.arguments, str(call.id))
-        try:
-            encode(plain.arguments)
-        except ValueNotPlain:
-            plain = replace(plain, arguments=repr(plain.arguments))
-        return self._secrets.scrub(plain)
+        return self._secrets.scrub(plain_call(call))
 
     async def _use(self, approved: Approved) -> ToolResult:
         if approved.refused is not None:

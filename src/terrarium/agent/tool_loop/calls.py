@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from terrarium.core.containment import contained
 from terrarium.core.message import Block, ImageBlock, Message, ToolResultBlock, ToolUseBlock
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import Tool
@@ -86,7 +87,8 @@ class NativeCalls:
 
 
 def mended(completion: Completion, messages: Sequence[Message]) -> Completion:
-    """The same answer with ids that are there and differ from each other; a result could not be matched else."""
+    """The same answer within bounds, with ids that are there and differ; a result could not be matched else."""
+    completion = contained(completion)
     uses = completion.message.tool_uses
     if not uses:
         return completion

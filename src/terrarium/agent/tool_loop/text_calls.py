@@ -11,7 +11,7 @@ from typing import Any
 from terrarium.agent.tool_loop.calls import Answer, Result
 from terrarium.agent.tool_loop.complaint import complaint
 from terrarium.agent.tool_loop.loose_json import NOTHING, loose_json, object_call
-from terrarium.core.containment import CALLS_LIMIT
+from terrarium.core.containment import CALLS_LIMIT, contained
 from terrarium.core.message import Block, Message, TextBlock, ToolUseBlock
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import Tool
@@ -88,7 +88,8 @@ def listed(tools: Sequence[Tool]) -> str:
 
 
 def in_text(completion: Completion) -> Completion:
-    """The same answer without blocks of calls: they would want results of their own kind."""
+    """The same answer within bounds, without blocks of calls: they would want results of their own kind."""
+    completion = contained(completion)
     if not completion.message.tool_uses:
         return completion
     blocks: list[Block] = [
