@@ -24,7 +24,7 @@ from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.model.remembered import remembered
 from terrarium.run.config import AgentConfig, SandboxConfig
-from terrarium.run.models import make_model, model_class
+from terrarium.run.models import make_model, model_class, price_for
 from terrarium.task.module import package_of
 from terrarium.task.source import beside
 
@@ -352,7 +352,10 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int, known: Seq
     if getattr(made, "wants_gateway", False):
         from terrarium.model.gateway.gateway import ModelGateway
 
-        arguments["gateway"] = ModelGateway(name, arguments["model"])
+        # What a lost journal had answered is nothing to a program: it begins its turn again, and asks another way.
+        arguments["model"] = make_model(_wanted(config), config.model_kwargs)
+        price = price_for(_wanted(config), config.model_kwargs)
+        arguments["gateway"] = ModelGateway(name, arguments["model"], price)
     try:
         agent: Agent = made(**arguments)
     except TerrariumError:
