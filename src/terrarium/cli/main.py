@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "terrarium.cli.replay",
     "regrade": "terrarium.cli.regrade",
     "new": "terrarium.cli.new",
+    "agents": "terrarium.cli.agents",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }
