@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from terrarium.core.errors import ModelFault, ModelRefused, Refused
-from terrarium.core.model import Forwarding
+from terrarium.core.model import Completion, Forwarding
 from terrarium.core.network import Caller
 from terrarium.model.gateway.exchange import Exchange, Left
 from terrarium.model.gateway.reading import parse
@@ -113,7 +114,9 @@ class Door:
             if isinstance(model, Forwarding) and model.wire == name:
                 target = f"{path}?{urlencode(kept)}" if kept else path
                 meant = {key: value for key, value in headers.items() if _MEANT.match(key)}
-                await steps.take(lambda: exchange.forward(model, wire(name), body, target, meant, content))
+                await steps.take(
+                    lambda: self._priced(exchange.forward(model, wire(name), body, target, meant, content))
+                )
                 await exchange.finish()
                 return
             completion = await steps.take(lambda: exchange.generate(model, asked, content))
@@ -127,6 +130,10 @@ class Door:
         except Exception as error:
             told = steps.refusal() if isinstance(error, Over) else None
             await exchange.error(400 if told else 500, told or "the gateway failed", final=True)
+
+    async def _priced(self, forwarded: Awaitable[Completion]) -> Completion:
+        completion, price = await forwarded, self._steps.price
+        return completion if price is None else replace(completion, cost=price(completion.usage))
 
 
 def _headers(scope: Message) -> dict[str, str]:

@@ -13,6 +13,7 @@ from terrarium.http.limits import HttpLimits
 from terrarium.http.server import HttpServer
 from terrarium.model.gateway.door import Door
 from terrarium.model.gateway.steps import Steps
+from terrarium.model.prices import Price
 
 HOST, PORT = "model.world", 80
 BODY_BYTES = 32 * 1024 * 1024
@@ -24,11 +25,12 @@ class ModelGateway:
     Args:
         agent: Whose.
         model: What is asked.
+        price: What an answer costs that goes through as it is; None: nobody knows.
     """
 
-    def __init__(self, agent: str, model: Model) -> None:
+    def __init__(self, agent: str, model: Model, price: Price | None = None) -> None:
         self._model = model
-        self._steps = Steps(agent, model)
+        self._steps = Steps(agent, model, price)
         self._server = HttpServer(Door(self._steps), limits=HttpLimits(body_bytes=BODY_BYTES), name="gateway")
 
     async def open(self, seat: Seat) -> ModelAddress:

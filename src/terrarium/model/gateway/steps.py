@@ -11,6 +11,7 @@ from terrarium.core.agent import Seat, TurnOver
 from terrarium.core.errors import AgentFault, ModelFault
 from terrarium.core.model import Completion, Model
 from terrarium.core.network import Caller
+from terrarium.model.prices import Price
 
 REQUESTS = 32
 """Of one agent at the same time; more are told to come back."""
@@ -26,10 +27,11 @@ class Steps:
     Args:
         agent: Whose.
         model: What is asked.
+        price: What an answer costs that goes through as it is.
     """
 
-    def __init__(self, agent: str, model: Model) -> None:
-        self.agent, self.model = agent, model
+    def __init__(self, agent: str, model: Model, price: Price | None = None) -> None:
+        self.agent, self.model, self.price = agent, model, price
         self.token = f"terrarium-{secrets.token_hex(24)}"  # of no use elsewhere, and never written down
         self.fault: Exception | None = None
         """Why the last request had no answer."""
