@@ -25,6 +25,7 @@ COMMANDS = {
     "new": "terrarium.cli.new",
     "serve-model": "terrarium.cli.serve_model",
     "vllm": "terrarium.cli.vllm",
+    "agents": "terrarium.cli.agents",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }
