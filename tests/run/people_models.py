@@ -16,7 +16,9 @@ heard: list[Sequence[Message]] = []
 
 
 class Listed:
-    """Answers from a list in its settings; the list is shared by nobody."""
+    """Answers from a list in its settings."""
+
+    shared = False
 
     def __init__(self, name: str, answers: Sequence[Any] = ()) -> None:
         self.name = name

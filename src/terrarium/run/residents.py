@@ -214,7 +214,7 @@ class Residents:
 
     def _used(self, name: str) -> dict[str, Value]:
         one = self._people[name]
-        return {**one.seat.used, "faults": one.faults}
+        return {**one.seat.totals.used, "faults": one.faults}
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
