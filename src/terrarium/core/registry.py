@@ -58,7 +58,6 @@ TABLES: dict[str, dict[str, str]] = {
         "human": "terrarium.agent.human:HumanAgent",
         "shell": "terrarium.agent.shell:ShellAgent",
         "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
-        "claude_code": "terrarium.agent.command.claude_code:ClaudeCode",
         "codex": "terrarium.agent.command.codex:Codex",
         "hermes": "terrarium.agent.command.hermes:Hermes",
         "mini_swe_agent": "terrarium.agent.command.mini_swe_agent:MiniSweAgent",

@@ -271,6 +271,8 @@ def entry(
         if value not in ("fail", "pass", "any"):
             raise ConfigError(f"{name} must be 'fail', 'pass' or 'any', not {value!r}")
     known = declared(people or {}, agents)
+    if checkpoints and any(person.simulated for person in known.values()):
+        raise ConfigError("checkpoints are for tasks without simulated people: they would not know that time went back")
     place = zone_named(zone)
     try:
         wall = clock == "wall"

@@ -109,6 +109,7 @@ class Episode:
         install(world)
         self.residents = Residents(world, mind, seed, self._secrets, limits.open_seconds, trial)
         for name in agents:
+            self._guards[name].lent = self.residents.seconds
             self._offer(name)
 
     @property

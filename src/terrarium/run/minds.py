@@ -13,6 +13,7 @@ from terrarium.core.errors import ConfigError
 from terrarium.core.message import Message
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import Tool
+from terrarium.model.remembered import remembered
 from terrarium.run.config import PeopleConfig
 from terrarium.run.models import make_model, model_class
 
@@ -23,11 +24,12 @@ class LentModel:
     Args:
         spec: Such as `openai/gpt-5`.
         settings: Of its client.
+        known: What it answered before, and need not be asked again.
     """
 
-    def __init__(self, spec: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, spec: str, settings: Mapping[str, Any], known: Sequence[Completion]) -> None:
         self.name = spec
-        self._settings = dict(settings)
+        self._settings, self._known = dict(settings), known
         self._model: Model | None = None
 
     async def generate(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Completion:
@@ -37,11 +39,12 @@ class LentModel:
             ModelFault: It cannot be had.
         """
         if self._model is None:
-            self._model = make_model(self.name, self._settings)
+            self._model = remembered(make_model(self.name, self._settings), self._known)
         return await self._model.generate(messages, tools)
 
     async def close(self) -> None:
-        """Nothing to give up: clients stay open for the others of their process."""
+        """Give it up; the client stays open for others."""
+        self._model = None
 
 
 def mind_of(
@@ -50,6 +53,7 @@ def mind_of(
     settings: Mapping[str, Any],
     script: Callable[..., Any] | None,
     lives: bool,
+    known: Sequence[Completion] = (),
 ) -> Agent:
     """What plays one person: the job's model for people where they are described for one, else their script.
 
@@ -59,6 +63,7 @@ def mind_of(
         settings: What the program said of them.
         script: A generator function over their seat; None: what the settings hold.
         lives: Whether they act by themselves.
+        known: What their model answered before, and need not be asked again.
 
     Raises:
         ConfigError: Neither is there, the script is not understood, or there is no such model.
@@ -66,7 +71,7 @@ def mind_of(
     for_model = bool(settings["persona"] or settings["goal"])
     if for_model and people.model_name is not None:
         model_class(people.model_name)
-        model = LentModel(people.model_name, people.model_kwargs)
+        model = LentModel(people.model_name, people.model_kwargs, known)
         return ModelUser(model, name, settings["persona"], settings["goal"], settings["knows"], lives)
     if script is not None:
         return PlayedAgent(script, {}, "script")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from terrarium.core.clock import Kind
+from terrarium.core.errors import ConfigError
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool
@@ -48,6 +49,10 @@ class ResidentSeat(TrialSeat):
         """
         for key, function in functions.items():
             if key.startswith(TOOL):
+                if key.removeprefix(TOOL) in [tool.name for tool in self.offered()]:
+                    raise ConfigError(
+                        f"{self.name!r} has a tool {key.removeprefix(TOOL)!r} already; rename the function"
+                    )
                 tool = Tool.of(function, key.removeprefix(TOOL))
                 self._registered[tool.name] = replace(
                     tool, function=call_back(self._world, number, key), signature=function
@@ -67,8 +72,3 @@ class ResidentSeat(TrialSeat):
         """Who held the baton before holds it again."""
         self._world.baton.holder, self._world.callbacks.cause = self._others.pop()
         self.moment.release()
-
-    @property
-    def used(self) -> dict[str, Value]:
-        """What they have used so far."""
-        return {key: value for key, value in vars(self.totals).items() if key != "over"}

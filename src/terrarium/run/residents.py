@@ -8,6 +8,7 @@ their own seat and written down under their name, as an agent's turn is.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,7 @@ class Residents:
         self._memories = Memories(self._guards, self._seats, secrets, LIMITS["turn_seconds"])
         self._carried: Mapping[str, Any] = {}
         self._acting = False
+        self._began, self._spent = 0.0, 0.0
         world.callbacks.neighbours = self
         world.handle("env.user", Handler(self._join, tools=True, again=self._join))
         world.handle("env.user_answer", Handler(self._answer, waits=True, snapshot="turn"))
@@ -129,6 +131,10 @@ class Residents:
     def used(self) -> dict[str, dict[str, Value]]:
         """What each has used so far."""
         return {name: self._used(name) for name in sorted(self._people)}
+
+    def seconds(self) -> float:
+        """Wall time for which they have acted so far, and everybody else stood still."""
+        return self._spent + (time.monotonic() - self._began if self._acting else 0.0)
 
     # -- their moments --------------------------------------------------------------------------------------------
 
@@ -214,7 +220,7 @@ class Residents:
 
     def _used(self, name: str) -> dict[str, Value]:
         one = self._people[name]
-        return {**one.seat.used, "faults": one.faults}
+        return {**one.seat.totals.used, "faults": one.faults}
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
@@ -229,7 +235,7 @@ class Residents:
         seat.sit(0)
         seat.begin(seat.totals.turns, told)
         self._note(one, "wakes", instruction=told)
-        self._acting = True
+        self._acting, self._began = True, time.monotonic()
         try:
             seat.tell()
             reply = await self._done(one, told)
@@ -240,7 +246,8 @@ class Residents:
             self._world.journal.append(EventKind.ERROR, seat.name, facts)
             raise
         finally:
-            self._acting, self._world.callbacks.cause = False, cause
+            self._spent, self._acting = self.seconds(), False
+            self._world.callbacks.cause = cause
         self._note(one, "rests", stop=reply.stop, text=reply.text)
         return reply
 

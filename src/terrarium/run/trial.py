@@ -253,7 +253,8 @@ class TrialRun:
         return self.record.agent(name, functools.partial(compose.agent_class, self.trial.agent, task), make)
 
     def _mind(self, name: str, settings: Mapping[str, Any], script: Any, lives: bool) -> Agent:
-        mind = mind_of(self.trial.people, name, settings, script, lives)
+        known = lost_answers(self._lost, name, self.run_folder.blobs) if self._lost is not None else []
+        mind = mind_of(self.trial.people, name, settings, script, lives, known)
         return mind if self.record is None else self.record.agent(name, lambda: type(mind), lambda: mind)
 
     async def _close(

@@ -6,7 +6,7 @@ import json
 from typing import ClassVar, Literal
 
 from terrarium.agent.user.ending import words
-from terrarium.agent.user.prompt import BEGIN, SPEAK, system_prompt
+from terrarium.agent.user.prompt import BEGIN, SILENCE, SPEAK, system_prompt
 from terrarium.core.agent import Reply, Seat
 from terrarium.core.errors import ModelFault
 from terrarium.core.message import Block, Message, ToolResultBlock
@@ -47,7 +47,7 @@ class ModelUser:
         news = [f"- {notice.text}" for notice in seat.notices()]
         heard = words(instruction.text)
         told = "\n".join([part for part in (heard, *(["News:", *news] if news else ())) if part])
-        self._messages.append(Message("user", told or BEGIN))
+        self._messages.append(Message("user", told or (BEGIN if len(self._messages) == 1 else SILENCE)))
         said = await self._say(seat)
         if not said and not news:
             self._messages.append(Message("user", SPEAK))

@@ -33,4 +33,7 @@ def ending_of(text: str) -> tuple[str, str | None]:
 
 def words(text: str) -> str:
     """A text as one may say or hear it: no marks, no control characters, and not endless."""
-    return _UNFIT.sub("", _MARK.sub("", text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n"))).strip()
+    text = _UNFIT.sub("", text[:TEXT_LIMIT].replace("\r\n", "\n").replace("\r", "\n"))
+    while _MARK.search(text):  # taking one out may make another
+        text = _MARK.sub("", text)
+    return text.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 BEGIN = "(The conversation begins. Say in your own words why you are here.)"
+SILENCE = "(The assistant says nothing.)"
 SPEAK = "(You said nothing. Say your next words.)"
 
 _TALKS = """\
