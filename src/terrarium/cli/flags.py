@@ -162,23 +162,32 @@ def _agents(raw: Mapping[str, Any], flags: Mapping[str, Any]) -> list[dict[str, 
     names, target = list(flags.get("agents") or ()), flags.get("agent_import")
     model, kwargs = flags.get("model"), pairs(flags.get("kwargs") or (), "-k")
     model_kwargs = pairs(flags.get("model_kwargs") or (), "-M")
+    prices = pairs(flags.get("model_prices") or (), "--model-price")
     if target is not None:
         if len(names) > 1:
             raise ConfigError("--agent-import gives one agent; -a may only name it")
         agents = [{"name": names[0] if names else target.rpartition(":")[2], "import_path": target}]
     elif names:
         agents = [{"name": name} for name in names]
-    elif model is None and not kwargs and not model_kwargs:
+    elif model is None and not kwargs and not model_kwargs and not prices:
         return None
     else:
         agents = _tables(raw, "agents") or [{}]
     for agent in agents:
         if model is not None:
             agent["model_name"] = model
+        if agent.get("model_name") in prices:
+            agent["model_kwargs"] = {"price": prices[agent["model_name"]], **_table(agent, "model_kwargs")}
         if model_kwargs:
             agent["model_kwargs"] = {**_table(agent, "model_kwargs"), **model_kwargs}
         if kwargs:
             agent["kwargs"] = {**_table(agent, "kwargs"), **kwargs}
+    models = sorted({agent["model_name"] for agent in agents if agent.get("model_name")})
+    for name in prices:
+        if name not in models:
+            raise ConfigError(f"--model-price: no agent's model is {name!r}; there are: {', '.join(models) or 'none'}")
+    if model_kwargs and not models:
+        raise ConfigError("-M is about the model of the agents, and they have none: say which with --model")
     return agents
 
 

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     help="A setting of the model's client, such as temperature=0 or base_url=http://...; repeatable.",
 )
 @click.option(
+    "--model-price",
+    "model_prices",
+    multiple=True,
+    metavar="MODEL=IN/OUT[/CACHED[/WRITTEN]]",
+    help="US dollars per million tokens of a model, in place of the table's; repeatable.",
+)
+@click.option(
     "-k", "--kwarg", "kwargs", multiple=True, metavar="KEY=VALUE", help="A setting of the agents; repeatable."
 )
 @click.option("--task", metavar="NAME", help="Only the task of that name.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from terrarium.core.errors import ConfigError, ModelFault, unknown_key
 from terrarium.core.message import Block, Message, TextBlock, ToolUseBlock, Usage
@@ -36,6 +36,8 @@ class ScriptedModel:
     Raises:
         ConfigError: An answer of the list is not understood.
     """
+
+    shared: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 from terrarium.core.agent import Agent
 from terrarium.core.capability import Beside, Capability, Claims, Traits
 from terrarium.core.errors import AgentFault, ConfigError, SandboxFault, TerrariumError, UsageError
+from terrarium.core.model import Completion
 from terrarium.core.offers import offers
 from terrarium.core.person import person_of
 from terrarium.core.registry import find
@@ -21,6 +22,7 @@ from terrarium.core.seeds import child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import Value
 from terrarium.core.world import World
+from terrarium.model.remembered import remembered
 from terrarium.run.config import AgentConfig, SandboxConfig
 from terrarium.run.models import make_model, model_class
 from terrarium.task.module import package_of
@@ -281,8 +283,15 @@ def refusal(config: AgentConfig) -> str | None:
     return None
 
 
-def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
+def make_agent(config: AgentConfig, task: Task, name: str, seed: int, known: Sequence[Completion] = ()) -> Agent:
     """The agent called `name` in a task.
+
+    Args:
+        config: What the job says of it.
+        task: The task.
+        name: Which of its agents.
+        seed: Of the trial.
+        known: What its model answered before, and need not be asked again.
 
     Raises:
         NotRegistered: There is no such agent.
@@ -302,7 +311,8 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int) -> Agent:
         script = arguments["script"]
         arguments["script"] = find("agent", script, _beside_if_nowhere_else(script, task))
     if getattr(made, "wants_model", False):
-        arguments["model"] = make_model(_wanted(config), config.model_kwargs)
+        model = make_model(_wanted(config), config.model_kwargs)
+        arguments["model"] = remembered(model, known)
     elif config.model_name is not None:
         arguments["model"] = config.model_name
     try:

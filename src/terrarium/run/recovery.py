@@ -183,8 +183,6 @@ def _totals(events: list[Event], stop: str) -> dict[str, Any]:
             totals.tool_calls += 1
         elif event.kind is EventKind.MODEL:
             completion = event.data["completion"]
-            totals.steps += 1
-            totals.tokens += completion.usage.input_tokens + completion.usage.output_tokens
-            totals.cost += completion.cost or 0.0
+            totals.add(completion)
     passed = (events[-1].time - events[0].time).total_seconds()
     return {**vars(totals), "world_seconds": passed}

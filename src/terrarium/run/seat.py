@@ -191,7 +191,6 @@ class TrialSeat:
         cost, told = self._cost("model", seconds)
         async with self.acting(cost):
             self.steps += 1
-            self._totals.steps += 1
             step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self.step = step.seq
@@ -372,8 +371,7 @@ class TrialSeat:
 
     def _spend(self, completion: Completion) -> None:
         self.usage += completion.usage
-        self._totals.tokens += completion.usage.input_tokens + completion.usage.output_tokens
-        self._totals.cost += completion.cost or 0.0
+        self._totals.add(completion)
         if self._limits.tokens is not None and self._totals.tokens >= self._limits.tokens:
             self._totals.over = StopReason.TOKEN_LIMIT.value
         if self._limits.cost is not None and self._totals.cost >= self._limits.cost:

@@ -37,6 +37,7 @@ from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.judge_config import JudgeConfig
 from terrarium.run.lock import Lock
+from terrarium.run.lost_answers import lost_answers
 from terrarium.run.pause import Paused
 from terrarium.run.recovery import Point, branch_point, drop_passed, known, resume_point
 from terrarium.run.reenactment import Reenactment
@@ -85,6 +86,8 @@ class TrialRun:
         """What judges and times was replaced meanwhile; this process must take no more trials."""
         self._stored: tuple[list[str], set[str]] | None = None
         self._warnings: list[str] = []
+        self._lost: Path | None = None
+        """What was cut off its journal."""
         self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
 
     async def run(self) -> TrialResult:
@@ -137,7 +140,7 @@ class TrialRun:
         verdict, stop, failure = Verdict(), StopReason.ERROR.value, None
         try:
             if resumed:
-                journal.cut(resumed[0])
+                self._lost = journal.cut(resumed[0])
                 Points(journal.path).cut(resumed[0])
             task, loaded = await self._load()
             self._set(clock, task)
@@ -251,7 +254,8 @@ class TrialRun:
         return episode
 
     def _agent(self, task: Task, name: str, seed: int) -> Agent:
-        make = functools.partial(compose.make_agent, self.trial.agent, task, name, seed)
+        known = lost_answers(self._lost, name, self.run_folder.blobs) if self._lost is not None else []
+        make = functools.partial(compose.make_agent, self.trial.agent, task, name, seed, known)
         if self.record is None:
             return make()
         return self.record.agent(name, functools.partial(compose.agent_class, self.trial.agent, task), make)
