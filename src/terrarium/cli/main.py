@@ -22,6 +22,7 @@ COMMANDS = {
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",
     "regrade": "terrarium.cli.regrade",
+    "agreement": "terrarium.cli.agreement",
     "new": "terrarium.cli.new",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
