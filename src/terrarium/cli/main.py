@@ -22,6 +22,7 @@ COMMANDS = {
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",
     "regrade": "terrarium.cli.regrade",
+    "agreement": "terrarium.cli.agreement",
     "new": "terrarium.cli.new",
     "serve-model": "terrarium.cli.serve_model",
     "vllm": "terrarium.cli.vllm",

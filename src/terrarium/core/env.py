@@ -22,6 +22,7 @@ from terrarium.core.face import Face, Selector
 from terrarium.core.handle import AgentView
 from terrarium.core.heartbeat import TEXT, Asked, beats
 from terrarium.core.journal import EventKind
+from terrarium.core.judgement import Judging
 from terrarium.core.replay import Call
 from terrarium.core.seeds import child_seed
 from terrarium.core.state import State
@@ -45,7 +46,7 @@ class Env:
     def __init__(self, world: World, seed: int) -> None:
         self._world = world
         self._seed = seed
-        self.clock = EnvClock(world)
+        self.clock, self.judge = EnvClock(world), Judging(world)
         self.random = random.Random(child_seed(seed, "program"))
         """Randomness of the program: the same numbers at every run with the same seed."""
 

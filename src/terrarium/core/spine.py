@@ -45,6 +45,8 @@ class Spine(Cursor):
     ) -> None:
         super().__init__((), blobs)
         self._reads, self._look = reads, look
+        self.anew: frozenset[str] = frozenset()
+        """Paths of reads that are made again, whatever the journal holds."""
         self.refused: NotRegradable | None = None
         """Why this trial cannot be regraded; a program that catches it does not get rid of it."""
         self.looked = 0
@@ -175,6 +177,8 @@ class Spine(Cursor):
     # -- reads ----------------------------------------------------------------------------------------------------
 
     def _recorded(self, call: Call, args: Any) -> Outcome | None:
+        if call.path in self.anew:
+            return None
         if self._known[0] != self._at:
             self._known = (self._at, {})
             for begun, ended in self._between[self._at]:

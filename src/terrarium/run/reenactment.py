@@ -15,6 +15,7 @@ from terrarium.core.message import Message
 from terrarium.core.model import Completion
 from terrarium.core.tool import ToolCall, ToolResult
 from terrarium.run.approval import RecordedDecisions
+from terrarium.run.judging import Asked, recorded_judge
 from terrarium.run.recording import Line, RecordedTurn, Recording
 from terrarium.run.totals import Totals
 
@@ -72,6 +73,10 @@ class Reenactment:
     def decisions(self) -> RecordedDecisions:
         """What was decided on tool calls then."""
         return RecordedDecisions(self._recording.lines, self.opened)
+
+    def judge(self) -> Asked:
+        """Who judges: the record."""
+        return recorded_judge(self._recording.lines, self.opened)
 
     def turn(self, name: str, number: int) -> RecordedTurn | None:
         """An agent's turn, counted from 0."""

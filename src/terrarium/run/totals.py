@@ -29,6 +29,10 @@ class Totals:
     reasoning_tokens: int = 0
     retries: int = 0
     unpriced: int = 0
+    judge_tokens: int = 0
+    """Of the judge, which count for no limit and in no other total."""
+    judge_cost: float = 0.0
+    judge_votes: int = 0
 
     @property
     def used(self) -> dict[str, Any]:

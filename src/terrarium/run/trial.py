@@ -36,6 +36,7 @@ from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.judge_config import JudgeConfig
+from terrarium.run.judging import install_judge, live_judge
 from terrarium.run.loading import STUCK, load_task
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
@@ -234,6 +235,8 @@ class TrialRun:
             recorded = None if self.record is None else self.record.decisions()
             find_function = functools.partial(compose.own_function, task=task)
             Approval(trial_rules, task.name, find_function, recorded).govern(list(episode.seats.values()))
+        judge = live_judge(self.trial.judge, episode.totals) if self.record is None else self.record.judge()
+        install_judge(world, judge)
         if self.record is not None:
             self.record.totals = episode.totals
         if resumed:
