@@ -174,7 +174,7 @@ def test_a_limit_ends_a_program_that_asks_on_and_on(play: Any, monkeypatch: pyte
 @needs_namespaces
 def test_the_time_of_a_turn_ends_its_program(play: Any) -> None:
     after = 'env.reward(str(env.workspace.shell.exec("pgrep -c little").stdout.strip()), 0)'
-    played = play(turns("ask hi\nsleep 600", "recall", after=after), little(), limits={"turn_seconds": 1.5})
+    played = play(turns("ask hi\nsleep 600", after=after), little(), limits={"turn_seconds": 1.5})
     assert played.said[0] == "turn_time_limit: "
     assert played.said[-1] == "0"
 
@@ -230,13 +230,14 @@ def test_each_of_several_agents_has_a_gateway_of_its_own(play: Any) -> None:
     source = """
     @entry(agents=["ann", "bob"])
     def errand(env, agents):
-        env.reward(agents["ann"].act("ask one").text, 0)
-        env.reward(agents["bob"].act("ask two\\nwith terrarium-0123\\nask three").text, 0)
+        token = agents["ann"].act("ask one\\ntoken").text
+        env.reward(agents["bob"].act("ask two\\nwith " + token).text, 0)
+        env.reward(agents["ann"].act("with " + token).text, 0)
         return run_checkers({"done": lambda: True})
     """
     played = play(source, little())
-    assert played.said == ["ONE", "THREE"]
-    assert [event.actor for event in played.events("step")] == ["ann", "bob", "bob"]
+    assert played.said == ["HTTP 401", "HI"]
+    assert [event.actor for event in played.events("step")] == ["ann", "bob", "ann"]
 
 
 @needs_namespaces
