@@ -3,8 +3,9 @@ from __future__ import annotations
 import asyncio
 
 from terrarium.core.message import Message
-from terrarium.core.model import Completion
-from terrarium.model.remembered import RememberedModel
+from terrarium.core.model import Completion, Structured
+from terrarium.core.offers import offers
+from terrarium.model.remembered import RememberedModel, remembered
 from terrarium.model.scripted import ScriptedModel
 from terrarium.model.tape import Request
 
@@ -32,3 +33,16 @@ def test_the_same_request_gets_the_lost_answers_and_then_new_ones() -> None:
 def test_another_request_another_model_or_an_answer_without_digest_is_no_match() -> None:
     lost = [_answer("theirs", [Message("user", "Else?")]), _answer("x", ASKED, "other"), Completion(ASKED[0])]
     assert _texts(RememberedModel(ScriptedModel(["new"]), lost), ASKED) == ["new"]
+
+
+def test_a_model_can_still_do_what_it_could() -> None:
+    class Strict(ScriptedModel):
+        async def generate_json(self, messages: object, schema: object) -> Completion:
+            return Completion(Message("assistant", "{}"))
+
+    plain, strict, lost = ScriptedModel([]), Strict([]), [_answer("x", ASKED)]
+    assert remembered(plain, []) is plain
+    assert not offers(remembered(plain, lost), Structured)
+    again = remembered(strict, lost)
+    assert isinstance(again, Structured)
+    assert asyncio.run(again.generate_json(ASKED, {})).message.text == "{}"

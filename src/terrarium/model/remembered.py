@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from terrarium.core.message import Message
-from terrarium.core.model import Completion, Model
+from terrarium.core.model import Completion, Model, Structured
+from terrarium.core.offers import offers
 from terrarium.core.tool import Tool
 from terrarium.model.tape import Request
 
@@ -44,3 +46,26 @@ class RememberedModel:
     async def close(self) -> None:
         """Close the model."""
         await self._model.close()
+
+
+class RememberedStructuredModel(RememberedModel):
+    """The same for a model that can be held to a schema; what it answers then is not remembered."""
+
+    _model: Any
+
+    async def generate_json(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Completion:
+        """The model's answer.
+
+        Raises:
+            ModelFault: As the model's.
+        """
+        answer: Completion = await self._model.generate_json(messages, schema)
+        return answer
+
+
+def remembered(model: Model, answers: Sequence[Completion]) -> Model:
+    """The model with these answers remembered; as it is where there are none."""
+    if not answers:
+        return model
+    kind = RememberedStructuredModel if offers(model, Structured) else RememberedModel
+    return kind(model, answers)

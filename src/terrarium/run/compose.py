@@ -22,7 +22,7 @@ from terrarium.core.seeds import child_seed
 from terrarium.core.task import Task
 from terrarium.core.values import Value
 from terrarium.core.world import World
-from terrarium.model.remembered import RememberedModel
+from terrarium.model.remembered import remembered
 from terrarium.run.config import AgentConfig, SandboxConfig
 from terrarium.run.models import make_model, model_class
 from terrarium.task.module import package_of
@@ -303,7 +303,7 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int, known: Seq
         arguments["script"] = find("agent", script, _beside_if_nowhere_else(script, task))
     if getattr(made, "wants_model", False):
         model = make_model(_wanted(config), config.model_kwargs)
-        arguments["model"] = RememberedModel(model, known) if known else model
+        arguments["model"] = remembered(model, known)
     elif config.model_name is not None:
         arguments["model"] = config.model_name
     try:

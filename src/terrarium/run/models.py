@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,10 @@ from terrarium.core.values import dumps
 from terrarium.model.prices import price_of
 
 PRICE = "price"  # the setting that says what tokens cost
+WORKERS = "TERRARIUM_WORKERS"  # the variable that tells a worker how many there are
 CASSETTE = "cassette"  # the setting that wraps a model into a recording
+
+_SHARED_OUT = ("at_once", "per_minute")  # settings that are about the whole run
 
 _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = weakref.WeakKeyDictionary()
 
@@ -40,6 +44,8 @@ def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
     whoever gets one here does not close it. The setting `price`
     says what its tokens cost, where the table of prices is not to be asked; see `terrarium.model.prices`. The setting
     `cassette` names a file in which answers are recorded, and from which they come where the same is asked again.
+
+    Of `at_once` and `per_minute`, which are about a whole run, each worker of it has an equal share.
 
     Raises:
         ConfigError: A setting that the client refuses, or a key among the settings.
@@ -66,7 +72,9 @@ async def close_models() -> None:
 
 
 def _made(made: Any, name: str, settings: Mapping[str, Any]) -> Model:
-    priced = {key: value for key, value in settings.items() if key != PRICE}
+    workers = int(os.environ.get(WORKERS, "1"))
+    shares = {key: max(1, settings[key] // workers) for key in _SHARED_OUT if isinstance(settings.get(key), int)}
+    priced = {key: value for key, value in settings.items() if key != PRICE} | shares
     provider: str | None = getattr(made, "provider", None)
     if provider is not None:
         priced[PRICE] = price_of(provider, name, settings.get(PRICE))
