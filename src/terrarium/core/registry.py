@@ -55,6 +55,10 @@ TABLES: dict[str, dict[str, str]] = {
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",
+        "function": "terrarium.agent.frameworks.function:FunctionAgent",
+        "autogen": "terrarium.agent.frameworks.autogen:AutoGenAgent",
+        "langgraph": "terrarium.agent.frameworks.langgraph:LangGraphAgent",
+        "openai_agents": "terrarium.agent.frameworks.openai_agents:OpenAIAgentsAgent",
     },
 }
 
