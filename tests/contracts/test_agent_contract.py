@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from agent import framework_agents
 from terrarium.agent.null import NullAgent
 from terrarium.agent.solution import think
 from terrarium.core.agent import Reply, TurnOver
 from terrarium.core.message import TextBlock
 from terrarium.core.registry import TABLES, find
+from terrarium.model.scripted import ScriptedModel
 from terrarium.testing import check_agent
 
 
@@ -22,11 +24,25 @@ def solve(seat: Any) -> Any:
     yield str(seat.call("workspace_list"))
 
 
+def uses_a_tool(messages: Any, tools: Any) -> Any:
+    if messages[-1].role == "user":
+        return {"tool": "remember", "args": {"text": "y"}}
+    return "done"
+
+
+def framework(make: Any) -> dict[str, Any]:
+    return {"model": ScriptedModel(uses_a_tool), "agent": make}
+
+
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "oracle": {"solution": solve},
     "puppet": {"moves": [{"tool": "remember", "args": {"text": "y"}}, {"say": "one"}, {"tool": "nosuch"}]},
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
+    "function": framework(framework_agents.plain),
+    "openai_agents": framework(framework_agents.openai_agents),
+    "langgraph": framework(framework_agents.langgraph),
+    "autogen": framework(framework_agents.autogen),
     "human": {"terminal": "/dev/null"},  # one who has left
 }
 

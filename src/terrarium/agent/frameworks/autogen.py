@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def _tool(tool: Tool, stand: Stand) -> Any:
     class Arguments(BaseModel):
         model_config = ConfigDict(extra="allow")
 
-    class SeatTool(BaseTool[Arguments, str]):
+    class SeatTool(BaseTool[Arguments, Any]):
         @property
         def schema(self) -> Any:
             return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
@@ -145,6 +146,4 @@ def _said(message: Any) -> list[Block]:
 
 
 def _part(part: Any) -> Block:
-    import base64
-
     return TextBlock(part) if isinstance(part, str) else ImageBlock(base64.b64decode(part.to_base64()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
@@ -12,6 +13,8 @@ from terrarium.core.errors import AgentFault, ConfigError, TerrariumError
 from terrarium.core.message import Message
 from terrarium.core.model import Model
 from terrarium.core.registry import find
+
+_PATIENCE = 5.0  # seconds for a framework to give up a turn that is over
 
 
 class FrameworkAgent:
@@ -55,20 +58,23 @@ class FrameworkAgent:
             ModelFault: The model does not answer.
         """
         stand = self._stand
-        stand.sit(seat)
+        over = stand.sit(seat)
+        task = asyncio.ensure_future(self.turn(stand.told(instruction.text), stand))
         try:
-            said = await self.turn(stand.told(instruction.text), stand)
-        except BaseException as error:
-            if stand.ended is not None:
-                raise stand.ended from None
-            if isinstance(error, TerrariumError) or not isinstance(error, Exception):
-                raise
-            raise AgentFault(f"the agent failed: {type(error).__name__}: {str(error)[:500]}") from error
+            await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stand.leave()
-        if stand.ended is not None:  # it was told that its turn is over, and went on
+            if not task.done():  # frameworks wait for their own tasks, and not all of them notice that those have ended
+                task.cancel()
+                await asyncio.wait({task}, timeout=_PATIENCE)
+        failed = None if not task.done() or task.cancelled() else task.exception()
+        if stand.ended is not None:  # whatever became of it in the framework
             raise stand.ended
-        return Reply.say(said)
+        if failed is None:
+            return Reply.say(task.result())
+        if isinstance(failed, TerrariumError) or not isinstance(failed, Exception):
+            raise failed
+        raise AgentFault(f"the agent failed: {type(failed).__name__}: {str(failed)[:500]}") from failed
 
     def save(self) -> bytes | None:
         """None: its memory is the framework's."""

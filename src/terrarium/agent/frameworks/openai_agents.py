@@ -77,10 +77,10 @@ def _model(stand: Stand) -> Any:
             output: list[Any] = []
             if text := completion.message.text:
                 part = ResponseOutputText(type="output_text", text=text, annotations=[])
-                said = {"id": "said", "type": "message", "role": "assistant", "status": "completed"}
+                said: dict[str, Any] = {"id": "said", "type": "message", "role": "assistant", "status": "completed"}
                 output.append(ResponseOutputMessage(content=[part], **said))
             for use in completion.message.tool_uses:
-                call = {"name": use.name, "arguments": text_of_arguments(use.input)}
+                call: dict[str, Any] = {"name": use.name, "arguments": text_of_arguments(use.input)}
                 output.append(ResponseFunctionToolCall(type="function_call", call_id=use.id, **call))
             usage = agents.Usage(
                 requests=1,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from terrarium.core.agent import Seat
+from terrarium.core.agent import Seat, TurnOver
 from terrarium.core.errors import AgentFault, ModelFault
-from terrarium.core.message import Message, ToolUseBlock
+from terrarium.core.message import Message
 from terrarium.core.model import Completion, Model, Structured
 from terrarium.core.offers import offers
 from terrarium.core.tool import Tool, ToolCall, ToolResult
@@ -20,8 +21,8 @@ _Key = tuple[str, ...]
 class Stand:
     """Asks the model as steps of the agent, and uses its tools.
 
-    What ends a turn, or keeps the model from answering, is kept in `ended`: frameworks catch what they should not, and
-    go on with something else. After it nothing is answered any more.
+    What ends a turn, or keeps the model from answering, is kept in `ended`, and the framework is told that it is
+    cancelled: it would catch other errors, or lose them in tasks of its own. After that nothing is answered any more.
 
     Args:
         model: Who thinks.
@@ -33,6 +34,7 @@ class Stand:
         self._seat: Seat | None = None
         self._answers: dict[_Key, Message] = {}
         self._calls = 0
+        self._over: asyncio.Future[None] | None = None
 
     @property
     def name(self) -> str:
@@ -55,13 +57,17 @@ class Stand:
             raise AgentFault("the framework asks outside of a turn")
         return self._seat
 
-    def sit(self, seat: Seat) -> None:
-        """Take a seat for the next turn."""
+    def sit(self, seat: Seat) -> asyncio.Future[None]:
+        """Take a seat for the next turn; done where something ends the turn."""
         self._seat, self.ended = seat, None
+        self._over = asyncio.get_running_loop().create_future()
+        return self._over
 
     def leave(self) -> None:
         """The turn is over; what still runs gets no answer."""
         self._seat = None
+        if self._over is not None:
+            self._over.cancel()
 
     def told(self, text: str) -> str:
         """A text with the notices behind it that wait for the agent."""
@@ -77,8 +83,7 @@ class Stand:
         provider wants back, such as signed reasoning.
 
         Raises:
-            TurnOver: A limit is reached.
-            ModelFault: It does not answer.
+            asyncio.CancelledError: A limit is reached, or the model does not answer.
         """
         self._may_go_on()
         whole = [self._as_given(message) for message in messages]
@@ -103,7 +108,7 @@ class Stand:
         """What a tool gives, whatever was sent as its arguments; notices stand at the end of the text.
 
         Raises:
-            TurnOver: A limit is reached.
+            asyncio.CancelledError: A limit is reached.
         """
         self._may_go_on()
         self._calls += 1
@@ -116,11 +121,15 @@ class Stand:
 
     def _may_go_on(self) -> None:
         if self.ended is not None:
-            raise self.ended
+            raise asyncio.CancelledError("the turn is over")
 
     def _end(self, error: BaseException) -> None:
-        if isinstance(error, ModelFault) or not isinstance(error, Exception):
-            self.ended = self.ended or error
+        if not isinstance(error, (TurnOver, ModelFault)):
+            return
+        self.ended = self.ended or error
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+        raise asyncio.CancelledError("the turn is over")
 
     def _as_given(self, message: Message) -> Message:
         return self._answers.get(_key(message), message) if message.role == "assistant" else message
@@ -128,5 +137,5 @@ class Stand:
 
 def _key(message: Message) -> _Key:
     """What an answer is known by after a framework had it in its hands."""
-    uses = [use for use in message.tool_uses if isinstance(use, ToolUseBlock)]
+    uses = message.tool_uses
     return tuple([use.id for use in uses] + [canonical([use.name for use in uses])]) if uses else (message.text,)
