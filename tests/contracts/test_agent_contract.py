@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import framework_agents
 import pytest
 
-from agent import framework_agents
 from terrarium.agent.null import NullAgent
 from terrarium.agent.solution import think
 from terrarium.core.agent import Reply, TurnOver
-from terrarium.core.message import TextBlock
+from terrarium.core.message import Message, TextBlock
 from terrarium.core.registry import TABLES, find
 from terrarium.model.scripted import ScriptedModel
 from terrarium.testing import check_agent
@@ -24,27 +25,37 @@ def solve(seat: Any) -> Any:
     yield str(seat.call("workspace_list"))
 
 
-def uses_a_tool(messages: Any, tools: Any) -> Any:
-    if messages[-1].role == "user":
-        return {"tool": "remember", "args": {"text": "y"}}
-    return "done"
+def converse(messages: Sequence[Message], call: Any) -> Any:
+    """Use a tool twice at once, then one that there is not, then answer."""
+    done = sum(message.role == "assistant" for message in messages) % 3
+    return ([call, call], {"tool": "nosuch"}, "done")[done]
 
 
-def framework(make: Any) -> dict[str, Any]:
-    return {"model": ScriptedModel(uses_a_tool), "agent": make}
+def uses_a_tool(messages: Sequence[Message], tools: Any) -> Any:
+    return {"tool": "remember", "args": {"text": "y"}} if messages[-1].role == "user" else "done"
 
 
+FRAMEWORKS = ("autogen", "function", "langgraph", "openai_agents")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "oracle": {"solution": solve},
     "puppet": {"moves": [{"tool": "remember", "args": {"text": "y"}}, {"say": "one"}, {"tool": "nosuch"}]},
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
-    "function": framework(framework_agents.plain),
-    "openai_agents": framework(framework_agents.openai_agents),
-    "langgraph": framework(framework_agents.langgraph),
-    "autogen": framework(framework_agents.autogen),
     "human": {"terminal": "/dev/null"},  # one who has left
+    **{name: {"agent": f"framework_agents:{framework_agents.MADE[name]}"} for name in FRAMEWORKS},
 }
+
+ANSWERS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(FRAMEWORKS, uses_a_tool),
+    "shell": lambda messages, tools: converse(messages, {"tool": "bash", "args": {"command": "echo hello"}}),
+    "tool_loop": lambda messages, tools: converse(messages, {"tool": "remember", "args": {"text": "y"}}),
+}
+"""Of the models of those who ask one."""
+
+
+def made(name: str) -> Any:
+    model = {"model": ScriptedModel(ANSWERS[name])} if name in ANSWERS else {}
+    return find("agent", name)(**ARGUMENTS.get(name, {}), **model)
 
 
 @pytest.mark.parametrize("name", sorted(TABLES["agent"]))
@@ -53,7 +64,7 @@ def test_every_agent(name: str):
         importlib.import_module(TABLES["agent"][name].partition(":")[0])
     except ImportError as error:
         pytest.skip(f"not there yet: {error}")
-    check_agent(lambda: find("agent", name)(**ARGUMENTS.get(name, {})))
+    check_agent(lambda: made(name))
 
 
 class Timeless(NullAgent):

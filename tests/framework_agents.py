@@ -81,14 +81,6 @@ def telling(name: str) -> ScriptedModel:
     return ScriptedModel(say, name)
 
 
-def remembering(messages: Any, tools: Any) -> Any:
-    """Uses the first tool that needs no arguments once for each turn, and speaks."""
-    if messages[-1].role == "user":
-        name = next((tool.name for tool in tools if not tool.parameters.get("required")), None)
-        return {"tool": name, "args": {}} if name else "nothing to do"
-    return "done"
-
-
 def signed(number: int) -> Completion:
     """An answer with reasoning that its provider wants back."""
     blocks = [ThinkingBlock("hm", "sealed", "anthropic"), TextBlock("I add."), _add(number)]
