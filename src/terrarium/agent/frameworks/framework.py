@@ -60,8 +60,9 @@ class FrameworkAgent:
         stand = self._stand
         over = stand.sit(seat)
         task = asyncio.ensure_future(self.turn(stand.told(instruction.text), stand))
+        either: set[asyncio.Future[Any]] = {task, over}
         try:
-            await asyncio.wait({task, over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stand.leave()
             if not task.done():  # frameworks wait for their own tasks, and not all of them notice that those have ended
