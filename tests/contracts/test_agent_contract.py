@@ -7,9 +7,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import framework_agents
 import pytest
 
+import framework_agents
 from terrarium.agent.null import NullAgent
 from terrarium.agent.solution import think
 from terrarium.core.agent import Reply, TurnOver

@@ -23,6 +23,8 @@ COMMANDS = {
     "replay": "terrarium.cli.replay",
     "regrade": "terrarium.cli.regrade",
     "new": "terrarium.cli.new",
+    "serve-model": "terrarium.cli.serve_model",
+    "vllm": "terrarium.cli.vllm",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }

@@ -59,6 +59,8 @@ TABLES: dict[str, dict[str, str]] = {
         "autogen": "terrarium.agent.frameworks.autogen:AutoGenAgent",
         "langgraph": "terrarium.agent.frameworks.langgraph:LangGraphAgent",
         "openai_agents": "terrarium.agent.frameworks.openai_agents:OpenAIAgentsAgent",
+        "shell": "terrarium.agent.shell:ShellAgent",
+        "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
     },
 }
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from terrarium.core.agent import Budget
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.values import Value
 from terrarium.core.world import World
@@ -77,7 +76,7 @@ def turn_again(seat: TrialSeat, turn: OpenTurn) -> None:
     began = saved["began"]
     seat.turn, seat.time, seat.step = turn.number, saved["time"], saved["step"]
     seat.turn_began = (began["messages"], began["usage"], began["steps"], began["tool_calls"])
-    seat.budget = Budget(*saved["budget"])
+    seat.budget = seat.allowance.again(saved["budget"])
     seat.tools = seat.offered()
     seat.acts = True
 

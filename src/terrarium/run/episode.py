@@ -350,6 +350,7 @@ class Episode:
         left = self._left
         try:
             seconds = min(self.limits.turn_seconds, left)
+            self._seats[name].allowance.time(seconds)
             return self._secrets.scrub(await self._guards[name].act(instruction, seat, seconds, resumed))
         except TurnOver as over:
             return Reply.say("", over.stop)

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason
+from terrarium.core.agent import Notice, Reply, StopReason
 from terrarium.core.clock import Kind
+from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
     CapabilityFault,
@@ -18,7 +19,6 @@ from terrarium.core.errors import (
     ConfigError,
     Refused,
     TerrariumError,
-    ValueNotPlain,
     boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
@@ -29,9 +29,10 @@ from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
+from terrarium.run.allowance import Allowance
 from terrarium.run.refusal import Refusal
 from terrarium.run.totals import Totals
 from terrarium.run.waiting_tool import WAIT, waiting_tool
@@ -47,13 +48,13 @@ class TrialSeat:
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
         self.system_prompt: str | None = None
-        self.budget = Budget(limits.steps, limits.tool_calls)
+        self.allowance = Allowance(limits, totals, world.clock)
+        self.budget = self.allowance.budget
         self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
         self.steps = self.tool_calls = 0
         self._world = world
-        self._limits = limits
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
@@ -100,9 +101,7 @@ class TrialSeat:
         before, self.tools = [tool.name for tool in self.tools], self.offered()
         if before != [tool.name for tool in self.tools]:
             self.tools_changed()
-        tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
-        cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
-        self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
+        self.budget = self.allowance.begin()
 
     def offered(self) -> list[Tool]:
         """The tools that there are now; those of a turn are those that there were when it began."""
@@ -164,6 +163,7 @@ class TrialSeat:
 
     def notices(self) -> Sequence[Notice]:
         """What the agent has been told since it last asked; see `Seat.notices`."""
+        self.allowance.look()
         told, self.told = self.told, []
         return told
 
@@ -183,7 +183,7 @@ class TrialSeat:
             raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
         began = time.monotonic()
-        completion = self._secrets.scrub(await request())
+        completion = self._secrets.scrub(contained(await request()))
         seconds = round(time.monotonic() - began, 6)
         cost, told = self._cost("model", seconds)
         async with self.acting(cost):
@@ -192,7 +192,8 @@ class TrialSeat:
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self.step = step.seq
             self.messages.append(completion.message)
-            self._spend(completion)
+            self.usage += completion.usage
+            self.allowance.spend(completion)
         self._may_go_on()
         return completion
 
@@ -277,12 +278,7 @@ class TrialSeat:
 
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
-        plain = ToolCall(str(call.name), call.arguments, str(call.id))
-        try:
-            encode(plain.arguments)
-        except ValueNotPlain:
-            plain = replace(plain, arguments=repr(plain.arguments))
-        return self._secrets.scrub(plain)
+        return self._secrets.scrub(plain_call(call))
 
     async def _use(self, call: ToolCall) -> ToolResult:
         tool = next((tool for tool in self.tools if tool.name == call.name), None)
@@ -369,14 +365,6 @@ class TrialSeat:
         self._world.baton.drop()
         self._world.turnstile.leave_passage(self._call)
         self.moment.release()
-
-    def _spend(self, completion: Completion) -> None:
-        self.usage += completion.usage
-        self._totals.add(completion)
-        if self._limits.tokens is not None and self._totals.tokens >= self._limits.tokens:
-            self._totals.over = StopReason.TOKEN_LIMIT.value
-        if self._limits.cost is not None and self._totals.cost >= self._limits.cost:
-            self._totals.over = StopReason.COST_LIMIT.value
 
     @property
     def over(self) -> StopReason | None:
