@@ -47,7 +47,8 @@ class Client:
         logprobs: Whether log-probabilities are wanted.
         extra: What is laid over the body of each request, as it is.
         retries: How often a request is sent again at most.
-        max_wait: Seconds between two of those at most; up to ten times as long where the provider asks for it.
+        min_wait: Seconds before the first of those; each further waits twice as long.
+        max_wait: Seconds before one of those at most; up to ten times as long where the provider asks for it.
         at_once: Requests under way at a time; fewer while the provider says that it is too much.
         per_minute: Requests begun in any 60 s; None: no limit.
         timeout: Seconds for a whole answer.
@@ -60,6 +61,8 @@ class Client:
     """
 
     shared: ClassVar[bool] = True
+    provider: ClassVar[str]
+    """Who sells it, as the table of prices calls it."""
     wire: ClassVar[str]
     _format: ClassVar[Wire]
     _keys: ClassVar[tuple[str, ...]]
@@ -84,11 +87,12 @@ class Client:
         logprobs: bool | None = None,
         extra: Mapping[str, Any] | None = None,
         retries: int = 6,
+        min_wait: float = 0.5,
         max_wait: float = 60.0,
         at_once: int = 64,
         per_minute: int | None = None,
-        timeout: float = 1200.0,
-        stall: float = 300.0,
+        timeout: float = 600.0,
+        stall: float = 120.0,
         stream: bool = True,
         price: Callable[[Usage], float | None] | None = None,
     ) -> None:
@@ -113,6 +117,7 @@ class Client:
         self._format.request(model, [], [], self.parameters)
         for name, number, least in (
             ("retries", retries, 0),
+            ("min_wait", min_wait, 0),
             ("max_wait", max_wait, 0),
             ("at_once", at_once, 1),
             ("per_minute", 1 if per_minute is None else per_minute, 1),
@@ -125,7 +130,7 @@ class Client:
             raise ConfigError(f"base_url begins with http:// or https://; {base_url!r} does not")
         self.name = model
         self._base_url = base_url
-        self._policy = RetryPolicy(retries, min(0.5, max_wait), max_wait)
+        self._policy = RetryPolicy(retries, min_wait, max_wait)
         self._pace = Pace(at_once, per_minute)
         self._timeout = timeout
         self._stall = stall

@@ -120,7 +120,7 @@ class Compaction:
         """
         if not self._context or self._strategy is none:
             return
-        size = history.size(overhead)
+        size = history.size(overhead, self._context // 4)
         if size < self._context:
             return
 
