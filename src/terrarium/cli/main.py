@@ -24,6 +24,7 @@ COMMANDS = {
     "regrade": "terrarium.cli.regrade",
     "new": "terrarium.cli.new",
     "serve-model": "terrarium.cli.serve_model",
+    "agents": "terrarium.cli.agents",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }

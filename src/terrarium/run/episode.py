@@ -32,6 +32,7 @@ from terrarium.run.guard import GRACE, Guard, GuardedSeat, TimeIsUp
 from terrarium.run.memories import Memories
 from terrarium.run.pause import Pause, Paused
 from terrarium.run.proxy import SeatProxy
+from terrarium.run.quarters import furnish
 from terrarium.run.seat import TrialSeat
 from terrarium.run.totals import Totals
 from terrarium.task.checking import CheckerResults
@@ -88,6 +89,7 @@ class Episode:
             name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
             for name, agent in agents.items()
         }
+        furnish(agents, self._seats, world)
         self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +12,6 @@ from terrarium.core.agent import Budget, Notice, Reply, StopReason
 from terrarium.core.clock import Kind
 from terrarium.core.errors import (
     BudgetSpent,
-    CapabilityFault,
-    CommandTimeout,
     ConfigError,
     Refused,
     TerrariumError,
@@ -27,13 +24,14 @@ from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
-from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
+from terrarium.core.tool import Tool, ToolCall, ToolResult, show
 from terrarium.core.trajectory import add_result
 from terrarium.core.values import Value, encode
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
 from terrarium.run.refusal import Refusal
 from terrarium.run.totals import Totals
+from terrarium.run.using import use
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
@@ -57,6 +55,13 @@ class TrialSeat:
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
+        self.tells_messages = False
+        """Its replies hold all messages of a turn; what its model says is not listed besides."""
+        self._asking, self._charged, self._acted = (
+            0,
+            0.0,
+            0.0,
+        )  # requests under way; wall moments: charged up to, last act
         self.turn = 0
         self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
@@ -182,19 +187,39 @@ class TrialSeat:
         if self.budget.steps <= 0:
             raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
-        began = time.monotonic()
-        completion = self._secrets.scrub(await request())
-        seconds = round(time.monotonic() - began, 6)
-        cost, told = self._cost("model", seconds)
+        if self._measured:
+            await self._catch_up()
+        began, self._asking = time.monotonic(), self._asking + 1
+        try:
+            completion = self._secrets.scrub(await request())
+        finally:
+            self._asking -= 1
+            ended, charged = time.monotonic(), max(began, self._charged)
+            self._charged = self._acted = ended
+        seconds = round(ended - began, 6)
+        cost, told = self._cost("model", round(ended - charged, 6))  # requests that overlap are charged once
         async with self.acting(cost):
             self.steps += 1
             step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self.step = step.seq
-            self.messages.append(completion.message)
+            if not self.tells_messages:
+                self.messages.append(completion.message)
             self._spend(completion)
         self._may_go_on()
         return completion
+
+    async def _catch_up(self) -> None:
+        """Time may have passed since this agent last acted: what is due by now comes before what it does next."""
+        if self._world.turnstile.crowded:
+            self.time = max(self.time, self._world.clock.micros)  # the others are not kept from thinking
+            return
+        async with self.acting(0):
+            pass
+
+    def still(self) -> float | None:
+        """The wall moment since when a program of the agent's has neither asked its model nor used a tool."""
+        return None if self._asking or self.calling else self._acted
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
@@ -253,7 +278,7 @@ class TrialSeat:
         """Write down the result of a call."""
         data = {"tool": asked.data["tool"], "result": result, **more}
         self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
-        self.calling -= 1
+        self.calling, self._acted = self.calling - 1, time.monotonic()
 
     def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
         """What a call costs in world time, and what the journal says of it where that was measured."""
@@ -285,27 +310,10 @@ class TrialSeat:
         return self._secrets.scrub(plain)
 
     async def _use(self, call: ToolCall) -> ToolResult:
-        tool = next((tool for tool in self.tools if tool.name == call.name), None)
-        if tool is None:
-            known = ", ".join(tool.name for tool in self.tools) or "none"
-            return ToolResult(f"error: there is no tool {call.name!r}; there are: {known}", error="unknown_tool")
         try:
-            arguments = tool.bind(call.arguments)
-        except Refused as error:
-            return ToolResult(f"error: bad arguments for {tool.name}: {error}", error="bad_arguments")
-        try:
-            value = tool.function(**arguments)
-            if inspect.isawaitable(value):
-                value = await value
-            return ToolResult(show(value), value)
-        except CommandTimeout as error:
-            return failure(error)
-        except TerrariumError as error:
-            if boundary_of(error) == "task":
-                return failure(error)
-            self._break(error)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
+            return await use(self.tools, call)
+        except TerrariumError as error:  # the machinery failed under the agent: the turn ends, the program gets it
+            self._world.callbacks.failure = self._world.callbacks.failure or error
         raise self.refusal.over(StopReason.ERROR)
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
@@ -317,11 +325,6 @@ class TrialSeat:
         if measured and costs.replayed is None:
             self._world.calls.patience.measured = True
         return cost, {"cost": [kind, cost]} if measured else {}
-
-    def _break(self, error: TerrariumError, cause: BaseException | None = None) -> None:
-        """The machinery failed under the agent: the turn ends, and the program gets the error."""
-        error.__cause__ = cause
-        self._world.callbacks.failure = self._world.callbacks.failure or error
 
     def _append(
         self,

@@ -125,7 +125,7 @@ class SecondLook:
         except JournalFault as error:
             raise NotRegradable(f"its journal is damaged: {error}") from error
         seed = child_seed(trial.seed, "world", trial.attempt)
-        stages = Stages(self._run, self._journal, self._lines, task, trial.sandbox, folder, self._secrets, seed)
+        stages = Stages(self._run, self._journal, self._lines, task, trial.place, folder, self._secrets, seed)
         had = self._compare(decode(self._lines[0]["data"], stages.blobs))
         spine = Spine(self._lines, stages.blobs, self._reads(had, stages), lambda call: self._look(call, world))
         clock = Clock()
@@ -165,8 +165,8 @@ class SecondLook:
         if list(self._task.agents) != list(header["agents"]):
             before = ", ".join(header["agents"])
             raise NotRegradable(f"the task now has the agents {', '.join(self._task.agents)}, and had {before}")
-        settings = dict(compose.specs(self._task, self._trial.sandbox))
-        self.warnings = versions_differ(header, now(self._task, self._trial.sandbox))
+        settings = dict(compose.specs(self._task, self._trial.place))
+        self.warnings = versions_differ(header, now(self._task, self._trial.place))
         self.warnings += [
             f"settings of {spec}: they are others now"
             for spec, config in had

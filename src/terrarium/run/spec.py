@@ -73,6 +73,13 @@ class TrialSpec:
             }
         )
 
+    @property
+    def place(self) -> SandboxConfig:
+        """Where commands run: `sandbox`, or a real one where its agent cannot do without."""
+        from terrarium.run import compose
+
+        return compose.place(self.agent, self.sandbox)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}

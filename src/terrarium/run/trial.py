@@ -145,7 +145,7 @@ class TrialRun:
             if resumed is None:
                 self._header(task, journal)
             else:
-                self._warnings = versions_differ(resumed[2][0].data, now(task, self.trial.sandbox))
+                self._warnings = versions_differ(resumed[2][0].data, now(task, self.trial.place))
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
@@ -213,7 +213,7 @@ class TrialRun:
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
             opener=functools.partial(compose.open_capability, task=task),
-            sandbox=compose.sandboxes(self.trial.sandbox),
+            sandbox=compose.sandboxes(self.trial.place, self.trial.agent),
             agents=task.agents,
             people=task.people,
             snapshots=self.run_folder.snapshots,
@@ -239,10 +239,10 @@ class TrialRun:
             self.record.totals = episode.totals
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
-            for spec, config in compose.specs(task, self.trial.sandbox):
+            for spec, config in compose.specs(task, self.trial.place):
                 world.remember(spec, config)
         else:
-            for spec, config in compose.specs(task, self.trial.sandbox):
+            for spec, config in compose.specs(task, self.trial.place):
                 await world.acquire(spec, config)
         return episode
 
