@@ -51,6 +51,7 @@ async def main(session: str, servers: str, system_prompt: str) -> int:
         resume=session or None,
         strict_mcp_config=True,
         cwd=Path.cwd(),
+        stderr=lambda line: print(line, file=sys.stderr),
     )
     if servers:
         options.mcp_servers = json.loads(Path(servers).read_text("utf-8"))["mcpServers"]
