@@ -74,9 +74,7 @@ class Fault:
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
                 raise ConfigError(f"fault {self.kind}: {name} must be a number from 0, not {value!r}")
         if self.kind == "deep" and (self.depth or 0) > _WRITABLE:
-            raise ConfigError(
-                f"fault deep: depth is at most {_WRITABLE}; deep_body goes deeper"
-            )
+            raise ConfigError(f"fault deep: depth is at most {_WRITABLE}; deep_body goes deeper")
         if isinstance(self.after, str) and self.after != "date":
             raise ConfigError(f"fault {self.kind}: after must be seconds or `date`, not {self.after!r}")
 
