@@ -39,11 +39,13 @@ class Plan:
         self.name = name
 
     async def generate(self, messages: Any, tools: Any) -> Completion:
-        last = messages[-1]
-        if any(tool.name == "Bash" for tool in tools) and last.role == "user" and "write" in last.text:
+        if any(tool.name == "Bash" for tool in tools) and not any(m.role == "tool" for m in messages):
             call = ToolUseBlock("call_1", "Bash", {"command": "echo seven > /root/number.txt", "description": "write"})
             return Completion(Message("assistant", [call]), "tool_use", Usage(10, 5), self.name)
-        said = TextBlock(f"done after {sum(m.role == 'user' for m in messages)} instructions")
+        heard = [m.text for m in messages if m.role == "user"]
+        told = [word for word in ("please", "the number", "and again") if any(word in text for text in heard)]
+        loud = any(tool.name == "mcp__own__shout" for tool in tools)
+        said = TextBlock(f"done, heard {', '.join(told)}{', can shout' if loud else ''}")
         return Completion(Message("assistant", [said]), "end", Usage(10, 5), self.name)
 
     async def close(self) -> None: ...
@@ -71,7 +73,7 @@ def errand(env, agent):
     for text in ("write the number", "and again"):
         reply = agent.act(text)
         env.reward(f"{reply.stop}: {reply.text}", 0)
-    return run_checkers({"written": lambda: env.workspace.read_text("/root/number.txt") == "seven\\n"})
+    return run_checkers({"written": lambda: env.workspace.fs.read_text("/root/number.txt") == "seven\\n"})
 """
 
 
@@ -85,9 +87,14 @@ def test_a_program_on_the_sdk_acts_in_a_world(play: Any, tmp_path: Path, own: bo
     (tmp_path / "agent.py").write_text(OWN)
     played = play(TASK, configured(program=str(tmp_path / "agent.py")) if own else configured())
     assert played.reward == 1.0
-    assert len(played.said) == 2
-    assert all(said.startswith("completed: done after") for said in played.said)
-    assert played.events("model")
+    please, loud = ("please, ", ", can shout") if own else ("", "")
+    assert played.said == [
+        f"completed: done, heard {please}the number{loud}",
+        f"completed: done, heard {please}the number, and again{loud}",
+    ]
+    usages = [event.data["completion"].usage for event in played.events("model")]
+    assert usages
+    assert set(usages) == {Usage(10, 5)}
 
 
 test_a_program_on_the_sdk_acts_in_a_world.pytestmark += needs_the_sdk  # type: ignore[attr-defined]

@@ -40,6 +40,8 @@ def told(message: Any) -> dict[str, Any] | None:
 
 async def main(session: str, servers: str, system_prompt: str) -> int:
     """One turn; 0, or 1 where it ended with an error."""
+    # Claude Code cannot open what the library of the world's time shares between processes; without, it makes its own.
+    os.environ.pop("FAKETIME_SHARED", None)
     out, sys.stdout = sys.stdout, sys.stderr  # what the program prints is none of our events
     from claude_agent_sdk import ClaudeAgentOptions
 
