@@ -49,6 +49,7 @@ TABLES: dict[str, dict[str, str]] = {
         "vllm": "terrarium.model.compatible:VllmModel",
     },
     "agent": {
+        "claude_agent_sdk": "terrarium.agent.command.claude_agent_sdk:ClaudeAgentSdk",
         "claude_code": "terrarium.agent.command.claude_code:ClaudeCode",
         "oracle": "terrarium.agent.oracle:OracleAgent",
         "null": "terrarium.agent.null:NullAgent",
