@@ -208,7 +208,7 @@ class TrialRun:
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
             opener=functools.partial(compose.open_capability, task=task),
-            sandbox=compose.sandboxes(self.trial.place, self.trial.agent),
+            sandbox=compose.sandboxes(self.trial.place, None if self.record else self.trial.agent),
             agents=task.agents,
             residents=task.residents,
             people=task.people,
