@@ -22,6 +22,11 @@ from terrarium.run.trial import Trial, TrialConfig
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `notes_capability`, which tasks name by its import path
 
+import planted_keys
+from planted_keys import pytest_sessionfinish as pytest_sessionfinish
+
+planted_keys.plant()
+
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # however slow: how long something takes is not what tests are about
 

@@ -22,7 +22,11 @@ COMMANDS = {
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",
     "regrade": "terrarium.cli.regrade",
+    "agreement": "terrarium.cli.agreement",
     "new": "terrarium.cli.new",
+    "serve-model": "terrarium.cli.serve_model",
+    "vllm": "terrarium.cli.vllm",
+    "agents": "terrarium.cli.agents",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }

@@ -92,7 +92,14 @@ def _group(results: Sequence[TrialResult], null: Sequence[TrialResult]) -> dict[
         "estimate": _estimate(results),
         "errors": dict(sorted(Counter(one.error["boundary"] for one in results if one.error).items())),
         "null": _estimate([one for one in null if one.trial.task in tasks]),
+        "usage": _usage(results),
     }
+
+
+def _usage(results: Sequence[TrialResult]) -> dict[str, Any]:
+    """What models were asked for by some trials: tokens, US dollars, and requests that were sent again."""
+    kinds = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost", "unpriced", "retries")
+    return {kind: sum(one.totals.get(kind) or 0 for one in results) for kind in kinds}
 
 
 def _tasks(results: Sequence[TrialResult], null: Sequence[TrialResult]) -> list[dict[str, Any]]:

@@ -63,12 +63,25 @@ def _print_taskset(console: Console, taskset: Mapping[str, Any]) -> None:
         for metric in agent["metrics"]:
             if metric["note"] and agent["scored"]:
                 console.print(Text(f"  {agent['agent']}: no {metric['name']}: {one_line(metric['note'])}", "yellow"))
+    for agent in taskset["agents"]:
+        if agent["usage"]["input_tokens"] or agent["usage"]["output_tokens"]:
+            console.print(Text(f"  {one_line(agent['agent'])}: {used(agent['usage'])}", "dim"))
     if shown:
         console.print()
         console.print(detail)
     if len(shown) < len(rows) and not single:
         console.print(f"({len(rows) - len(shown)} more rows are not shown)")
     console.print()
+
+
+def used(usage: Mapping[str, Any]) -> str:
+    """What models were asked for, as a sentence: tokens, dollars where they are known, requests sent again."""
+    told = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
+    if usage["cost"]:
+        told += f", ${usage['cost']:.4f}"
+    if usage["unpriced"]:
+        told += f", {usage['unpriced']:,} steps without a known price"
+    return told + (f", {usage['retries']:,} requests sent again" if usage["retries"] else "")
 
 
 def _table(first: str, *more: Text) -> Table:

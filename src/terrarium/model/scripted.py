@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from terrarium.core.errors import ConfigError, ModelFault, unknown_key
 from terrarium.core.message import Block, Message, TextBlock, ToolUseBlock, Usage
@@ -41,6 +41,8 @@ class ScriptedModel:
     Raises:
         ConfigError: An answer of the list is not understood, or nothing is where they should be.
     """
+
+    shared: ClassVar[bool] = False
 
     def __init__(
         self,

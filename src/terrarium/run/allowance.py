@@ -75,8 +75,7 @@ class Allowance:
     def spend(self, completion: Completion) -> None:
         """A model call costs tokens and money; a limit of the trial that it reaches stands in its totals."""
         limits, totals = self._limits, self._totals
-        totals.tokens += completion.usage.input_tokens + completion.usage.output_tokens
-        totals.cost += completion.cost or 0.0
+        totals.add(completion)
         if limits.tokens is not None and totals.tokens >= limits.tokens:
             totals.over = StopReason.TOKEN_LIMIT.value
         if limits.cost is not None and totals.cost >= limits.cost:

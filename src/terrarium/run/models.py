@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +13,13 @@ from terrarium.core.model import Model
 from terrarium.core.registry import find
 from terrarium.core.secrets import is_secret
 from terrarium.core.values import dumps
+from terrarium.model.prices import Price, price_of
 
+PRICE = "price"  # the setting that says what tokens cost
+WORKERS = "TERRARIUM_WORKERS"  # the variable that tells a worker how many there are
 CASSETTE = "cassette"  # the setting that wraps a model into a recording
+
+_SHARED_OUT = ("at_once", "per_minute")  # settings that are about the whole run
 
 _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Model]] = weakref.WeakKeyDictionary()
 
@@ -34,8 +40,12 @@ def model_class(spec: str) -> tuple[Any, str]:
 def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
     """The model called `provider/name`, with settings of its client; on the loop that will ask it.
 
-    A client that is `shared` is made once for each loop, and stays open until its process ends. The setting `cassette`
-    names a file in which answers are recorded, and from which they come where the same is asked again.
+    A client is made once for each loop, and stays open until its process ends, unless its class says `shared = False`;
+    whoever gets one here does not close it. The setting `price`
+    says what its tokens cost, where the table of prices is not to be asked; see `terrarium.model.prices`. The setting
+    `cassette` names a file in which answers are recorded, and from which they come where the same is asked again.
+
+    Of `at_once` and `per_minute`, which are about a whole run, each worker of it has an equal share.
 
     Raises:
         ConfigError: A setting that the client refuses, or a key among the settings.
@@ -46,7 +56,7 @@ def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
         if is_secret(key):
             raise ConfigError(f"{key!r} cannot be a setting of a model: keys come from the environment or from .env")
     own = {key: value for key, value in settings.items() if key != CASSETTE}
-    if not getattr(made, "shared", False):
+    if not getattr(made, "shared", True):
         return _recorded(_made(made, name, own), settings)
     there = _shared.setdefault(asyncio.get_running_loop(), {})
     key = dumps([spec, dict(settings)])
@@ -55,9 +65,15 @@ def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
     return there[key]
 
 
-def is_shared(model: Model) -> bool:
-    """Whether it belongs to the process, and is not for one of its users to close."""
-    return any(model in there.values() for there in _shared.values())
+def price_for(spec: str, settings: Mapping[str, Any]) -> Price | None:
+    """What answers of the model called `provider/name` cost, for whoever reads them without its client.
+
+    Raises:
+        ConfigError: The setting `price` is none.
+    """
+    made, name = model_class(spec)
+    provider: str | None = getattr(made, "provider", None)
+    return None if provider is None else price_of(provider, name, settings.get(PRICE))
 
 
 async def close_models() -> None:
@@ -67,8 +83,14 @@ async def close_models() -> None:
 
 
 def _made(made: Any, name: str, settings: Mapping[str, Any]) -> Model:
+    workers = int(os.environ.get(WORKERS, "1"))
+    shares = {key: max(1, settings[key] // workers) for key in _SHARED_OUT if isinstance(settings.get(key), int)}
+    priced = {key: value for key, value in settings.items() if key != PRICE} | shares
+    provider: str | None = getattr(made, "provider", None)
+    if provider is not None:
+        priced[PRICE] = price_of(provider, name, settings.get(PRICE))
     try:
-        model: Model = made(name, **settings)
+        model: Model = made(name, **priced)
     except UsageError:
         raise
     except TerrariumError as error:

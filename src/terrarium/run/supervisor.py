@@ -29,6 +29,7 @@ from terrarium.run.config import AgentConfig, RetryConfig
 from terrarium.run.folder import RunFolder
 from terrarium.run.hand import Hand, Order
 from terrarium.run.log import WorkersLog
+from terrarium.run.models import WORKERS
 from terrarium.run.recovery import drop_passed, recovered
 from terrarium.run.spec import TrialResult, TrialSpec
 
@@ -182,6 +183,7 @@ class Supervisor:
                     start_new_session=True,
                     pass_fds=[stacks.fileno()],
                     limit=_LINE_LIMIT,
+                    env={**os.environ, WORKERS: str(self._workers)},
                 )
         except OSError as error:
             stacks.close()

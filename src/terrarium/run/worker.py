@@ -33,6 +33,7 @@ from terrarium.run.blame import QUIET
 from terrarium.run.compose import refusal
 from terrarium.run.config import AgentConfig
 from terrarium.run.folder import RunFolder
+from terrarium.run.models import close_models
 from terrarium.run.spec import TrialSpec
 from terrarium.run.trial import TrialRun
 from terrarium.task.source import beside
@@ -83,6 +84,7 @@ class Worker:
             task.add_done_callback(self._busy.discard)
         while self._busy:
             await asyncio.wait(self._busy)
+        await close_models()
         ticking.cancel()
 
     async def _tick(self) -> None:
