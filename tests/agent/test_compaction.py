@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from terrarium.agent.tool_loop.compaction import Room, summary, trim
 from terrarium.agent.tool_loop.history import Exchange, History, tokens_of
+from terrarium.core.errors import ModelRefused
 from terrarium.core.message import ImageBlock, Message, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 from terrarium.core.model import Completion
 from terrarium.run.replaying import replay
@@ -97,6 +98,28 @@ def test_what_was_counted_decides(play):
 
     assert play(TASK, talking(answer, context=50_000)).reward == 1.0
     assert "older exchanges were left out" in told()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelRefused("no", code="context_length_exceeded"),
+        ModelRefused("prompt is too long: 215000 tokens > 200000 maximum", code="400"),
+        ModelRefused("This model's maximum context length is 4096 tokens", code="400"),
+        ModelRefused("The input token count exceeds the maximum number of tokens allowed"),
+    ],
+)
+def test_a_model_that_takes_less_is_asked_with_less(play, error):
+    def answer(messages):
+        if sum(map(tokens_of, messages)) > 4000:
+            raise error
+        return "end" if len(ASKED) % 13 == 0 else [LOOK, LOOK]
+
+    played = play(TASK, talking(answer))
+    assert played.reward == 1.0
+    assert len(ASKED) > len(played.events("model"))
+    played = play(TASK, talking(answer, context=0))
+    assert str(error) in played.error
 
 
 async def drop_all(exchanges, room):
