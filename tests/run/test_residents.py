@@ -68,7 +68,8 @@ from pathlib import Path
 def plan(seat):
     for turn in range(3):
         for number in range(2):
-            seat.call("email_send", to=["ben@corp.example"], subject="Hi", body=f"lunch on {['Monday', 'Tuesday'][number]}?")
+            day = ["Monday", "Tuesday"][number]
+            seat.call("email_send", to=["ben@corp.example"], subject="Hi", body=f"lunch on {day}?")
             seat.call("clock_wait", minutes=25)
         marks = Path(MARKS)
         if turn == KILL and not marks.exists():
@@ -176,7 +177,8 @@ def test_they_live_and_come_again_after_a_kill_and_in_a_replay(tmp_path: Path, n
         assert mails[0].startswith("ben: number 2: lunch on")
     journal = next((tmp_path / "one" / "run").glob("trials/*/try-1/journal.jsonl"))
     found = asyncio.run(replay(journal))
-    assert found.identical and found.exact, found.difference
+    assert found.exact
+    assert found.identical, found.difference
     asyncio.run(_regraded(tmp_path / "one" / "run"))
 
 
@@ -227,7 +229,8 @@ def test_a_conversation_with_a_model_and_tools_of_the_users_own(tmp_path: Path) 
     result = _trial(
         tmp_path, DESK % "", ["switch it on", "\x1b[31mwritten ###STOP### down", "bye"], people=_model(SAYS)
     )
-    assert result.error is None and result.verdict.passed, result.error
+    assert result.error is None, result.error
+    assert result.verdict.passed
     (told,) = _told(result)
     assert told == "['satisfied', ['It does not work.', 'It is on now. Please write that down.']]"
     turns = [event for event in _events(result) if event.kind is EventKind.TURN and event.actor == "agent"]
