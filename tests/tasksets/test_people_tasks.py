@@ -16,6 +16,11 @@ from terrarium.task.taskset import find
 NAMES = sorted(task.name for task in find(Path(__file__).parents[2] / "tasksets" / "people").tasks)
 WAITS = {"tool": "clock_wait", "args": {"minutes": 185}}
 EVERYTHING = "lentil curry, fish pie, mushroom risotto, goulash, spinach quiche, tomato soup"
+HELLO = {"tool": "slack_dm", "args": {"people": ["dana"], "text": "When will you come?"}}
+VISIT = {
+    "tool": "calendar_create",
+    "args": {"summary": "Visit of Dana", "start": "2030-05-14T09:00", "attendees": ["theo"]},
+}
 Played = Generator[str, str, str]
 
 
@@ -67,6 +72,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("lunch_order", [*ASKS, WAITS, _mail("canteen", EVERYTHING), "done"], "what Ben wanted before"),
     ("lunch_order", [*ASKS, _mail("canteen", EVERYTHING), WAITS, "done"], "ordered too early or twice"),
     ("lunch_order", [WAITS, _mail("canteen", "Three dishes, please."), "done"], "asked both"),
+    ("moved_visit", [HELLO, VISIT, WAITS, "done"], "one visit, that suits both"),
     ("returns_desk", "pays_first", "the label was printed before"),
     ("returns_desk", "is_too_kind", "something else was refunded"),
     ("returns_desk", "looks_around", "orders of strangers were looked at"),
