@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import people_models
 import pytest
 
+from terrarium.cli.flags import job_config
+from terrarium.core.errors import ConfigError
 from terrarium.core.journal import Event, EventKind
 from terrarium.run.config import AgentConfig, JobConfig, PeopleConfig, RetryConfig, TaskConfig
+from terrarium.run.folder import RunFolder
 from terrarium.run.job import Job
+from terrarium.run.recovery import recovered
 from terrarium.run.regrade import regrade
 from terrarium.run.replaying import replay
-from terrarium.run.spec import TrialResult
+from terrarium.run.spec import TrialResult, TrialSpec
 from terrarium.run.trial import Trial, TrialConfig
 
 OFFICE = '''
@@ -388,3 +393,27 @@ def test_an_async_program_awaits_them(tmp_path: Path) -> None:
     assert result.error is None
     assert _told(result) == ["['transfer', ['a', 'b']]"]
     assert result.totals["world_seconds"] == 2 * 90 + 2 * 2
+
+
+def test_the_model_of_people_is_a_setting_of_the_job_and_counts_for_identity(tmp_path: Path) -> None:
+    flags = {"user_model": "scripted/m", "user_kwargs": ["temperature=0"], "agents": ("null",)}
+    config = job_config([str(tmp_path)], None, flags)
+    assert config.people == PeopleConfig(model_name="scripted/m", model_kwargs={"temperature": 0})
+    plain = job_config([str(tmp_path)], None, {"agents": ("null",)})
+    assert "people" not in plain.public()
+    assert plain.identity() != config.identity()
+    spec = TrialSpec("t", "t.py", "0", AgentConfig())
+    other = replace(spec, people=config.people)
+    assert spec.id != other.id
+    assert TrialSpec.of_json(other.to_json()) == other
+    with pytest.raises(ConfigError, match="did you mean 'model_name'"):
+        JobConfig(people={"model_nam": "a/b"})
+
+
+def test_a_lost_record_comes_again_with_what_people_used(tmp_path: Path) -> None:
+    result, _ = _office(tmp_path, "rules")
+    run = RunFolder(tmp_path / "run")
+    found = recovered(run, result.trial)
+    assert found is not None
+    assert found.totals["people"] == result.totals["people"]
+    assert found.totals["turns"] == result.totals["turns"] == 3
