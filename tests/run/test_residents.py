@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import people_models
 import pytest
 
-from terrarium.cli.flags import job_config
-from terrarium.core.errors import ConfigError
 from terrarium.core.journal import Event, EventKind
 from terrarium.run.config import AgentConfig, JobConfig, PeopleConfig, RetryConfig, TaskConfig
 from terrarium.run.folder import RunFolder
@@ -20,7 +17,7 @@ from terrarium.run.job import Job
 from terrarium.run.recovery import recovered
 from terrarium.run.regrade import regrade
 from terrarium.run.replaying import replay
-from terrarium.run.spec import TrialResult, TrialSpec
+from terrarium.run.spec import TrialResult
 from terrarium.run.trial import Trial, TrialConfig
 
 OFFICE = '''
@@ -356,32 +353,6 @@ def test_a_broken_resident_fails_the_trial_at_its_next_wait(tmp_path: Path) -> N
     assert result.error["boundary"] == "user"
 
 
-WRONG = [
-    ('env.user("agent", script=["a"])', "a name of their own"),
-    ('env.user("world", script=["a"])', "a name of their own"),
-    ('env.user("ann", script=["a"])', "must be declared with `simulated`"),
-    ('env.user("x", script=[{"heras": "a"}])', "did you mean 'hears'?"),
-    ('env.user("x", script=[{"hears": "("}])', "must be a regular expression"),
-    ('env.user("x", script=[{"ends": "well"}])', "ends must be one of"),
-    ('env.user("x", script="a")', "a script is a list"),
-    ('env.user("x")', "needs a script, or a persona or goal"),
-    ('env.user("x", script=["a"], delay=("2h", "1h"))', "a delay is a span"),
-    ('env.user("x", script=["a"], limits={"walls": 1})', "limits are"),
-    ('env.user("x", script=["a"], turns=0)', "turns must be"),
-    ('env.user("x", script=["a"], tools=[3])', "tools are functions"),
-    ('env.user("x", script=["a"]).post("b")', "lives nowhere"),
-    ('[env.user("x", script=["a"]) for _ in range(2)]', "there is a simulated person 'x' already"),
-]
-
-
-@pytest.mark.parametrize(("call", "told"), WRONG)
-def test_what_cannot_be_a_person_is_refused(tmp_path: Path, call: str, told: str) -> None:
-    source = OFFICE.partition("    ben = env.user")[0] + f"    {call}\n    return run_checkers({{}})\n"
-    result = _trial(tmp_path, source)
-    assert result.error is not None
-    assert told in result.error["message"]
-
-
 def test_an_async_program_awaits_them(tmp_path: Path) -> None:
     source = (DESK % ', script=["a", {"says": "b", "ends": "transfer"}], delay="90s"').replace(
         "def desk", "async def desk"
@@ -393,21 +364,6 @@ def test_an_async_program_awaits_them(tmp_path: Path) -> None:
     assert result.error is None
     assert _told(result) == ["['transfer', ['a', 'b']]"]
     assert result.totals["world_seconds"] == 2 * 90 + 2 * 2
-
-
-def test_the_model_of_people_is_a_setting_of_the_job_and_counts_for_identity(tmp_path: Path) -> None:
-    flags = {"user_model": "scripted/m", "user_kwargs": ["temperature=0"], "agents": ("null",)}
-    config = job_config([str(tmp_path)], None, flags)
-    assert config.people == PeopleConfig(model_name="scripted/m", model_kwargs={"temperature": 0})
-    plain = job_config([str(tmp_path)], None, {"agents": ("null",)})
-    assert "people" not in plain.public()
-    assert plain.identity() != config.identity()
-    spec = TrialSpec("t", "t.py", "0", AgentConfig())
-    other = replace(spec, people=config.people)
-    assert spec.id != other.id
-    assert TrialSpec.of_json(other.to_json()) == other
-    with pytest.raises(ConfigError, match="did you mean 'model_name'"):
-        JobConfig(people={"model_nam": "a/b"})
 
 
 def test_a_lost_record_comes_again_with_what_people_used(tmp_path: Path) -> None:
