@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "terrarium.cli.check",
     "list": "terrarium.cli.list",
     "show": "terrarium.cli.show",
+    "attach": "terrarium.cli.attach",
     "snapshots": "terrarium.cli.snapshots",
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",
