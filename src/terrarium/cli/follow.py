@@ -63,7 +63,7 @@ class Follower:
         """
         while True:
             worked = self._works()  # asked first: what is written before the end is read after it
-            yield from self._new()
+            yield from self.new()
             newer = self._newer()
             if newer is not None:
                 self._begin(newer)
@@ -90,7 +90,7 @@ class Follower:
         newer = self._journal.parent.with_name(f"try-{int(number) + 1}") / "journal.jsonl"
         return newer if newer.is_file() else None
 
-    def _new(self) -> Iterator[Followed]:
+    def new(self) -> Iterator[Followed]:
         """The whole lines that were not told yet; one that was cut away and written anew is told again."""
         try:
             with self._journal.open("rb") as file:

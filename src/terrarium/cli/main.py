@@ -15,6 +15,7 @@ from terrarium.core.errors import TerrariumError, UsageError
 
 COMMANDS = {
     "run": "terrarium.cli.run",
+    "chat": "terrarium.cli.chat",
     "check": "terrarium.cli.check",
     "list": "terrarium.cli.list",
     "show": "terrarium.cli.show",

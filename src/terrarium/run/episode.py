@@ -88,11 +88,11 @@ class Episode:
             name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
             for name, agent in agents.items()
         }
-        self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
+        self.guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
-        self._memories = Memories(self._guards, self.seats, self._secrets, limits.turn_seconds)
+        self._memories = Memories(self.guards, self.seats, self._secrets, limits.turn_seconds)
         self._open: tuple[str, int, str] | None = None
         """Agent, number and instruction of the turn that a program's own call is waiting for."""
         self._cut: OpenTurn | None = None
@@ -110,7 +110,7 @@ class Episode:
     @property
     def stuck(self) -> bool:
         """The program or an agent did not end though it was told to; only the process can be ended."""
-        return self._program_stuck or any(guard.stuck for guard in self._guards.values())
+        return self._program_stuck or any(guard.stuck for guard in self.guards.values())
 
     @property
     def _left(self) -> float:
@@ -298,7 +298,7 @@ class Episode:
         except Exception as error:
             async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
-            told = self._guards[name].fault(error)
+            told = self.guards[name].fault(error)
             raise told from told.__cause__
         finally:
             self._open, seat.between_steps = None, None
@@ -350,7 +350,7 @@ class Episode:
         left = self._left
         try:
             seconds = min(self.limits.turn_seconds, left)
-            return self._secrets.scrub(await self._guards[name].act(instruction, seat, seconds, resumed))
+            return self._secrets.scrub(await self.guards[name].act(instruction, seat, seconds, resumed))
         except TurnOver as over:
             return Reply.say("", over.stop)
         except TimeIsUp:
@@ -392,7 +392,7 @@ class Episode:
         failed: list[tuple[str, TerrariumError]] = []
         for name in sorted(self.agents):
             try:
-                await self._guards[name].close(self.limits.close_seconds)
+                await self.guards[name].close(self.limits.close_seconds)
             except Exception as error:
-                failed.append((name, self._guards[name].fault(error)))
+                failed.append((name, self.guards[name].fault(error)))
         return failed

@@ -44,6 +44,8 @@ class Guard:
         self.name = name
         self.stuck = False
         """Its code did not end though it was cancelled; only its process can be ended."""
+        self.hurried = asyncio.Event()
+        """Set by who ends the present turn as if its time were up."""
         self._agent = agent
         mark = marked("agent", trial, name)
         self._run = _under(mark, _foreign)
@@ -65,6 +67,7 @@ class Guard:
             TurnOver: It let its seat end the turn.
             AgentFault: It failed, does not stop, or replied with something else than a `Reply`.
         """
+        self.hurried.clear()
         told = Message("user", instruction)
         reply = await self._until(lambda: self._agent.act(told, seat, resumed), seconds, seat.refusal)
         if not isinstance(reply, Reply):
@@ -129,10 +132,11 @@ class Guard:
         if self.stuck:
             raise AgentFault(f"agent {self.name!r} is still busy with what it was told to end")
         task: asyncio.Task[tuple[T, BaseException | None]] = asyncio.ensure_future(self._run(work))
-        defied = asyncio.ensure_future(refusal.spent.wait()) if refusal is not None else None
+        ends = () if refusal is None else (refusal.spent.wait(), self.hurried.wait())
+        ending = [asyncio.ensure_future(end) for end in ends]
         try:
             await asyncio.wait(
-                {task} if defied is None else {task, defied},
+                {task, *ending},
                 timeout=max(0.0, seconds),
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -140,8 +144,8 @@ class Guard:
             await self._end(task, refusal)
             raise
         finally:
-            if defied is not None:
-                defied.cancel()
+            for end in ending:
+                end.cancel()
         if not task.done():
             await self._end(task, refusal)
             if refusal is not None and refusal.spent.is_set():

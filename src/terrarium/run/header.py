@@ -28,6 +28,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
         **policies(trial.approval, trial.judge),
+        **({"chat": True} if trial.chat else {}),
         "versions": versions(task, trial.sandbox),
     }
     if task is None:

@@ -51,6 +51,8 @@ class TrialSpec:
     """What becomes of tool calls before they take effect."""
     judge: JudgeConfig | None = None
     """Who answers where checks ask a model."""
+    chat: bool = False
+    """A person says what its agent is told."""
     branch: Branch | None = None
     """Where it left another trial; None: it began by itself."""
 
@@ -77,6 +79,7 @@ class TrialSpec:
                 **({"code": self.code} if self.code else {}),
                 **({"branch": self.branch.to_json()} if self.branch else {}),
                 **policies(self.approval, self.judge),
+                **({"chat": True} if self.chat else {}),
             }
         )
 
