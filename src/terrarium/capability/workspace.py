@@ -15,6 +15,7 @@ from terrarium.core.capability import Equipment, Site, Traits, instance_tool, re
 from terrarium.core.diff import RowChange
 from terrarium.core.equipment import shared
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
+from terrarium.core.lodging import Lodging
 from terrarium.core.offers import offers
 from terrarium.core.person import person_of
 from terrarium.core.rows import Row, digest_rows
@@ -111,6 +112,11 @@ class Workspace:
         if "shell" in self._opened().sandbox.supports:
             tools.append(Tool.of(self._shell, instance_tool(name, "shell"), command=True))
         return tools
+
+    def lodging(self, agent: str) -> Lodging | None:
+        """Its sandbox, for an agent that is served."""
+        served = self._agents if self._served is None else self._served
+        return self._opened().lodging(shared=len(served) > 1) if agent in served else None
 
     @property
     @reads

@@ -11,6 +11,7 @@ from typing import Any
 from terrarium.core.capability import Equipment, Site
 from terrarium.core.equipment import FOLDER
 from terrarium.core.errors import NotFound, Refused, SandboxFault
+from terrarium.core.lodging import Lodging
 from terrarium.core.offers import offers
 from terrarium.core.person import Person
 from terrarium.core.rows import Change, Fields
@@ -74,6 +75,10 @@ class Place:
         limit = self._site.command_timeout if timeout is None else timeout
         variables = {**self._variables, **(env or {})}
         return await self.sandbox.exec(command, timeout=limit, cwd=self._workdir, env=variables)
+
+    def lodging(self, shared: bool) -> Lodging:
+        """It as an agent has it, with others or alone."""
+        return Lodging(self.sandbox, self._workdir, self._variables, shared)
 
     async def run_for_agent(self, command: str, lasting: bool = False) -> ExecResult:
         """Run an agent's command, in its lasting shell or in one of its own; services may act meanwhile."""

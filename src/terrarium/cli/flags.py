@@ -50,6 +50,12 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
     agents = _agents(raw, flags)
     if agents is not None:
         raw["agents"] = agents
+    user_kwargs = pairs(flags.get("user_kwargs") or (), "--user-model-arg")
+    if flags.get("user_model") is not None:
+        raw["people"] = {**_table(raw, "people"), "model_name": flags["user_model"]}
+    if user_kwargs:
+        people = _table(raw, "people")
+        raw["people"] = {**people, "model_kwargs": {**_table(people, "model_kwargs"), **user_kwargs}}
     if flags.get("sandbox") is not None:
         raw["sandbox_provider"] = {**_table(raw, "sandbox_provider"), "name": flags["sandbox"]}
     if flags.get("unsafe_local"):

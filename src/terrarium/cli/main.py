@@ -26,6 +26,9 @@ COMMANDS = {
     "regrade": "terrarium.cli.regrade",
     "agreement": "terrarium.cli.agreement",
     "new": "terrarium.cli.new",
+    "serve-model": "terrarium.cli.serve_model",
+    "vllm": "terrarium.cli.vllm",
+    "agents": "terrarium.cli.agents",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 @click.option(
     "-k", "--kwarg", "kwargs", multiple=True, metavar="KEY=VALUE", help="A setting of the agents; repeatable."
 )
+@click.option("--user-model", metavar="PROVIDER/NAME", help="The model that plays simulated people.")
+@click.option(
+    "--user-model-arg", "user_kwargs", multiple=True, metavar="KEY=VALUE", help="A setting of that model; repeatable."
+)
 @click.option("--task", metavar="NAME", help="Only the task of that name.")
 @click.option(
     "-n", "--attempts", metavar="N", type=click.IntRange(1), help="Attempts at each task and seed. Default: 1."

@@ -15,7 +15,13 @@ from terrarium.cli.table import left
 DIFF_LINES = 500  # of a text that are compared
 
 _MARGIN = " " * 10
-_SILENT = ("agent.act", "env.checking", "env.check", "env.reward")  # events of their own tell of them
+_SILENT = (
+    "agent.act",
+    "env.user_answer",
+    "env.checking",
+    "env.check",
+    "env.reward",
+)  # events of their own tell of them
 
 
 class Transcript:
@@ -169,7 +175,7 @@ class Transcript:
 
     def _turn(self, event: Entry) -> Iterator[Text]:
         number, agent = event.data["number"], one_line(event.actor)
-        if event.data["state"] == "begin":
+        if event.data["state"] in ("begin", "wakes"):
             self._said = ""
             yield Text("")
             yield self._at(event, (f"turn {number}  {agent}", "bold"))

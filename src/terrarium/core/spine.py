@@ -19,7 +19,9 @@ from terrarium.core.values import Blobs, Value, decode, sorted_dumps
 JUDGING = frozenset({"env.check", "env.checking", "env.heartbeat", "env.reward"})
 """Calls that only say what the program makes of the world; those of a corrected one count, those before do not."""
 
-_STEADY = frozenset({"env.activity", "env.after", "env.at", "env.cancel", "env.every", "env.when"})
+_STEADY = frozenset(
+    {"env.activity", "env.after", "env.at", "env.cancel", "env.every", "env.user", "env.user_post", "env.when"}
+)
 _STEADY_OF_AGENTS = (".post", ".register_tools", ".set_system_prompt")
 _UNSETTLING = frozenset({"change", "turn", "step", "tool_call", "tool_result", "operator"})
 

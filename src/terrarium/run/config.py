@@ -91,6 +91,25 @@ class SandboxConfig(Record):
         return {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
 
 
+class PeopleConfig(Record):
+    """What plays the simulated people of tasks; without a model, their scripts do."""
+
+    model_name: str | None = None
+    """As `provider/name`."""
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the model's client; never keys."""
+
+    @field_validator("model_kwargs")
+    @classmethod
+    def _plain(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Settings travel to other processes."""
+        return AgentConfig._plain(kwargs)
+
+    def public(self) -> dict[str, Any]:
+        """Plain data without secrets; nothing where nothing was said."""
+        return {"model_name": self.model_name, "model_kwargs": masked(self.model_kwargs)} if self.model_name else {}
+
+
 class RetryConfig(Record):
     """How often a trial is tried again after a failure of the machinery; never after a bad result."""
 
@@ -120,6 +139,7 @@ class JobConfig(Record):
     limits: dict[str, Any] = Field(default_factory=dict)
     """Changes to the limits of every task."""
     sandbox_provider: SandboxConfig = SandboxConfig()
+    people: PeopleConfig = PeopleConfig()
     snapshot: Literal["auto", "every-turn", "every-step", "never"] = "auto"
     baseline: bool = True
     """Run the null agent once on each task too, so that its score can stand beside every result."""
@@ -166,10 +186,11 @@ class JobConfig(Record):
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down."""
         agents = [agent.public() for agent in self.agents]
-        told = {**self.model_dump(mode="json"), "agents": agents, "sandbox_provider": self.sandbox_provider.public()}
-        for key in ("approval", "judge"):  # a job without them is what it was before there were any
-            told.pop(key)
-        return {**told, **policies(self.approval, self.judge)}
+        aside = {"approval", "judge", "people"}  # a job without them is what it was before there were any
+        told = {**self.model_dump(mode="json", exclude=aside), "agents": agents}
+        people = {"people": self.people.public()} if self.people.model_name else {}
+        place = {"sandbox_provider": self.sandbox_provider.public()}
+        return {**told, **people, **place, **policies(self.approval, self.judge)}
 
     def secrets(self) -> Secrets:
         """What may stand in no file of the run, nor in its log."""

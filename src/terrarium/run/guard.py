@@ -46,6 +46,8 @@ class Guard:
         """Its code did not end though it was cancelled; only its process can be ended."""
         self.hurried = asyncio.Event()
         """Set by who ends the present turn as if its time were up."""
+        self.lent: Callable[[], float] = lambda: 0.0
+        """Seconds of wall time for which it had to stand still so far, because others acted; it is given them back."""
         self._agent = agent
         mark = marked("agent", trial, name)
         self._run = _under(mark, _foreign)
@@ -134,12 +136,13 @@ class Guard:
         task: asyncio.Task[tuple[T, BaseException | None]] = asyncio.ensure_future(self._run(work))
         ends = () if refusal is None else (refusal.spent.wait(), self.hurried.wait())
         ending = [asyncio.ensure_future(end) for end in ends]
+        waited, before, left = {task, *ending}, self.lent(), max(0.0, seconds)
         try:
-            await asyncio.wait(
-                {task, *ending},
-                timeout=max(0.0, seconds),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            while True:
+                finished, _ = await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                before, left = (now := self.lent()), now - before
+                if finished or left <= 0:
+                    break
         except asyncio.CancelledError:
             await self._end(task, refusal)
             raise

@@ -27,23 +27,24 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "attempt": trial.attempt,
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
+        **({"people": trial.people.public()} if trial.people.model_name else {}),
         **policies(trial.approval, trial.judge),
         **({"chat": True} if trial.chat else {}),
-        "versions": versions(task, trial.sandbox),
+        "versions": versions(task, trial.place),
     }
     if task is None:
         return data
-    traits = compose.traits(task, trial.sandbox)
+    traits = compose.traits(task, trial.place)
     data["task"].update(version=task.version, split=task.split)
     data.update(
         params=dict(task.params),
         agents=list(task.agents),
         limits=dict(vars(task.limits)),
-        capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
+        capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.place)],
         traits=dict(vars(traits)),
         deterministic=compose.deterministic(trial.agent, traits, task) if record is None else record.deterministic,
-        sandboxes=compose.places(task, trial.sandbox),
-        deviations=compose.deviations(task, trial.sandbox),
+        sandboxes=compose.places(task, trial.place),
+        deviations=compose.deviations(task, trial.place),
         expects=dict(task.baselines),
     )
     return data

@@ -16,11 +16,12 @@ from terrarium.core.removal import try_remove_tree
 from terrarium.core.task import Task
 from terrarium.run.difference import Difference, count_promised, first_broken_promise, first_difference, warnings
 from terrarium.run.folder import RunFolder
+from terrarium.run.loading import SECONDS as LOAD_SECONDS
 from terrarium.run.recording import Line, Recording
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialSpec, code_of
-from terrarium.run.trial import LOAD_SECONDS, TrialRun
+from terrarium.run.trial import TrialRun
 from terrarium.task.taskset import find
 
 

@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason, TurnOver
+from terrarium.core.agent import Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
+from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
     Refused,
     TerrariumError,
-    ValueNotPlain,
-    boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message, Usage
@@ -26,13 +25,15 @@ from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
+from terrarium.run.allowance import Allowance
 from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
-from terrarium.run.tool_use import carried_out
+from terrarium.run.stopwatch import Stopwatch
 from terrarium.run.totals import Totals
+from terrarium.run.using import call_back, use
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
@@ -46,20 +47,23 @@ class TrialSeat:
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
         self.system_prompt: str | None = None
-        self.budget = Budget(limits.steps, limits.tool_calls)
+        self.allowance = Allowance(limits, totals, world.clock)
+        self.budget = self.allowance.budget
         self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
         self.steps = self.tool_calls = 0
         self._world = world
-        self._limits = limits
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
+        self.tells_messages = False
+        """Its replies hold all messages of a turn; what its model says is not listed besides."""
+        self._watch = Stopwatch()
         self.turn = 0
         self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
-        self._rank = world.agents.index(name)
+        self._rank = world.agents.index(name) if name in world.agents else len(world.agents)
         self.step: int | None = None
         self.told: list[Notice] = []
         """Notices that stand in the journal, and that the agent has not asked for yet."""
@@ -103,9 +107,7 @@ class TrialSeat:
             self.tools_changed()
         if number == 1 and self.approval is not None:
             self.approval.check()
-        tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
-        cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
-        self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
+        self.budget = self.allowance.begin()
 
     def offered(self) -> list[Tool]:
         """The tools that there are now; those of a turn are those that there were when it began."""
@@ -146,27 +148,15 @@ class TrialSeat:
             ConfigError: One cannot be a tool; then none is offered.
         """
         self._registered |= {
-            name: replace(Tool.of(function, name), function=self._call_back(number, name), signature=function)
+            name: replace(Tool.of(function, name), function=call_back(self._world, number, name), signature=function)
             for name, function in functions.items()
         }
-
-    def _call_back(self, number: int, name: str) -> Callable[..., Awaitable[Value]]:
-        async def call(**arguments: Value) -> Value:
-            program = self._world.calls.program
-            assert program is not None
-            value, error = await program.serve(
-                lambda: self._world.callbacks.fire(number, tool=name, arguments=arguments)
-            )
-            if error is not None:
-                raise Refused(str(error)) if boundary_of(error) == "task" else error
-            return value
-
-        return call
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
     def notices(self) -> Sequence[Notice]:
         """What the agent has been told since it last asked; see `Seat.notices`."""
+        self.allowance.look()
         told, self.told = self.told, []
         return told
 
@@ -185,19 +175,34 @@ class TrialSeat:
         if self.budget.steps <= 0:
             raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
-        began = time.monotonic()
-        completion = self._secrets.scrub(await request())
-        seconds = round(time.monotonic() - began, 6)
-        cost, told = self._cost("model", seconds)
+        if self._measured:
+            await self._catch_up()
+        answer, seconds, alone = await self._watch.timed(request())
+        completion = self._secrets.scrub(contained(answer))
+        cost, told = self._cost("model", alone)
         async with self.acting(cost):
             self.steps += 1
             step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self.step = step.seq
-            self.messages.append(completion.message)
-            self._spend(completion)
+            if not self.tells_messages:
+                self.messages.append(completion.message)
+            self.usage += completion.usage
+            self.allowance.spend(completion)
         self._may_go_on()
         return completion
+
+    async def _catch_up(self) -> None:
+        """Time may have passed since this agent last acted: what is due by now comes before what it does next."""
+        if self._world.turnstile.crowded:
+            self.time = max(self.time, self._world.clock.micros)  # the others are not kept from thinking
+            return
+        async with self.acting(0):
+            pass
+
+    def still(self) -> float | None:
+        """The wall moment since when a program of the agent's has neither asked its model nor used a tool."""
+        return None if self.calling else self._watch.still()
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
@@ -259,6 +264,7 @@ class TrialSeat:
         data = {"tool": asked.data["tool"], "result": result, **more}
         self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
         self.calling -= 1
+        self._watch.act()
 
     def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
         """What a call costs in world time, and what the journal says of it where that was measured."""
@@ -270,7 +276,7 @@ class TrialSeat:
         began, world = self.time, self._world
         target = began + round(float(asked.value) * 60e6)
         while self.time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
-            due = world.callbacks.schedule.due()
+            due = world.callbacks.due()
             stop = target if due is None else min(max(due, self.time), target)
             async with self.acting(stop - self.time):
                 pass
@@ -292,18 +298,13 @@ class TrialSeat:
 
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
-        plain = ToolCall(str(call.name), call.arguments, str(call.id))
-        try:
-            encode(plain.arguments)
-        except ValueNotPlain:
-            plain = replace(plain, arguments=repr(plain.arguments))
-        return self._secrets.scrub(plain)
+        return self._secrets.scrub(plain_call(call))
 
     async def _use(self, approved: Approved) -> ToolResult:
         if approved.refused is not None:
             return failure(Refused(approved.refused))
         try:
-            return await carried_out(approved.call, self.tools)
+            return await use(self.tools, approved.call)
         except TerrariumError as error:
             raise self._broken(error) from error
 
@@ -368,14 +369,6 @@ class TrialSeat:
         self._world.baton.drop()
         self._world.turnstile.leave_passage(self._call)
         self.moment.release()
-
-    def _spend(self, completion: Completion) -> None:
-        self.usage += completion.usage
-        self._totals.add(completion)
-        if self._limits.tokens is not None and self._totals.tokens >= self._limits.tokens:
-            self._totals.over = StopReason.TOKEN_LIMIT.value
-        if self._limits.cost is not None and self._totals.cost >= self._limits.cost:
-            self._totals.over = StopReason.COST_LIMIT.value
 
     @property
     def over(self) -> StopReason | None:

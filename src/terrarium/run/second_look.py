@@ -34,6 +34,7 @@ from terrarium.run import compose, talk
 from terrarium.run.folder import RunFolder
 from terrarium.run.judge_config import JudgeConfig
 from terrarium.run.judging import judged
+from terrarium.run.loading import SECONDS as LOAD_SECONDS
 from terrarium.run.spec import TrialResult
 from terrarium.run.stage import Stages
 from terrarium.run.talk import talking
@@ -47,13 +48,25 @@ from terrarium.task.taskset import reload
 T = TypeVar("T")
 Given = Sequence[tuple[str, Mapping[str, Value]]]  # capabilities with their settings
 
-LOAD_SECONDS = 60.0  # for executing a task file
 PROGRAM_SECONDS = 300.0  # for a program that has to wait for nobody
 
 _READS_OF_ENV = frozenset({"env.diff", "env.state", PATH})
 _OF_AGENTS = {"act": True, "wait": True, "post": False, "register_tools": False, "set_system_prompt": False}
 """What a program does with an agent, and whether it waits meanwhile."""
 _TOLD_OF_AGENTS = ("get_trajectory", "messages", "replies", "system_prompt")
+
+
+def _unreachable(*_: object, **__: object) -> None:
+    raise AssertionError("every call of a second look is answered by its spine")
+
+
+_OF_USERS = {
+    "user": Handler(_unreachable, tools=True),
+    "user_answer": Handler(_unreachable, waits=True),
+    "user_post": Handler(_unreachable),
+    "user_used": Handler(_unreachable, "read"),
+}
+"""What a program does with simulated people."""
 
 
 class SecondLook:
@@ -132,7 +145,7 @@ class SecondLook:
         except JournalFault as error:
             raise NotRegradable(f"its journal is damaged: {error}") from error
         seed = child_seed(trial.seed, "world", trial.attempt)
-        stages = Stages(self._run, self._journal, self._lines, task, trial.sandbox, folder, self._secrets, seed)
+        stages = Stages(self._run, self._journal, self._lines, task, trial.place, folder, self._secrets, seed)
         had = self._compare(decode(self._lines[0]["data"], stages.blobs))
         spine = Spine(self._lines, stages.blobs, self._reads(had, stages), lambda call: self._look(call, world))
         spine.anew = frozenset({PATH} if self._judge is not None else ())
@@ -152,6 +165,8 @@ class SecondLook:
                 world.handle(f"{path}.{verb}", Handler(_unreachable, waits=waits, tools=verb == "register_tools"))
             for verb in _TOLD_OF_AGENTS:
                 world.handle(f"{path}.{verb}", Handler(_unreachable, "read"))
+        for verb, handler in _OF_USERS.items():
+            world.handle(f"env.{verb}", handler)
         self._spine, self._stages = spine, stages
         try:
             return await self._result(world)
@@ -175,8 +190,8 @@ class SecondLook:
         if list(self._task.agents) != list(header["agents"]):
             before = ", ".join(header["agents"])
             raise NotRegradable(f"the task now has the agents {', '.join(self._task.agents)}, and had {before}")
-        settings = dict(compose.specs(self._task, self._trial.sandbox))
-        self.warnings = versions_differ(header, now(self._task, self._trial.sandbox))
+        settings = dict(compose.specs(self._task, self._trial.place))
+        self.warnings = versions_differ(header, now(self._task, self._trial.place))
         self.warnings += [
             f"settings of {spec}: they are others now"
             for spec, config in had
@@ -282,7 +297,3 @@ async def _ended(program: Program, done: asyncio.Future[Any], seconds: float) ->
         program.stop()
         await asyncio.wait([done], timeout=1.0)
     return bool(ended)
-
-
-def _unreachable(*_: object, **__: object) -> None:
-    raise AssertionError("every call of a second look is answered by its spine")
