@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import select
 import signal
 import sys
 import time
@@ -90,7 +91,8 @@ class Chat:
         """Everything up to a text that comes."""
         end = time.monotonic() + 30
         while text not in self.seen[self._read :]:
-            assert time.monotonic() < end, self.seen
+            ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
+            assert ready, f"{text!r} does not come: {self.seen}"
             try:
                 data = os.read(self._master, 65536)
             except OSError:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -65,25 +67,37 @@ class Session:
         self._before: dict[str, Any] = {}
         self._turn = 0
         self._gone = False
+        self._typing = self._struck = False
 
     def run(self) -> int:
         """Talk until the person or the trial ends it; gives the exit code."""
-        running = runtime().submit(self._held())
-        while not running.done():
-            try:
+        before = signal.signal(signal.SIGINT, self._on_ctrl_c)
+        try:
+            running = runtime().submit(self._held())
+            while not running.done():
                 self._show()
-                wanted = self._wanted.get(timeout=POLL)
-            except queue.Empty:
-                continue
-            except KeyboardInterrupt:
-                self._say("the turn is ended", "yellow")
-                self._interrupt()
-                continue
+                try:
+                    wanted = self._wanted.get(timeout=POLL)
+                except queue.Empty:
+                    if self._struck:
+                        self._struck = False
+                        self._say("the turn is ended", "yellow")
+                        self._interrupt()
+                    continue
+                self._show()
+                self._tell_cost()
+                self._struck = False
+                wanted.answer(self._line(wanted.suggested))
             self._show()
-            self._tell_cost()
-            wanted.answer(self._line(wanted.suggested))
-        self._show()
-        return self._end(running.result())
+            return self._end(running.result())
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_ctrl_c(self, number: int, frame: FrameType | None) -> None:
+        """While a line is typed it ends that line; else it is looked at between two looks at the agent."""
+        if self._typing:
+            raise KeyboardInterrupt
+        self._struck = True
 
     async def _held(self) -> TrialResult:
         with Lock(self._folder.path, shared=True), Lock(self._folder.trial(self._spec.id)):
@@ -119,10 +133,13 @@ class Session:
             print_all(self._console, (Text(f"  {line}", "dim") for line in clipped(suggested, 20)))
         while True:
             try:
+                self._typing = True
                 line = input("you> ").strip()
+                self._typing = False
             except EOFError:
-                line = "/quit"
+                self._typing, line = False, "/quit"
             except KeyboardInterrupt:
+                self._typing = False
                 self._say("\n/quit ends the session", "dim")
                 continue
             word = line.partition(" ")[0]
