@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import framework_agents as made
 import pytest
 
+import framework_agents as made
 from terrarium.agent.frameworks.function import FunctionAgent
 from terrarium.core.errors import ConfigError, ModelFault
 from terrarium.core.message import ToolUseBlock

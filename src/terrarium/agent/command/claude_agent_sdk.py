@@ -14,6 +14,7 @@ from terrarium.agent.command.program import Program
 from terrarium.agent.command.template import plain
 from terrarium.core.errors import ConfigError
 from terrarium.core.gateway import Gateway
+from terrarium.core.lodging import HOMES
 from terrarium.core.model import Model
 
 _LARGEST = 1024 * 1024  # bytes of a program
@@ -38,7 +39,7 @@ PROGRAM = Program(
     servers=CLAUDE_CODE.servers,
     skills="$home/skills",
     package=f"pypi:{PACKAGES['claude_agent_sdk'].requirement}",
-    home="/var/tmp/claude_agent_sdk",
+    home=f"{HOMES}/claude_agent_sdk",
 )
 
 
