@@ -55,7 +55,7 @@ LITTLE = Program(
     files={"$home/config.json": ({"model": "$model"}, {"system": "$system_prompt"})},
     servers=("$home/config.json", lambda servers: {"servers": {server.name: server.url for server in servers}}),
     skills="$home/skills",
-    home="/var/tmp/little",
+    home="/var/lib/agents/little",
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import framework_agents
 from terrarium.agent.null import NullAgent
 from terrarium.agent.solution import think
 from terrarium.core.agent import Reply, TurnOver
@@ -30,15 +31,22 @@ def converse(messages: Sequence[Message], call: Any) -> Any:
     return ([call, call], {"tool": "nosuch"}, "done")[done]
 
 
+def uses_a_tool(messages: Sequence[Message], tools: Any) -> Any:
+    return {"tool": "remember", "args": {"text": "y"}} if messages[-1].role == "user" else "done"
+
+
+FRAMEWORKS = ("autogen", "function", "langgraph", "openai_agents")
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "oracle": {"solution": solve},
     "puppet": {"moves": [{"tool": "remember", "args": {"text": "y"}}, {"say": "one"}, {"tool": "nosuch"}]},
     "scripted": {"script": [{"tool": "remember", "args": {"text": "y"}}, "one", {"tool": "nosuch"}, "two"]},
     "random": {"seed": 3, "calls": 9},
     "human": {"terminal": "/dev/null"},  # one who has left
+    **{name: {"agent": f"framework_agents:{framework_agents.MADE[name]}"} for name in FRAMEWORKS},
 }
 
 ANSWERS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(FRAMEWORKS, uses_a_tool),
     "shell": lambda messages, tools: converse(messages, {"tool": "bash", "args": {"command": "echo hello"}}),
     "tool_loop": lambda messages, tools: converse(messages, {"tool": "remember", "args": {"text": "y"}}),
 }

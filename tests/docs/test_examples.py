@@ -14,10 +14,14 @@ from terrarium.run.check import check
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PRINTS = {
+    "autogen_agent.py": "autogen: reward 1.0 in 4 steps",
+    "function_agent.py": "function: reward 1.0 in 4 steps",
     "heartbeat.py": "91: alarm sent",
     "hello_mail.py": "reward 1.0",
     "job_api.py": "resumed: ",
+    "langgraph_agent.py": "langgraph: reward 1.0 in 4 steps",
     "mail_in_mid_turn.py": "the boss writes again",
+    "openai_agents_sdk.py": "openai_agents: reward 1.0 in 4 steps",
     "own_agent.py": "reads: We need",
     "own_capability.py": "'done': False} -> {'text': 'feed the fish', 'done': True}",
     "tree_search.py": "'red', 'green', 'green', 'red'] reward 1.0",

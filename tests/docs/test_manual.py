@@ -20,6 +20,7 @@ from manual_pages import DOCS, MANUAL, ROOT, Block, blocks
 from terrarium.capability.browser.chromium import executable
 from terrarium.cli.main import terrarium
 from terrarium.core.task import Limits
+from terrarium.model.server.script import read_script
 from terrarium.run.config import AgentConfig, JobConfig, TaskConfig, parse
 from terrarium.run.trial import Trial, TrialConfig
 from terrarium.sandbox.tier import tier
@@ -102,6 +103,11 @@ def test_the_toml_of_a_page_is_understood(page: Path, tmp_path: Path) -> None:
         if set(plain) <= set(JobConfig.model_fields) and "metadata" not in plain:
             config = parse(plain, page.name)
             Limits().with_(config.changed_limits())
+            continue
+        if "answers" in plain:
+            script = tmp_path / "script.toml"
+            script.write_text(block.text)
+            read_script(script).model("m")
             continue
         kind = "dataset.toml" if "metrics" in plain else "task.toml"
         inside = folder / "task" if kind == "dataset.toml" else folder

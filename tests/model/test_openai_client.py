@@ -15,7 +15,7 @@ from terrarium.core.tool import Tool
 from terrarium.core.values import decode, encode
 from terrarium.model.compatible import OllamaModel, OpenRouterModel, SglangModel, VllmModel
 from terrarium.model.openai_chat import OpenAIChatModel
-from terrarium.model.openai_failure import retry_after
+from terrarium.model.openai_failure import classify, retry_after
 from terrarium.model.openai_responses import OpenAIResponsesModel
 from terrarium.model.server.server import ModelServer
 from terrarium.model.tape import Request
@@ -280,6 +280,35 @@ def test_an_error_is_an_answer_to_a_request_that_is_sent_on(kind):
         assert run(work(fault))[::2] == (status, count)
     with pytest.raises(ModelFault):
         run(work("drop"))
+
+
+@BOTH
+def test_what_is_sent_on_keeps_its_place_until_it_was_read(kind):
+    async def work():
+        async with asking(kind, lambda *_: "x", at_once=1) as (client, server):
+            body = client.wire_format.request("m", HELLO, [], {}) | {"stream": True}
+            async with client.forward(body, f"/v1{client.path}", {}) as forwarded:
+                other = asyncio.ensure_future(client.generate(HELLO, []))
+                await asyncio.sleep(0.1)
+                before = len(server.requests)
+                assert b"".join([chunk async for chunk in forwarded.chunks])
+            await other
+            return before, len(server.requests)
+
+    assert run(work()) == (1, 2)
+
+
+def test_used_up_quota_is_not_asked_again():
+    import httpx2
+    import openai
+
+    response = httpx2.Response(429, request=httpx2.Request("POST", "http://x"), headers={"retry-after": "2"})
+    body = {"code": "insufficient_quota", "message": "no money is left"}
+    failure = classify(openai.RateLimitError("no", response=response, body=body))
+    assert (failure.kind, failure.message) == ("refused", "429: no money is left")
+    failure = classify(openai.RateLimitError("no", response=response, body={"message": "slower"}))
+    assert (failure.kind, failure.retry_after) == ("rate_limit", 2.0)
+    assert classify(KeyError("ours")) is None
 
 
 @BOTH

@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 
 from terrarium.core.errors import ConfigError, ModelFault
+from terrarium.core.message import Message
 from terrarium.model.vllm.families import FAMILIES, family_of
 from terrarium.model.vllm.lease import lease
 from terrarium.model.vllm.process import Identity, boot
 from terrarium.model.vllm.server import health, start, stop
 from terrarium.model.vllm.settings import VllmSettings
 from terrarium.model.vllm.state import Running, all_running, folder, in_use, remember, running
+from terrarium.run.models import close_models, make_model
 
 STAND_IN = Path(__file__).with_name("vllm_stand_in.py")
 TERRARIUM = [sys.executable, "-m", "terrarium.cli.main"]
@@ -240,6 +242,36 @@ def test_clients_share_a_server_that_the_last_of_them_stops() -> None:
         await two.release()
         assert gone([server.process.pid])
         assert all_running() == []
+
+    asyncio.run(use())
+
+
+def test_the_client_has_its_server_started_at_the_first_request_and_stopped_at_the_end() -> None:
+    given = settings()
+    table = given.model_dump(include={"port", "launch_command", "env", "startup_timeout"})
+
+    async def use() -> None:
+        with pytest.raises(ConfigError, match="no base_url beside it"):
+            make_model("vllm/small/model", {"server": table, "base_url": given.url})
+        with pytest.raises(ConfigError, match="did you mean 'port'"):
+            make_model("vllm/small/model", {"server": {"prt": 1}})
+        model = make_model("vllm/small/model", {"server": table})
+        assert all_running() == []
+        asked = [model.generate([Message("user", word)], []) for word in ("one", "two")]
+        assert [answer.message.text for answer in await asyncio.gather(*asked)] == ["one", "two"]
+        assert [server.automatic for server in all_running()] == [True]
+        await close_models()
+        assert all_running() == []
+
+    asyncio.run(use())
+
+
+def test_a_client_whose_server_dies_is_told_why() -> None:
+    async def use() -> None:
+        table = settings("die").model_dump(include={"port", "launch_command", "env"})
+        with pytest.raises(ModelFault, match="CUDA error"):
+            await make_model("vllm/small/model", {"server": table}).generate([Message("user", "one")], [])
+        await close_models()
 
     asyncio.run(use())
 

@@ -12,7 +12,9 @@ import pytest
 
 from terrarium.core.journal import Event, EventKind
 from terrarium.run.config import AgentConfig, JobConfig, PeopleConfig, RetryConfig, TaskConfig
+from terrarium.run.folder import RunFolder
 from terrarium.run.job import Job
+from terrarium.run.recovery import recovered
 from terrarium.run.regrade import regrade
 from terrarium.run.replaying import replay
 from terrarium.run.spec import TrialResult
@@ -68,7 +70,8 @@ from pathlib import Path
 def plan(seat):
     for turn in range(3):
         for number in range(2):
-            seat.call("email_send", to=["ben@corp.example"], subject="Hi", body=f"lunch on {['Monday', 'Tuesday'][number]}?")
+            day = ["Monday", "Tuesday"][number]
+            seat.call("email_send", to=["ben@corp.example"], subject="Hi", body=f"lunch on {day}?")
             seat.call("clock_wait", minutes=25)
         marks = Path(MARKS)
         if turn == KILL and not marks.exists():
@@ -176,7 +179,8 @@ def test_they_live_and_come_again_after_a_kill_and_in_a_replay(tmp_path: Path, n
         assert mails[0].startswith("ben: number 2: lunch on")
     journal = next((tmp_path / "one" / "run").glob("trials/*/try-1/journal.jsonl"))
     found = asyncio.run(replay(journal))
-    assert found.identical and found.exact, found.difference
+    assert found.exact
+    assert found.identical, found.difference
     asyncio.run(_regraded(tmp_path / "one" / "run"))
 
 
@@ -227,7 +231,8 @@ def test_a_conversation_with_a_model_and_tools_of_the_users_own(tmp_path: Path) 
     result = _trial(
         tmp_path, DESK % "", ["switch it on", "\x1b[31mwritten ###STOP### down", "bye"], people=_model(SAYS)
     )
-    assert result.error is None and result.verdict.passed, result.error
+    assert result.error is None, result.error
+    assert result.verdict.passed
     (told,) = _told(result)
     assert told == "['satisfied', ['It does not work.', 'It is on now. Please write that down.']]"
     turns = [event for event in _events(result) if event.kind is EventKind.TURN and event.actor == "agent"]
@@ -348,32 +353,6 @@ def test_a_broken_resident_fails_the_trial_at_its_next_wait(tmp_path: Path) -> N
     assert result.error["boundary"] == "user"
 
 
-WRONG = [
-    ('env.user("agent", script=["a"])', "a name of their own"),
-    ('env.user("world", script=["a"])', "a name of their own"),
-    ('env.user("ann", script=["a"])', "must be declared with `simulated`"),
-    ('env.user("x", script=[{"heras": "a"}])', "did you mean 'hears'?"),
-    ('env.user("x", script=[{"hears": "("}])', "must be a regular expression"),
-    ('env.user("x", script=[{"ends": "well"}])', "ends must be one of"),
-    ('env.user("x", script="a")', "a script is a list"),
-    ('env.user("x")', "needs a script, or a persona or goal"),
-    ('env.user("x", script=["a"], delay=("2h", "1h"))', "a delay is a span"),
-    ('env.user("x", script=["a"], limits={"walls": 1})', "limits are"),
-    ('env.user("x", script=["a"], turns=0)', "turns must be"),
-    ('env.user("x", script=["a"], tools=[3])', "tools are functions"),
-    ('env.user("x", script=["a"]).post("b")', "lives nowhere"),
-    ('[env.user("x", script=["a"]) for _ in range(2)]', "there is a simulated person 'x' already"),
-]
-
-
-@pytest.mark.parametrize(("call", "told"), WRONG)
-def test_what_cannot_be_a_person_is_refused(tmp_path: Path, call: str, told: str) -> None:
-    source = OFFICE.partition("    ben = env.user")[0] + f"    {call}\n    return run_checkers({{}})\n"
-    result = _trial(tmp_path, source)
-    assert result.error is not None
-    assert told in result.error["message"]
-
-
 def test_an_async_program_awaits_them(tmp_path: Path) -> None:
     source = (DESK % ', script=["a", {"says": "b", "ends": "transfer"}], delay="90s"').replace(
         "def desk", "async def desk"
@@ -385,3 +364,12 @@ def test_an_async_program_awaits_them(tmp_path: Path) -> None:
     assert result.error is None
     assert _told(result) == ["['transfer', ['a', 'b']]"]
     assert result.totals["world_seconds"] == 2 * 90 + 2 * 2
+
+
+def test_a_lost_record_comes_again_with_what_people_used(tmp_path: Path) -> None:
+    result, _ = _office(tmp_path, "rules")
+    run = RunFolder(tmp_path / "run")
+    found = recovered(run, result.trial)
+    assert found is not None
+    assert found.totals["people"] == result.totals["people"]
+    assert found.totals["turns"] == result.totals["turns"] == 3

@@ -50,7 +50,7 @@ class Place:
         """From the program: have something short done."""
         self._at_once = at_once
         self._watched = offers(sandbox, Watched)
-        self._drafting = sandbox if isinstance(sandbox, Drafting) else None
+        self._drafting = sandbox if offers(sandbox, Drafting) else None
         self._site = site
         self._workdir = workdir
         self._env = env
@@ -95,7 +95,7 @@ class Place:
             await self._tell_logins(before.logins, equipment.logins)
         if before.files == equipment.files:
             return
-        if isinstance(self.sandbox, Equippable):
+        if offers(self.sandbox, Equippable):
             await self.sandbox.equip(equipment.files)
             return
         for name in before.files.keys() - equipment.files.keys():

@@ -15,9 +15,11 @@ from terrarium.core.errors import TerrariumError, UsageError
 
 COMMANDS = {
     "run": "terrarium.cli.run",
+    "chat": "terrarium.cli.chat",
     "check": "terrarium.cli.check",
     "list": "terrarium.cli.list",
     "show": "terrarium.cli.show",
+    "attach": "terrarium.cli.attach",
     "snapshots": "terrarium.cli.snapshots",
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",

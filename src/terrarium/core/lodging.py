@@ -8,6 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from terrarium.core.sandbox import Sandbox
 
+HOMES = "/var/lib/agents"
+"""Where agents' own programs keep their sessions inside: kept with the world, and no deed of the agent."""
+
 
 @dataclass(frozen=True)
 class Lodging:

@@ -49,6 +49,7 @@ TABLES: dict[str, dict[str, str]] = {
         "vllm": "terrarium.model.compatible:VllmModel",
     },
     "agent": {
+        "claude_agent_sdk": "terrarium.agent.command.claude_agent_sdk:ClaudeAgentSdk",
         "claude_code": "terrarium.agent.command.claude_code:ClaudeCode",
         "oracle": "terrarium.agent.oracle:OracleAgent",
         "null": "terrarium.agent.null:NullAgent",
@@ -56,6 +57,10 @@ TABLES: dict[str, dict[str, str]] = {
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",
+        "function": "terrarium.agent.frameworks.function:FunctionAgent",
+        "autogen": "terrarium.agent.frameworks.autogen:AutoGenAgent",
+        "langgraph": "terrarium.agent.frameworks.langgraph:LangGraphAgent",
+        "openai_agents": "terrarium.agent.frameworks.openai_agents:OpenAIAgentsAgent",
         "shell": "terrarium.agent.shell:ShellAgent",
         "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
         "codex": "terrarium.agent.command.codex:Codex",

@@ -18,7 +18,7 @@ from terrarium.core.model import Completion, Forwarded
 from terrarium.core.secrets import MASK
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
-from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, failure_of, heard, json_object
+from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, heard, json_object, unanswered
 from terrarium.model.event_stream import EventStream
 from terrarium.model.pace import Pace
 from terrarium.model.retry import Failure, Kind, RetryPolicy, persist
@@ -181,17 +181,17 @@ class Client:
             async with AsyncExitStack() as stack:
                 answer = await stack.enter_async_context(self._opened(path, own, headers, self._timeout))
                 if answer.status >= 300:
-                    raise Unanswered(await failure_of(answer, self._stall))
+                    raise await unanswered(answer, self._stall)
                 return stack.pop_all(), answer
 
         try:
             (stack, answer), _ = await persist(send, self._failure, self._policy, self._pace, self.name)
         except ModelFault as fault:
             cause = fault.__cause__
-            if not isinstance(cause, Unanswered) or cause.failure.code is None:
+            if not isinstance(cause, Unanswered) or cause.told is None:
                 raise
-            error = self._format.error(int(cause.failure.code), cause.failure.message)
-            yield Forwarded(int(cause.failure.code), "application/json", _at_once(json.dumps(error).encode()))
+            status, media_type, body_told = cause.told
+            yield Forwarded(status, media_type, _at_once(self._masked(body_told.decode("utf-8", "replace")).encode()))
             return
         async with stack:
             yield Forwarded(answer.status, answer.media_type, self._forwarded(answer))
@@ -264,7 +264,7 @@ class Client:
         patience = self._stall if self._stream else self._timeout
         async with asyncio.timeout(self._timeout), self._opened(path, body, {}, patience) as answer:
             if answer.status >= 300:
-                raise Unanswered(await failure_of(answer, self._stall))
+                raise await unanswered(answer, self._stall)
             if answer.media_type != "text/event-stream":  # not asked for in pieces, or not given so
                 whole = b"".join([chunk async for chunk in heard(answer, patience)])
                 completion = self._format.read_answer(json_object(whole))
@@ -317,11 +317,14 @@ class Client:
             return None
         else:
             failure = failed_stream(error, self._kinds)
-        told = failure.message
-        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
-            told = told.replace(key, MASK)  # some providers quote the key that they refuse
         advice = f"; is the key in {' or '.join(self._keys)} the right one?" if failure.code in ("401", "403") else ""
-        return replace(failure, message=told + advice)
+        return replace(failure, message=self._masked(failure.message) + advice)
+
+    def _masked(self, text: str) -> str:
+        """The text without the key: some providers quote the one that they refuse."""
+        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
+            text = text.replace(key, MASK)
+        return text
 
     # -- where and with what -----------------------------------------------------------------------------------------
 

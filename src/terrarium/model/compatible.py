@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from terrarium.core.errors import ConfigError
 from terrarium.core.message import Message, Usage
+from terrarium.core.model import Completion, Forwarded
 from terrarium.core.tool import Tool
 from terrarium.model.openai_chat import OpenAIChatModel
 from terrarium.model.wire.wire import Tree
+
+if TYPE_CHECKING:
+    from terrarium.model.vllm.lease import Lease
+    from terrarium.model.vllm.settings import VllmSettings
 
 
 class _OpenModel(OpenAIChatModel):
@@ -28,12 +36,62 @@ class _OpenModel(OpenAIChatModel):
 
 
 class VllmModel(_OpenModel):
-    """A model that vLLM serves; gives the ids of the tokens, for training."""
+    """A model that vLLM serves; gives the ids of the tokens, for training.
+
+    Args:
+        model: Its name.
+        server: The settings of a server that is to be cared for: taken where it is, else started, and stopped in the
+            end; True: those by default. See `VllmSettings`.
+        settings: Those of `OpenAIChatModel`.
+    """
 
     provider: ClassVar[str] = "vllm"
     key: ClassVar[str] = "VLLM_API_KEY"
     address: ClassVar[str] = "VLLM_BASE_URL"
     home: ClassVar[str] = "http://127.0.0.1:8000/v1"
+
+    def __init__(self, model: str, *, server: Mapping[str, Any] | bool | None = None, **settings: Any) -> None:
+        self._server: VllmSettings | None = None
+        self._leased: asyncio.Future[Lease] | None = None
+        if server is not None and server is not False:
+            from terrarium.model.vllm.settings import VllmSettings
+
+            if settings.get("base_url") is not None:
+                raise ConfigError(
+                    "a vLLM server that is cared for is where its own settings say: no base_url beside it"
+                )
+            given = VllmSettings.of({"model_name": model, **(server if isinstance(server, Mapping) else {})})
+            self._server, model = given, given.name
+            settings = {"timeout": given.request_timeout, **settings, "base_url": f"{given.url}/v1"}
+        super().__init__(model, **settings)
+
+    async def close(self) -> None:
+        """Give up connections and the server; idempotent."""
+        await super().close()
+        leased, self._leased = self._leased, None
+        if leased is not None and leased.done() and not leased.cancelled() and leased.exception() is None:
+            await leased.result().release()
+
+    async def _ask(self, *args: Any, **kwargs: Any) -> Completion:
+        await self._have_server()
+        return await super()._ask(*args, **kwargs)
+
+    @asynccontextmanager
+    async def forward(self, body: Mapping[str, Any], path: str, headers: Mapping[str, str]) -> AsyncIterator[Forwarded]:
+        """Send a request on; see `Forwarding.forward`."""
+        await self._have_server()
+        async with super().forward(body, path, headers) as forwarded:
+            yield forwarded
+
+    async def _have_server(self) -> None:
+        """Start a server where one is to be cared for and there is none."""
+        if self._server is None:
+            return
+        from terrarium.model.vllm.lease import lease
+
+        if self._leased is None or (self._leased.done() and self._leased.exception() is not None):
+            self._leased = asyncio.ensure_future(lease(self._server))
+        await asyncio.shield(self._leased)
 
     def _body(
         self, messages: Sequence[Message], tools: Sequence[Tool], schema: Mapping[str, Any] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -262,15 +262,23 @@ class OpenAIClient:
             sent = self._streamed(sent)
         below = path.removeprefix("/v1")
 
-        async def send() -> Any:
-            context = self._post(below, sent, headers)
-            async with asyncio.timeout(self._timeout):
-                return context, await context.__aenter__()
+        async def send() -> tuple[AsyncExitStack, Any]:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._pace.place())
+                async with asyncio.timeout(self._timeout):
+                    response = await stack.enter_async_context(self._post(below, sent, headers))
+                return stack.pop_all(), response
+
+        def told(error: Exception) -> Failure | None:
+            failure = self._classify(error)
+            if failure is not None:
+                self._pace.failed(failure.kind, failure.retry_after)
+            return failure
 
         import openai
 
-        try:
-            (context, response), _ = await persist(send, self._classify, self._policy, self._pace, self.name)
+        try:  # the place in the pace is kept until the answer was read, longer than `persist` would
+            (held, response), _ = await persist(send, told, self._policy, Pace(), self.name)
         except ModelFault as fault:
             error = fault.__cause__
             if not isinstance(error, openai.APIStatusError):
@@ -278,11 +286,9 @@ class OpenAIClient:
             media = error.response.headers.get("content-type", "application/json")
             yield Forwarded(error.status_code, media, _at_once(error.response.content))
             return
-        try:
+        async with held:
             media = response.headers.get("content-type", "application/json")
             yield Forwarded(response.status_code, media, self._chunks(response))
-        finally:
-            await context.__aexit__(None, None, None)
 
     async def _chunks(self, response: Any) -> AsyncIterator[bytes]:
         """The bytes of an answer that is sent on.

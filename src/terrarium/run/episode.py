@@ -91,11 +91,11 @@ class Episode:
             for name, agent in agents.items()
         }
         furnish(agents, self.seats, world)
-        self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
+        self.guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
-        self._memories = Memories(self._guards, self.seats, self._secrets, limits.turn_seconds)
+        self._memories = Memories(self.guards, self.seats, self._secrets, limits.turn_seconds)
         self._open: tuple[str, int, str] | None = None
         """Agent, number and instruction of the turn that a program's own call is waiting for."""
         self._cut: OpenTurn | None = None
@@ -109,13 +109,13 @@ class Episode:
         install(world)
         self.residents = Residents(world, mind, seed, self._secrets, limits.open_seconds, trial)
         for name in agents:
-            self._guards[name].lent = self.residents.seconds
+            self.guards[name].lent = self.residents.seconds
             self._offer(name)
 
     @property
     def stuck(self) -> bool:
         """The program or an agent did not end though it was told to; only the process can be ended."""
-        return self._program_stuck or self.residents.stuck or any(guard.stuck for guard in self._guards.values())
+        return self._program_stuck or self.residents.stuck or any(guard.stuck for guard in self.guards.values())
 
     @property
     def _left(self) -> float:
@@ -272,7 +272,7 @@ class Episode:
         except Exception as error:
             async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
-            told = self._guards[name].fault(error)
+            told = self.guards[name].fault(error)
             raise told from told.__cause__
         finally:
             self._open, seat.between_steps = None, None
@@ -325,7 +325,7 @@ class Episode:
         try:
             seconds = min(self.limits.turn_seconds, left)
             self.seats[name].allowance.time(seconds)
-            return self._secrets.scrub(await self._guards[name].act(instruction, seat, seconds, resumed))
+            return self._secrets.scrub(await self.guards[name].act(instruction, seat, seconds, resumed))
         except TurnOver as over:
             return Reply.say("", over.stop)
         except TimeIsUp:
@@ -370,7 +370,7 @@ class Episode:
         failed = await self.residents.close(self.limits.close_seconds)
         for name in sorted(self.agents):
             try:
-                await self._guards[name].close(self.limits.close_seconds)
+                await self.guards[name].close(self.limits.close_seconds)
             except Exception as error:
-                failed.append((name, self._guards[name].fault(error)))
+                failed.append((name, self.guards[name].fault(error)))
         return failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from terrarium.core.capability import Traits
 from terrarium.core.journal import SCHEMA
 from terrarium.core.secrets import masked
 from terrarium.core.task import Task
@@ -29,6 +30,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
         **({"people": trial.people.public()} if trial.people.model_name else {}),
         **policies(trial.approval, trial.judge),
+        **({"chat": True} if trial.chat else {}),
         "versions": versions(task, trial.place),
     }
     if task is None:
@@ -41,9 +43,15 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         limits=dict(vars(task.limits)),
         capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.place)],
         traits=dict(vars(traits)),
-        deterministic=compose.deterministic(trial.agent, traits, task) if record is None else record.deterministic,
+        deterministic=_repeatable(trial, traits, task) if record is None else record.deterministic,
         sandboxes=compose.places(task, trial.place),
         deviations=compose.deviations(task, trial.place),
         expects=dict(task.baselines),
     )
     return data
+
+
+def _repeatable(trial: TrialSpec, traits: Traits, task: Task) -> bool:
+    """Whether equal runs write equal journals: nobody outside is asked whose answers may be others the next time."""
+    asked = trial.judge is not None or trial.chat or any(rule.do == "ask" for rule in trial.approval)
+    return not asked and compose.deterministic(trial.agent, traits, task)

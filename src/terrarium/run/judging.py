@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from terrarium.core.calls import Handler
-from terrarium.core.errors import ReplayDiverged, TerrariumError, VerifierFault, revive
+from terrarium.core.errors import TerrariumError, VerifierFault
 from terrarium.core.judgement import PATH, Judgement
 from terrarium.core.world import World
 from terrarium.run.judge_config import JudgeConfig
@@ -59,30 +58,3 @@ async def judged(config: JudgeConfig | None, asked: Mapping[str, Any]) -> Judgem
         raise VerifierFault(f"there is no judge {config.model_name}: {error}") from error
     judge = Judge(model, config.model_name, config.votes, config.aggregate, config.timeout_sec)
     return await judge.judge(**asked)
-
-
-def recorded_judge(lines: Iterable[Mapping[str, Any]], opened: Callable[[Any], Any]) -> Asked:
-    """Gives the judgements of a record, in order; no model is asked.
-
-    Args:
-        lines: Of the journal.
-        opened: Gives the value behind a tree of its JSON.
-    """
-    asked: set[int] = set()
-    ends: deque[Mapping[str, Any]] = deque()
-    for line in lines:
-        if line["kind"] == "call" and line["data"].get("path") == PATH:
-            asked.add(line["seq"])
-        elif line["kind"] in ("return", "raise") and line["cause"] in asked:
-            ends.append(line)
-
-    async def ask(**_asked: Any) -> Judgement:
-        if not ends:
-            raise ReplayDiverged("the program asks its judge more often than the record holds")
-        line = ends.popleft()
-        if line["kind"] == "raise":
-            raise revive(line["data"]["type"], str(opened(line["data"]["message"])), line["data"].get("code"))
-        found: Judgement = opened(line["data"]["value"])
-        return found
-
-    return ask

@@ -120,6 +120,7 @@ class Recording:
                 sandbox=SandboxConfig.model_validate(header.get("sandbox", {})),
                 baseline=header["baseline"],
                 branch=Branch.of_json(header.get("branch")),
+                chat=bool(header.get("chat", False)),
                 people=PeopleConfig.model_validate(header.get("people", {})),
                 approval=tuple(map(ApprovalRule.model_validate, header.get("approval", ()))),
                 judge=JudgeConfig.model_validate(header["judge"]) if header.get("judge") else None,

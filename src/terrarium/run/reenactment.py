@@ -8,15 +8,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from terrarium.core import judgement
 from terrarium.core.agent import Agent, Reply, StopReason
 from terrarium.core.clock import Costs, Kind
 from terrarium.core.errors import ConfigError, NotReplayable, ReplayDiverged, TerrariumError
 from terrarium.core.message import Message
 from terrarium.core.model import Completion
 from terrarium.core.tool import ToolCall, ToolResult
+from terrarium.run import talk
 from terrarium.run.approval import RecordedDecisions
-from terrarium.run.judging import Asked, recorded_judge
+from terrarium.run.judging import Asked
+from terrarium.run.recorded_answers import recorded_answers
 from terrarium.run.recording import Line, RecordedTurn, Recording
+from terrarium.run.talk import Listen
 from terrarium.run.totals import Totals
 
 _BY_THE_WALL = (StopReason.TURN_TIME_LIMIT.value, StopReason.TIME_LIMIT.value)
@@ -76,7 +80,11 @@ class Reenactment:
 
     def judge(self) -> Asked:
         """Who judges: the record."""
-        return recorded_judge(self._recording.lines, self.opened)
+        return recorded_answers(judgement.PATH, self._recording.lines, self.opened)
+
+    def lines_said(self) -> Listen:
+        """Who talks to the agent: the record."""
+        return recorded_answers(talk.PATH, self._recording.lines, self.opened)
 
     def turn(self, name: str, number: int) -> RecordedTurn | None:
         """An agent's turn, counted from 0."""

@@ -30,13 +30,14 @@ from terrarium.core.spine import Spine, shown
 from terrarium.core.values import Value, canonical, decode
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
-from terrarium.run import compose
+from terrarium.run import compose, talk
 from terrarium.run.folder import RunFolder
 from terrarium.run.judge_config import JudgeConfig
 from terrarium.run.judging import judged
 from terrarium.run.loading import SECONDS as LOAD_SECONDS
 from terrarium.run.spec import TrialResult
 from terrarium.run.stage import Stages
+from terrarium.run.talk import talking
 from terrarium.run.told import told
 from terrarium.run.versions import now, versions_differ
 from terrarium.task import module
@@ -102,6 +103,7 @@ class SecondLook:
         watch = Watch(str(self._path))
         try:
             task, loaded = await executed(self._path, lambda: reload(self._path, self._trial.task))
+            task = talking(task) if self._trial.chat else task
             self._task = replace(task, limits=task.limits.with_(self._trial.limits))
             try:
                 with tempfile.TemporaryDirectory(prefix="terrarium-regrade-", ignore_cleanup_errors=True) as folder:
@@ -156,7 +158,8 @@ class SecondLook:
                 world.remember(spec, config)
             except TerrariumError as error:
                 raise NotRegradable(f"the capability {spec} of this trial's world is gone: {error}") from error
-        world.handle(PATH, Handler(_unreachable))
+        for path in (PATH, talk.PATH):
+            world.handle(path, Handler(_unreachable))
         for path in map(self._path_of, task.agents):
             for verb, waits in _OF_AGENTS.items():
                 world.handle(f"{path}.{verb}", Handler(_unreachable, waits=waits, tools=verb == "register_tools"))

@@ -53,6 +53,8 @@ class TrialSpec:
     """What becomes of tool calls before they take effect."""
     judge: JudgeConfig | None = None
     """Who answers where checks ask a model."""
+    chat: bool = False
+    """A person says what its agent is told."""
     branch: Branch | None = None
     """Where it left another trial; None: it began by itself."""
     people: PeopleConfig = field(default_factory=PeopleConfig)
@@ -82,6 +84,7 @@ class TrialSpec:
                 **({"branch": self.branch.to_json()} if self.branch else {}),
                 **({"people": self.people.public()} if self.people.model_name else {}),
                 **policies(self.approval, self.judge),
+                **({"chat": True} if self.chat else {}),
             }
         )
 

@@ -29,24 +29,24 @@ from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.approval import Approval
 from terrarium.run.approval_rule import ApprovalRule
 from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
 from terrarium.run.judge_config import JudgeConfig
-from terrarium.run.judging import install_judge, live_judge
 from terrarium.run.loading import STUCK, load_task
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
 from terrarium.run.minds import mind_of
+from terrarium.run.outside import let_in
 from terrarium.run.pause import Paused
 from terrarium.run.recovery import Point, branch_point, drop_passed, known, resume_point
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
+from terrarium.run.talk import Listen, talking
 from terrarium.run.versions import now, versions_differ
 from terrarium.task import module
 from terrarium.task.sentinel import Watch
@@ -79,6 +79,9 @@ class TrialRun:
         self.progress = progress
         self._pause_after = pause_after
         self.record = record
+        self.listen: Listen | None = None
+        """Who says what the agent of a chat is told."""
+        self.episode: Episode | None = None
         self.stuck = False
         """The program did not end; this process must."""
         self.poisoned = False
@@ -188,10 +191,11 @@ class TrialRun:
 
     async def _load(self) -> tuple[Task, str]:
         try:
-            return await load_task(self.trial)
+            task, loaded = await load_task(self.trial)
         except TaskBroken as error:
             self.stuck = error.code == STUCK
             raise
+        return talking(task) if self.trial.chat else task, loaded
 
     def _header(self, task: Task | None, journal: Journal) -> None:
         wall = {"pid": os.getpid(), "host": socket.gethostname(), "path": self.trial.path}
@@ -231,12 +235,8 @@ class TrialRun:
         deadline = time.monotonic() + task.limits.trial_seconds
         told = (task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
         episode = Episode(task, world, agents, *told, branch, self._pause_after, self._mind)
-        if trial_rules := self.trial.approval:
-            recorded = None if self.record is None else self.record.decisions()
-            find_function = functools.partial(compose.own_function, task=task)
-            Approval(trial_rules, task.name, find_function, recorded).govern(list(episode.seats.values()))
-        judge = live_judge(self.trial.judge, episode.totals) if self.record is None else self.record.judge()
-        install_judge(world, judge)
+        let_in(self.trial, task, episode, self.record, self.listen)
+        self.episode = episode
         if self.record is not None:
             self.record.totals = episode.totals
         if resumed:

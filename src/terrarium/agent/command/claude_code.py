@@ -13,6 +13,7 @@ from terrarium.agent.command.program import McpServer, Program
 from terrarium.agent.command.template import Part
 from terrarium.core.errors import ConfigError
 from terrarium.core.gateway import Gateway
+from terrarium.core.lodging import HOMES
 from terrarium.core.message import Block, Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from terrarium.core.model import Model
 
@@ -128,7 +129,7 @@ PROGRAM = Program(
     servers=("$home/mcp.json", _servers),
     skills="$home/skills",
     package="pypi:claude-agent-sdk",
-    home="/var/tmp/claude_code",
+    home=f"{HOMES}/claude_code",
 )
 
 

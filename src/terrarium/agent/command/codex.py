@@ -10,6 +10,7 @@ from terrarium.agent.command.account import Account, table, words
 from terrarium.agent.command.installed import InstalledAgent
 from terrarium.agent.command.package import PACKAGES
 from terrarium.agent.command.program import McpServer, Program
+from terrarium.core.lodging import HOMES
 
 _CONFIG = """model = "$model"
 model_provider = "world"
@@ -109,7 +110,7 @@ PROGRAM = Program(
     servers=("$home/config.toml", _servers),
     skills="$home/skills",
     package=f"npm:{PACKAGES['codex'].requirement}",
-    home="/var/tmp/codex",
+    home=f"{HOMES}/codex",
 )
 
 

@@ -10,6 +10,7 @@ from terrarium.agent.command.installed import InstalledAgent
 from terrarium.agent.command.package import PACKAGES
 from terrarium.agent.command.program import McpServer, Program
 from terrarium.agent.command.template import Part
+from terrarium.core.lodging import HOMES
 
 # World time comes by a library that is loaded into every process. This one dies of it in about every second run, so it
 # keeps the machine's time, and its shells have the world's.
@@ -107,7 +108,7 @@ PROGRAM = Program(
     log="$home/turn.json",
     skills="$home/skills",
     package=f"pypi:{PACKAGES['hermes'].requirement}",
-    home="/var/tmp/hermes",
+    home=f"{HOMES}/hermes",
 )
 
 

@@ -9,6 +9,7 @@ from terrarium.agent.command.account import Account, arguments, rows, table, wor
 from terrarium.agent.command.installed import InstalledAgent
 from terrarium.agent.command.package import PACKAGES
 from terrarium.agent.command.program import Program
+from terrarium.core.lodging import HOMES
 
 # Its task is a word of its command line, and a later turn begins anew: it has no sessions.
 _TURN = """task=$$(cat)
@@ -74,7 +75,7 @@ PROGRAM = Program(
     files={"$home/turn.sh": (_TURN,)},
     log="$home/turn.json",
     package=f"pypi:{PACKAGES['mini_swe_agent'].requirement}",
-    home="/var/tmp/mini_swe_agent",
+    home=f"{HOMES}/mini_swe_agent",
 )
 
 

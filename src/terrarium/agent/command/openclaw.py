@@ -11,6 +11,7 @@ from terrarium.agent.command.installed import InstalledAgent
 from terrarium.agent.command.package import PACKAGES
 from terrarium.agent.command.program import McpServer, Program
 from terrarium.agent.command.template import Part
+from terrarium.core.lodging import HOMES
 
 _NODE = PACKAGES["node"].inside + "/node"
 _TURN = f"""message=$$(cat)
@@ -140,7 +141,7 @@ PROGRAM = Program(
     log="$home/turn.jsonl",
     skills="$home/skills",
     package=f"npm:{PACKAGES['openclaw'].requirement}",
-    home="/var/tmp/openclaw",
+    home=f"{HOMES}/openclaw",
 )
 
 

@@ -10,6 +10,7 @@ from terrarium.agent.command.installed import InstalledAgent
 from terrarium.agent.command.package import PACKAGES
 from terrarium.agent.command.program import McpServer, Program
 from terrarium.agent.command.template import Part
+from terrarium.core.lodging import HOMES
 
 _CONFIG: Part = {
     "autoupdate": False,
@@ -99,7 +100,7 @@ PROGRAM = Program(
     servers=("$home/opencode.json", _servers),
     skills="$home/config/opencode/skills",
     package=f"npm:{PACKAGES['opencode'].requirement}",
-    home="/var/tmp/opencode",
+    home=f"{HOMES}/opencode",
 )
 
 

@@ -50,6 +50,13 @@ class Package:
 
 _ALL = (
     Package(
+        name="claude_agent_sdk",
+        registry="pypi",
+        requirement="claude-agent-sdk",
+        version="0.2.187",
+        programs={"claude": ("claude_agent_sdk/_bundled/claude",)},
+    ),
+    Package(
         name="claude_code",
         registry="npm",
         requirement="@anthropic-ai/claude-code",

@@ -9,6 +9,7 @@ from typing import Any
 from terrarium.agent.command.template import Part, Word
 from terrarium.agent.command.transcript import Transcript
 from terrarium.core.errors import ConfigError, unknown_key
+from terrarium.core.lodging import HOMES
 
 _SERVER_KEYS = ("url", "headers", "command", "args", "env")
 
@@ -62,7 +63,7 @@ class Program:
         log: A file that it writes its account into, if it does not tell it on its standard output.
         skills: The folder where it looks for skills.
         package: What is installed, such as `npm:@anthropic-ai/claude-code`.
-        home: See above; /var/tmp is kept with the world, and counts for no deed of the agent.
+        home: See above; what lies there is kept with the world, and counts for no deed of the agent.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Program:
     log: str = ""
     skills: str = ""
     package: str = ""
-    home: str = "/var/tmp/agent"
+    home: str = f"{HOMES}/agent"
 
     @property
     def bin(self) -> str:

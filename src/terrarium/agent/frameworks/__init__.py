@@ -1,0 +1,1 @@
+"""Agents that are written with other people's frameworks, and plain functions."""
