@@ -143,7 +143,7 @@ class Workspace:
         return sandbox.digest() if offers(sandbox, Summed) else digest_rows(self.rows())
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
-        """The changes without histories, caches, what agents' own programs keep, new temporary files, times, full folders."""
+        """The changes without histories, caches, what agents' programs keep, temporary files, times, full folders."""
         kept = [change for change in changes if not _litter(change)]
         filled = {str(folder) for c in changes if c.before is None for folder in PurePosixPath(c.key).parents}
         return [c for c in kept if not (c.table == "dir" and c.before is None and c.key in filled)]
