@@ -31,7 +31,13 @@ request_max_retries = 0
 stream_max_retries = 0
 stream_idle_timeout_ms = 3600000
 """
+# World time comes by a library that a program of the C library sets up for what it starts, which this one is not; so a
+# shell stays around it.
 _EXEC = (
+    "/bin/sh",
+    "-c",
+    '"$$@"; exit $$?',
+    "codex",
     "$bin/codex",
     "exec",
     "--json",
