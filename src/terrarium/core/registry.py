@@ -56,7 +56,6 @@ TABLES: dict[str, dict[str, str]] = {
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",
-        "claude_code": "terrarium.agent.command.claude_code:ClaudeCode",
         "codex": "terrarium.agent.command.codex:Codex",
         "hermes": "terrarium.agent.command.hermes:Hermes",
         "mini_swe_agent": "terrarium.agent.command.mini_swe_agent:MiniSweAgent",
