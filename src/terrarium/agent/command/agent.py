@@ -24,6 +24,10 @@ _GRACE = 5.0  # seconds for a program to end by itself once its model answers no
 _SKILLS_BYTES = 20 * 1024 * 1024
 _TAIL = 1000  # characters of what it wrote last
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BASH_ENV = b"unset FAKETIME_SHARED\n"
+"""Each bash reads it when it begins. The library that shows world time tells its children by that variable where its
+memory is; programs that give theirs the variables they began with leave it out, and then every subshell of a bash that
+ends takes that memory away from the others, which complain."""
 _WORLD = "world"  # what the world's own MCP server is called
 
 
@@ -132,7 +136,11 @@ class CommandAgent:
             sandbox.exec(
                 [*words, *self._args],
                 timeout=_FOREVER,
-                env={**{key: filled(text, values) for key, text in program.env.items()}, **self._env},
+                env={
+                    "BASH_ENV": f"{program.home}/bash_env",
+                    **{key: filled(text, values) for key, text in program.env.items()},
+                    **self._env,
+                },
                 stdin=filled(program.stdin, values).encode(),
                 output=lines.feed,
             )
@@ -192,6 +200,7 @@ class CommandAgent:
         if program.servers is not None and values["mcp"]:
             part = plain(program.servers[1](self._all_servers(sandbox)))
             files.setdefault(values["mcp"], []).append(part)
+        await sandbox.write(f"{program.home}/bash_env", _BASH_ENV)
         for path, parts in files.items():
             await sandbox.write(path, file_of(parts, values).encode(), mode=0o600)
         if not self._furnished:

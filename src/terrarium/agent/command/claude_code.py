@@ -118,6 +118,7 @@ PROGRAM = Program(
         "ANTHROPIC_DEFAULT_SONNET_MODEL": "$model",
         "CLAUDE_CODE_SUBAGENT_MODEL": "$model",
         "CLAUDE_CONFIG_DIR": "$home",
+        "CLAUDE_ENV_FILE": "$home/bash_env",  # in place of BASH_ENV, which its shells are not given
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "ENABLE_TOOL_SEARCH": "false",
         "DISABLE_AUTOUPDATER": "1",
