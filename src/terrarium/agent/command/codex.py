@@ -94,7 +94,7 @@ def _servers(servers: Sequence[McpServer]) -> str:
         else:
             found += [f"command = {json.dumps(server.command)}", f"args = {json.dumps(list(server.args))}"]
             found.append(f"env = {_inline(server.env)}")
-        found += ["startup_timeout_sec = 60", "tool_timeout_sec = 3600"]
+        found += ["required = true", "startup_timeout_sec = 60", "tool_timeout_sec = 3600"]
     return "\n".join([*found, ""])
 
 
