@@ -57,6 +57,7 @@ TABLES: dict[str, dict[str, str]] = {
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",
         "codex": "terrarium.agent.command.codex:Codex",
+        "command": "terrarium.agent.command.declared:DeclaredAgent",
         "hermes": "terrarium.agent.command.hermes:Hermes",
         "mini_swe_agent": "terrarium.agent.command.mini_swe_agent:MiniSweAgent",
         "openclaw": "terrarium.agent.command.openclaw:Openclaw",

@@ -213,6 +213,18 @@ def _mounts(agent: AgentConfig | None) -> Mapping[str, str]:
     return dict(asked(agent.kwargs)) if asked is not None and agent is not None else {}
 
 
+def program(agent: AgentConfig) -> dict[str, Any]:
+    """What the header of a trial says of the program that an agent is; nothing for one that is none.
+
+    A class says so by `installed(kwargs)`.
+    """
+    try:
+        asked = getattr(agent_class(agent), "installed", None)
+        return {} if asked is None else {"program": dict(asked(agent.kwargs))}
+    except TerrariumError:
+        return {}  # it cannot be run either, and then that is said
+
+
 def sandboxes(
     provider: SandboxConfig, acting: AgentConfig | None = None
 ) -> Callable[[World, str, Mapping[str, Value]], Sandbox]:

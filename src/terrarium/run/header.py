@@ -27,6 +27,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
         "versions": versions(task, trial.place),
+        **compose.program(trial.agent),
     }
     if task is None:
         return data
