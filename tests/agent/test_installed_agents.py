@@ -95,7 +95,7 @@ REST = ["claude_code", "hermes", "mini_swe_agent", "openclaw"]
 
 @pytest.mark.parametrize("name", ["codex", "opencode", *(pytest.param(name, marks=pytest.mark.soak) for name in REST)])
 def test_a_real_agent_does_an_office_task_and_a_shell_task(play: Any, name: str) -> None:
-    # One has no MCP, so the world's tools are not at hand; another hands its shells no library, so no time of the world.
+    # One has no MCP, so not the world's tools; another hands its shells no library, so not the time of the world.
     notes = ["milk", "bread"] if name != "mini_swe_agent" else []
     year = "2030" if name != "openclaw" else str(datetime.now(UTC).year)
     played = play(OFFICE.replace("EXPECTED", repr(notes)).replace("2030", year), installed(name))
@@ -105,8 +105,8 @@ def test_a_real_agent_does_an_office_task_and_a_shell_task(play: Any, name: str)
     assert header.data["program"]["package"] == package_of(name).pinned
     assert len(header.data["program"]["digest"]) == 64
     replies = [event.data["value"] for event in played.events("return") if isinstance(event.data["value"], Reply)]
-    assert [len(reply.messages) for reply in replies] == ([5, 3] if notes else [5, 3])
-    assert replies[0].usage == Usage(300, 21, 60) if notes else replies[0].usage == Usage(200, 14, 40)
+    assert [len(reply.messages) for reply in replies] == [5, 3]
+    assert replies[0].usage == (Usage(300, 21, 60) if notes else Usage(200, 14, 40))
     assert replies[0].messages[1].content[0].content
 
 
