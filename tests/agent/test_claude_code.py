@@ -11,8 +11,9 @@ import pytest
 
 from terrarium.agent.command.claude_code import ClaudeCode, ClaudeTranscript
 from terrarium.core.errors import ConfigError
-from terrarium.core.message import Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock, Usage
-from terrarium.core.model import Completion
+from terrarium.core.message import Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from terrarium.model.scripted import ScriptedModel
+from terrarium.model.server.server import ModelServer, serve_in_thread
 from terrarium.run.config import AgentConfig
 from terrarium.sandbox.tier import tier
 
@@ -33,38 +34,30 @@ def errand(env, agent):
 """
 
 
-class Clerk:
+def clerk(messages: Any, tools: Any) -> list[Any]:
     """Reads the mail, writes down what it says, and tells what it was asked before."""
+    last = messages[-1]
+    results = [block for block in last.content if isinstance(block, ToolResultBlock)] if last.role == "tool" else []
+    told = "\n".join(block.content or "" for block in results)
+    asked = "\n".join(message.text for message in messages if message.role == "user")
+    if "And now?" in asked:
+        everything = "".join(message.text for message in messages)
+        count = sum(len(message.tool_uses) for message in messages)
+        return [f"{count} calls, {'Petra Ott' in everything}, {'2030-01-07' in everything}"]
+    if not results:
+        return [{"tool": "mcp__world__email_list", "args": {}}]
+    if "Budget" in told and "4711" not in told:
+        [mail] = json.loads(told)["mails"]
+        return [{"tool": "mcp__world__email_read", "args": {"id": mail["id"]}}]
+    if "4711" in told and "done" not in told:
+        command = "echo 4711 > /root/budget.txt; (date +%Y) | cat; env | grep -c sk-planted; echo done"
+        return [{"tool": "Bash", "args": {"command": command, "description": "write"}}]
+    return [f"written: {told.split()}"]
 
+
+class Clerk(ScriptedModel):
     def __init__(self, name: str) -> None:
-        self.name = name
-
-    async def generate(self, messages: Any, tools: Any) -> Completion:
-        last = messages[-1]
-        results = [block for block in last.content if isinstance(block, ToolResultBlock)] if last.role == "tool" else []
-        told = "\n".join(block.content or "" for block in results)
-        asked = "\n".join(message.text for message in messages if message.role == "user")
-        answer: TextBlock | ToolUseBlock
-        if "And now?" in asked:
-            system = "\n".join(message.text for message in messages if message.role == "system")
-            count = sum(len(message.tool_uses) for message in messages)
-            answer = TextBlock(
-                f"{count} calls, {'Petra Ott' in system}, {'2030-01-07' in ''.join(one.text for one in messages)}"
-            )
-        elif not results:
-            answer = ToolUseBlock("c1", "mcp__world__email_list", {})
-        elif "Budget" in told and "4711" not in told:
-            [mail] = json.loads(told)["mails"]
-            answer = ToolUseBlock("c2", "mcp__world__email_read", {"id": mail["id"]})
-        elif "4711" in told and "done" not in told:
-            command = "echo 4711 > /root/budget.txt; (date +%Y) | cat; env | grep -c sk-planted; echo done"
-            answer = ToolUseBlock("c3", "Bash", {"command": command, "description": "write"})
-        else:
-            answer = TextBlock(f"written: {told.split()}")
-        stop = "tool_use" if isinstance(answer, ToolUseBlock) else "end"
-        return Completion(Message("assistant", [answer]), stop, Usage(100, 10), self.name)
-
-    async def close(self) -> None: ...
+        super().__init__(clerk, name)
 
 
 class TestTheRealOne:
@@ -79,11 +72,24 @@ class TestTheRealOne:
         assert played.reward == 1.0
         calls = [(event.data["tool"], event.data["via"]) for event in played.events("tool_call")]
         assert calls == [("email_list", "mcp"), ("email_read", "mcp")]
-        done = [event.data["completion"] for event in played.events("model")]
-        assert [one.usage for one in done] == [Usage(100, 10)] * 5
+        assert len(played.events("model")) == 5
         reply = next(event.data["value"] for event in played.events("return") if hasattr(event.data["value"], "stop"))
         assert [message.role for message in reply.messages] == ["assistant", "tool"] * 3 + ["assistant"]
         assert [use.name for message in reply.messages for use in message.tool_uses][-1] == "Bash"
+
+    def test_its_own_api_goes_through_the_gateway_as_it_is(self, play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        key = "sk-ant-" + "fake-1a2b3c4d5e6f"
+        monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+        with serve_in_thread(ModelServer(clerk, key=key)) as server:
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+            played = play(OFFICE, AgentConfig(name="claude_code", model_name="anthropic/clerk-1"))
+            assert played.said == ["written: ['2030', '0', 'done']", "3 calls, True, True"]
+            assert [one.wire for one in server.requests] == ["anthropic"] * 5
+            assert {one.body["model"] for one in server.requests} == {"clerk-1"}
+            assert all(one.body["stream"] for one in server.requests)
+        done = [event.data["completion"] for event in played.events("model")]
+        assert all(one.usage.input_tokens > 1000 for one in done)
+        assert not [path for path in played.folder.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
 
     def test_a_limit_ends_it_and_it_is_judged(self, play: Any) -> None:
         played = play(OFFICE.replace("lambda: ", "lambda: not "), self.agent(), limits={"steps": 2})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from terrarium.core.message import Message, TextBlock, ToolUseBlock, Usage
 from terrarium.core.model import Completion, Model
 from terrarium.core.registry import TABLES, find
 from terrarium.core.tool import Tool
+from terrarium.model.server.server import ModelServer, serve_in_thread
 from terrarium.testing import check_model
 
 
@@ -25,7 +26,9 @@ class Parrot:
         if tools and messages[-1].role == "user":
             use = ToolUseBlock("call_1", tools[0].name, {"word": messages[-1].text})
             return self.change(Completion(Message("assistant", [use]), "tool_use", Usage(3, 1)))
-        return self.change(Completion(Message("assistant", [TextBlock(messages[-1].text)]), "end", Usage(3, 1)))
+        return self.change(
+            Completion(Message("assistant", [TextBlock(messages[-1].text or "found")]), "end", Usage(3, 1))
+        )
 
     def change(self, completion: Completion) -> Completion:
         return completion
@@ -43,9 +46,22 @@ MADE: dict[str, Callable[[Any, Path], Model]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server whose model uses its first tool once, whatever wire format is spoken."""
+
+    def answer(messages: Sequence[Message], tools: Sequence[Tool]) -> Any:
+        return {"tool": tools[0].name, "args": {"word": "x"}} if tools and messages[-1].role == "user" else "done"
+
+    with serve_in_thread(ModelServer(answer)) as server:
+        yield server.url
+
+
 @pytest.mark.parametrize("name", TABLES["model"])
-def test_every_registered_model_keeps_it(name, tmp_path):
-    check_model(lambda: MADE[name](find("model", name), tmp_path))
+def test_every_registered_model_keeps_it(name, tmp_path, url):
+    address = url if name in ("anthropic", "google") else f"{url}/v1"
+    make = MADE.get(name, lambda kind, _: kind("m", base_url=address, retries=0))
+    check_model(lambda: make(find("model", name), tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,37 @@ def test_between_turns_nobody_is_answered(play: Any) -> None:
     assert len(play_with(play, go).events("step")) == 1
 
 
+def test_the_end_of_a_turn_waits_for_requests_and_not_for_connections(play: Any) -> None:
+    async def go(client: Client) -> None:
+        asking = asyncio.ensure_future(client.ask())
+        while not client.model.asked:
+            await asyncio.sleep(0.01)
+        settling = asyncio.ensure_future(client.gateway.settle())
+        await asyncio.sleep(0.05)
+        assert not settling.done()
+        client.model.met.set()
+        async with asyncio.timeout(20):
+            await settling
+        assert (await asking).status_code == 200
+        assert (await client.ask()).status_code == 400
+
+    assert len(play_with(play, go, "Together/alone").events("step")) == 1
+
+
+def test_a_turn_that_is_given_up_has_no_step_of_what_was_under_way(play: Any) -> None:
+    async def go(client: Client) -> None:
+        asking = asyncio.ensure_future(client.ask())
+        while not client.model.asked:
+            await asyncio.sleep(0.01)
+        client.gateway.abandon()
+        with pytest.raises(httpx.HTTPError):
+            await asking
+
+    played = play_with(play, go, "Together/never")
+    assert played.said == ["stop completed"]
+    assert played.events("step") == []
+
+
 # -- limits and time ----------------------------------------------------------------------------------------------
 
 

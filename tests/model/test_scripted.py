@@ -52,7 +52,11 @@ def test_it_keeps_the_contract():
 
 @pytest.mark.parametrize(
     ("answers", "told"),
-    [("text", "a list or a function"), ([{"tol": "x"}], "did you mean 'tool'"), ([7], "neither text nor a tool call")],
+    [
+        ("text", "cannot be read from .text."),
+        ([{"tol": "x"}], "did you mean 'tool'"),
+        ([7], "neither text nor a tool call"),
+    ],
 )
 def test_what_is_no_answer_is_named_at_once(answers, told):
     with pytest.raises(ConfigError, match=told):

@@ -28,7 +28,7 @@ from terrarium.model.wire.wire import Asked
 
 CHAT, RESPONSES = OpenAIChatWire(), OpenAIResponsesWire()
 WIRES = pytest.mark.parametrize("wire", [CHAT, RESPONSES], ids=lambda wire: wire.name)
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 ids = st.text("abc123_", min_size=1, max_size=12)

@@ -96,12 +96,36 @@ class Notice:
 
 @dataclass
 class Budget:
-    """What an agent may still use in this turn; None means no limit."""
+    """What an agent may still use; None means no limit, or one that is not known.
+
+    Attributes:
+        steps: Of this turn.
+        tool_calls: Of this turn.
+        tokens: Of the trial, as are the next two.
+        cost: US dollars.
+        turns: After this one.
+        seconds: Of wall time, of this turn.
+        world_seconds: Of world time, of the trial.
+        whole: What there was at first.
+    """
 
     steps: int
     tool_calls: int
     tokens: int | None = None
     cost: float | None = None
+    turns: int | None = None
+    seconds: float | None = None
+    world_seconds: float | None = None
+    whole: Budget | None = None
+
+    def used(self) -> dict[str, tuple[float, float]]:
+        """Of every kind that has a limit, how much was used, and of how much."""
+        found: dict[str, tuple[float, float]] = {}
+        for kind in ("steps", "tool_calls", "tokens", "cost", "turns", "seconds", "world_seconds"):
+            left, whole = getattr(self, kind), getattr(self.whole, kind, None)
+            if left is not None and whole:
+                found[kind] = (whole - left, whole)
+        return found
 
 
 class TurnOver(BaseException):

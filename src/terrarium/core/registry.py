@@ -56,6 +56,8 @@ TABLES: dict[str, dict[str, str]] = {
         "scripted": "terrarium.agent.scripted:ScriptedAgent",
         "random": "terrarium.agent.random:RandomAgent",
         "human": "terrarium.agent.human:HumanAgent",
+        "shell": "terrarium.agent.shell:ShellAgent",
+        "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
         "codex": "terrarium.agent.command.codex:Codex",
         "command": "terrarium.agent.command.declared:DeclaredAgent",
         "hermes": "terrarium.agent.command.hermes:Hermes",

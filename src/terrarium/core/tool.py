@@ -97,7 +97,7 @@ class Tool:
         if isinstance(arguments, str):
             try:
                 arguments = json.loads(arguments or "{}")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise Refused(f"the arguments are not JSON: {error}") from None
         if arguments is None:
             arguments = {}

@@ -20,7 +20,7 @@ class _OpenModel(OpenAIChatModel):
     ) -> Tree:
         given = {key: value for key, value in self.parameters.items() if key != "top_k"}
         own = {"top_k": self.parameters["top_k"]} if "top_k" in self.parameters else {}
-        body = own | self.wire_format.request(self.name, messages, tools, given, schema)
+        body = own | self.wire_format.request(self._model, messages, tools, given, schema)
         for turn in body["messages"]:
             for call in turn.get("tool_calls", ()):
                 call["function"]["arguments"] = _object(call["function"]["arguments"])
@@ -30,6 +30,7 @@ class _OpenModel(OpenAIChatModel):
 class VllmModel(_OpenModel):
     """A model that vLLM serves; gives the ids of the tokens, for training."""
 
+    provider: ClassVar[str] = "vllm"
     key: ClassVar[str] = "VLLM_API_KEY"
     address: ClassVar[str] = "VLLM_BASE_URL"
     home: ClassVar[str] = "http://127.0.0.1:8000/v1"
@@ -43,6 +44,7 @@ class VllmModel(_OpenModel):
 class SglangModel(_OpenModel):
     """A model that SGLang serves."""
 
+    provider: ClassVar[str] = "sglang"
     key: ClassVar[str] = "SGLANG_API_KEY"
     address: ClassVar[str] = "SGLANG_BASE_URL"
     home: ClassVar[str] = "http://127.0.0.1:30000/v1"
@@ -51,6 +53,7 @@ class SglangModel(_OpenModel):
 class OllamaModel(_OpenModel):
     """A model that Ollama serves."""
 
+    provider: ClassVar[str] = "ollama"
     key: ClassVar[str] = "OLLAMA_API_KEY"
     address: ClassVar[str] = "OLLAMA_BASE_URL"
     home: ClassVar[str] = "http://127.0.0.1:11434/v1"
@@ -67,6 +70,7 @@ class OllamaModel(_OpenModel):
 class OpenRouterModel(_OpenModel):
     """A model by way of OpenRouter, which says itself what an answer cost."""
 
+    provider: ClassVar[str] = "openrouter"
     key: ClassVar[str] = "OPENROUTER_API_KEY"
     address: ClassVar[str] = "OPENROUTER_BASE_URL"
     home: ClassVar[str] = "https://openrouter.ai/api/v1"

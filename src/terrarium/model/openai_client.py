@@ -1,23 +1,25 @@
-"""What the clients of OpenAI's two APIs share: the SDK, the key, retries, streams that stall, answers that are too much."""
+"""What the clients of OpenAI's two APIs share: the SDK, the key, retries, and streams that stall or never end."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from terrarium.core.errors import ConfigError, ModelFault, ModelRefused
-from terrarium.core.message import Message, TextBlock, ThinkingBlock, ToolUseBlock, Usage
+from terrarium.core.message import Message, Usage
 from terrarium.core.model import Completion, Forwarded
 from terrarium.core.secrets import MASK
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
-from terrarium.model.event_stream import EVENT_LIMIT, EventStream
+from terrarium.model.event_stream import EVENT_LIMIT
+from terrarium.model.openai_answer import Heard, check_json, check_size, tree_of
 from terrarium.model.openai_failure import Stalled, classify
 from terrarium.model.pace import Pace
+from terrarium.model.prices import price_of
 from terrarium.model.retry import Failure, RetryPolicy, persist
 from terrarium.model.tape import Request
 from terrarium.model.wire.wire import Tree, Wire
@@ -43,22 +45,25 @@ class OpenAIClient:
         logprobs: Whether the probabilities of the words are wanted.
         extra: Fields laid over the body of each request as they are.
         retries: How often a request is sent again at most.
-        max_wait: Seconds between two of those at most.
+        min_wait: Seconds before the first of those; each further waits twice as long.
+        max_wait: Seconds before one of them at most.
         at_once: Requests under way at a time at most.
         per_minute: Requests begun in a minute at most; None: no limit.
         timeout: Seconds that an answer may take in all.
         stall: Seconds without a piece of the answer after which the request is sent again.
-        stream: Whether answers are taken in pieces; False for servers that cannot, and no stall is seen before `timeout`.
+        stream: Whether answers are taken in pieces; False for servers that cannot: then only `timeout` counts.
         organization: Of the account that pays.
         project: Of the account that pays.
         variable: The variable of the environment that holds the key, where it is another than usual.
-        price: Gives US dollars for `Usage`.
+        price: What tokens cost: US dollars for a `Usage`, or text or a list as `parse_price` takes it.
 
     Raises:
         ConfigError: A setting that is wrong, or that the API has no word for.
     """
 
     shared: ClassVar[bool] = True
+    provider: ClassVar[str] = "openai"
+    """Who sells it, as the table of prices calls them."""
     wire_format: ClassVar[Wire]
     path: ClassVar[str]
     key: ClassVar[str] = "OPENAI_API_KEY"
@@ -85,11 +90,12 @@ class OpenAIClient:
         logprobs: bool | None = None,
         extra: Mapping[str, Value] | None = None,
         retries: int = 6,
+        min_wait: float = 0.5,
         max_wait: float = 60.0,
         at_once: int = 64,
         per_minute: int | None = None,
-        timeout: float = 1200.0,
-        stall: float = 300.0,
+        timeout: float = 600.0,
+        stall: float = 120.0,
         stream: bool = True,
         organization: str | None = None,
         project: str | None = None,
@@ -111,15 +117,16 @@ class OpenAIClient:
         }
         if at_once < 1 or retries < 0 or timeout <= 0 or stall <= 0 or (per_minute is not None and per_minute < 1):
             raise ConfigError("at_once, per_minute, timeout and stall must be more than 0, and retries not less")
-        self.name = model
+        self.name = f"{self.provider}/{model}"
+        self._model = model
         self.parameters: dict[str, Value] = {key: value for key, value in given.items() if value is not None}
         """The sampling parameters that requests are sent with."""
         self.wire = self.wire_format.name
         self._base_url = base_url
-        self._account = {"organization": organization, "project": project}
+        self._organization, self._project = organization, project
         self._variable = variable or self.key
-        self._price = price
-        self._policy = RetryPolicy(retries, min(0.5, max_wait), max_wait)
+        self._price = price if price is None or callable(price) else price_of("", "", price)
+        self._policy = RetryPolicy(retries, min_wait, max_wait)
         self._pace = Pace(at_once, per_minute)
         self._timeout, self._stall, self._stream = timeout, stall, stream
         self._sdk: Any = None
@@ -160,30 +167,20 @@ class OpenAIClient:
         async def send() -> tuple[Tree, Completion]:
             answer = await self._send(body, said)
             completion = self.wire_format.read_answer(answer)
-            _bound(completion)
+            check_size(completion)
             if schema is not None:
-                _check_json(completion)
+                check_json(completion)
             return answer, completion
 
         (answer, completion), retries = await persist(send, self._classify, self._policy, self._pace, self.name)
-        return Completion(
-            completion.message,
-            completion.stop,
-            completion.usage,
-            completion.model or self.name,
-            request,
-            self._cost(answer, completion.usage),
-            retries,
-            completion.prompt_token_ids,
-            completion.completion_token_ids,
-            completion.logprobs,
-        )
+        cost = self._cost(answer, completion.usage)
+        return replace(completion, model=completion.model or self._model, request=request, cost=cost, retries=retries)
 
     def _body(
         self, messages: Sequence[Message], tools: Sequence[Tool], schema: Mapping[str, Any] | None = None
     ) -> Tree:
         """The body of a request, as this server wants it."""
-        return self.wire_format.request(self.name, messages, tools, self.parameters, schema)
+        return self.wire_format.request(self._model, messages, tools, self.parameters, schema)
 
     def _streamed(self, body: Mapping[str, Any]) -> Tree:
         """The body with the wish to have the answer in pieces."""
@@ -213,54 +210,54 @@ class OpenAIClient:
 
     async def _send(self, body: Tree, said: Callable[[str], None] | None) -> Tree:
         """The body of the answer to one request."""
-        stream = bool(body.get("stream", self._stream))
-        events: list[Any] = []
-        whole = bytearray()
-        reader = EventStream()
-        done = False
+        alarm = asyncio.timeout(None)  # rings where no piece comes for too long
+        heard = Heard(self.wire_format, said)
         try:
-            async with asyncio.timeout(self._timeout), asyncio.timeout(self._stall if stream else None) as alarm:
-                async with self._post(self.path, self._streamed(body) if stream else body) as response:
-                    if "text/event-stream" not in response.headers.get("content-type", ""):
-                        stream = False  # asked for pieces, and got the whole
-                    async for chunk in response.aiter_bytes():
-                        if not stream:
-                            whole += chunk
-                            if len(whole) > EVENT_LIMIT:
-                                raise ModelFault(f"the answer is larger than {EVENT_LIMIT >> 20} MiB")
-                            continue
-                        for data in reader.feed(chunk):
-                            done = self._take_in(data, events, said) or done
-                            # The rest of the body is read for the connection's sake, and not for long.
-                            alarm.reschedule(asyncio.get_running_loop().time() + (1.0 if done else self._stall))
-                    for data in reader.end() if stream else ():
-                        self._take_in(data, events, said)
+            async with asyncio.timeout(self._timeout), alarm:
+                if body.get("stream", self._stream):
+                    return await self._stream_of(self._streamed(body), said, alarm, heard)
+                return await self._whole_of(body, said)
         except TimeoutError:
-            if alarm.expired() and not done:
+            if heard.all:
+                return heard.answer()
+            if alarm.expired():
                 raise Stalled(f"no piece of the answer came for {self._stall:g} s", "stalled") from None
-            if not done:
-                raise Stalled(f"the answer took longer than {self._timeout:g} s", "timeout") from None
-        if stream:
-            return self.wire_format.assemble(events)
-        answer = _tree(whole)
+            raise Stalled(f"the answer took longer than {self._timeout:g} s", "timeout") from None
+
+    async def _stream_of(
+        self, body: Tree, said: Callable[[str], None] | None, alarm: asyncio.Timeout, heard: Heard
+    ) -> Tree:
+        now = asyncio.get_running_loop().time
+        alarm.reschedule(now() + self._stall)
+        async with self._post(self.path, body) as response:
+            if "text/event-stream" not in response.headers.get("content-type", ""):
+                return await self._read(response, said)  # asked for pieces, it gives the whole
+            async for chunk in response.aiter_bytes():
+                if heard.feed(chunk):
+                    # The rest of the body is read for the connection's sake, and not for long.
+                    alarm.reschedule(now() + (1.0 if heard.all else self._stall))
+            heard.end()
+        return heard.answer()
+
+    async def _whole_of(self, body: Tree, said: Callable[[str], None] | None) -> Tree:
+        async with self._post(self.path, body) as response:
+            return await self._read(response, said)
+
+    async def _read(self, response: Any, said: Callable[[str], None] | None) -> Tree:
+        whole = bytearray()
+        async for chunk in response.aiter_bytes():
+            whole += chunk
+            if len(whole) > EVENT_LIMIT:
+                raise ModelFault(f"the answer is larger than {EVENT_LIMIT >> 20} MiB")
+        answer = tree_of(whole)
         if said is not None and (text := self.wire_format.read_answer(answer).message.text):
             said(text)
         return answer
 
-    def _take_in(self, data: str, events: list[Any], said: Callable[[str], None] | None) -> bool:
-        """Add an event; whether it was the last."""
-        if data == "[DONE]":
-            return True
-        event = _tree(data)
-        events.append(event)
-        if said is not None and (text := self.wire_format.text_of(event)):
-            said(text)
-        return False
-
     @asynccontextmanager
     async def forward(self, body: Mapping[str, Any], path: str, headers: Mapping[str, str]) -> AsyncIterator[Forwarded]:
         """Send a request on; see `Forwarding.forward`. A stream of Chat Completions always ends with its usage."""
-        sent = {**body, "model": self.name}
+        sent = {**body, "model": self._model}
         if body.get("stream"):
             sent = self._streamed(sent)
         below = path.removeprefix("/v1")
@@ -350,7 +347,8 @@ class OpenAIClient:
                 base_url=where,
                 max_retries=0,
                 timeout=openai.Timeout(self._timeout, connect=20.0),
-                **self._account,
+                organization=self._organization,
+                project=self._project,
             )
         return self._sdk
 
@@ -366,46 +364,6 @@ class OpenAIClient:
         if not key.isascii():
             raise ModelRefused(f"the key in {self._variable} is none: it holds more than ASCII")
         return key or "none"
-
-
-def _tree(text: str | bytes | bytearray) -> Tree:
-    """The object that JSON spells.
-
-    Raises:
-        ModelFault: It is none.
-    """
-    try:
-        tree = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelFault(f"the answer is malformed: {str(error)[:200]}") from None
-    if not isinstance(tree, dict):
-        raise ModelFault("the answer is malformed: it is no object")
-    return tree
-
-
-def _bound(completion: Completion) -> None:
-    """Refuse an answer that is too large to be worked with."""
-    size = 0
-    for block in completion.message.content:
-        if isinstance(block, TextBlock):
-            size += len(block.text)
-        elif isinstance(block, ThinkingBlock):
-            size += len(block.thinking)
-        elif isinstance(block, ToolUseBlock):
-            size += len(block.input) if isinstance(block.input, str) else len(json.dumps(block.input))
-    if size > EVENT_LIMIT:
-        raise ModelFault(f"the answer is larger than {EVENT_LIMIT >> 20} MiB")
-
-
-def _check_json(completion: Completion) -> None:
-    if completion.stop in ("refusal", "length"):
-        why = "it refuses" if completion.stop == "refusal" else "max_tokens are too few for it"
-        raise ModelRefused(f"no JSON came: {why}", code=completion.stop)
-    _json = completion.message.text
-    try:
-        json.loads(_json)
-    except (ValueError, RecursionError):
-        raise ModelFault(f"the answer is no JSON: {_json[:100]!r}") from None
 
 
 async def _at_once(data: bytes) -> AsyncIterator[bytes]:

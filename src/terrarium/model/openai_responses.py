@@ -18,5 +18,5 @@ class OpenAIResponsesModel(OpenAIClient):
 
     def _advice(self, failure: Failure) -> str:
         if failure.message.startswith("404"):
-            return f"; if the server speaks only Chat Completions, ask for openai-chat/{self.name}"
+            return f"; if the server speaks only Chat Completions, ask for openai-chat/{self._model}"
         return super()._advice(failure)

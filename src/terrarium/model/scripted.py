@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from terrarium.core.errors import ConfigError, ModelFault, unknown_key
 from terrarium.core.message import Block, Message, TextBlock, ToolUseBlock, Usage
 from terrarium.core.model import Completion
+from terrarium.core.registry import find
 from terrarium.core.tool import Tool
 from terrarium.core.values import canonical
 
@@ -29,24 +32,26 @@ class ScriptedModel:
             * `{"tool": name, "args": {...}}`: a tool call;
             * a list of these;
             * a `Message` or a `Completion`, taken as it is.
-        name: What the model is called.
+
+            As text, where they are: `package.module:attribute`, or the path of a JSON file that holds the list.
+        name: What the model is called; where the answers were named, that by default.
 
     Usage is counted as one token for four characters, so it is there and always the same.
 
     Raises:
-        ConfigError: An answer of the list is not understood.
+        ConfigError: An answer of the list is not understood, or nothing is where they should be.
     """
 
     shared: ClassVar[bool] = False
 
     def __init__(
         self,
-        answers: Sequence[Answer] | Callable[[Sequence[Message], Sequence[Tool]], Answer],
-        name: str = "scripted",
+        answers: str | Sequence[Answer] | Callable[[Sequence[Message], Sequence[Tool]], Answer],
+        name: str = "",
     ) -> None:
+        self.name = name or (f"scripted/{answers}" if isinstance(answers, str) else "scripted")
         if isinstance(answers, str):
-            raise ConfigError(f"the answers of a scripted model are a list or a function, not {answers!r}")
-        self.name = name
+            answers = _named(answers)
         self.asked = 0
         """How many requests have come."""
         self._answers = answers if callable(answers) else list(answers)
@@ -80,6 +85,20 @@ class ScriptedModel:
 
     async def close(self) -> None:
         """Nothing to give up."""
+
+
+def _named(where: str) -> Any:
+    """The answers at `package.module:attribute`, or in a JSON file."""
+    if ":" in where and not where.endswith(".json"):
+        found = find("model", where)
+    else:
+        try:
+            found = json.loads(Path(where).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"the answers of a scripted model cannot be read from {where!r}: {error}") from error
+    if not callable(found) and not isinstance(found, (list, tuple)):
+        raise ConfigError(f"the answers of a scripted model are a list or a function, not {found!r:.100}, at {where!r}")
+    return found
 
 
 def _completion(answer: Answer, number: int) -> Completion:

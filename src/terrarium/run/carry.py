@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from terrarium.core.agent import Budget
-from terrarium.core.journal import Event, EventKind
+from terrarium.core.journal import BEGINS, Event, EventKind
 from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.seat import TrialSeat
@@ -77,7 +76,7 @@ def turn_again(seat: TrialSeat, turn: OpenTurn) -> None:
     began = saved["began"]
     seat.turn, seat.time, seat.step = turn.number, saved["time"], saved["step"]
     seat.turn_began = (began["messages"], began["usage"], began["steps"], began["tool_calls"])
-    seat.budget = Budget(*saved["budget"])
+    seat.budget = seat.allowance.again(saved["budget"])
     seat.tools = seat.offered()
     seat.acts = True
 
@@ -96,7 +95,7 @@ def turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Eve
         if event.kind is not EventKind.TURN:
             if begun is not None:
                 begun[1].append(event)
-        elif event.data["state"] == "begin":
+        elif event.data["state"] in BEGINS:
             begun = (event.data["instruction"], [])
         elif begun is not None:
             yield (*begun, True)

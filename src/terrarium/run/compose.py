@@ -200,16 +200,13 @@ def place(agent: AgentConfig, provider: SandboxConfig) -> SandboxConfig:
     """
     if provider.name != "auto" or provider.import_path is not None:
         return provider
-    try:
-        wanted = getattr(agent_class(agent), "wants_sandbox", False)
-    except TerrariumError:
-        return provider  # it lies beside the task, or cannot be made: then that is said elsewhere
+    wanted = getattr(_class_if_known(agent), "wants_sandbox", False)
     return provider.model_copy(update={"name": "local"}) if wanted else provider
 
 
 def _mounts(agent: AgentConfig | None) -> Mapping[str, str]:
     """Folders of the machine that the agent's own programs need in its sandbox, by path inside."""
-    asked = getattr(agent_class(agent), "mounts", None) if agent is not None else None
+    asked = None if agent is None else getattr(_class_if_known(agent), "mounts", None)
     return dict(asked(agent.kwargs)) if asked is not None and agent is not None else {}
 
 
@@ -223,6 +220,14 @@ def program(agent: AgentConfig) -> dict[str, Any]:
         return {} if asked is None else {"program": dict(asked(agent.kwargs))}
     except TerrariumError:
         return {}  # it cannot be run either, and then that is said
+
+
+def _class_if_known(agent: AgentConfig) -> Any:
+    """What makes the agent; None where it lies beside the task or cannot be made, which is said elsewhere."""
+    try:
+        return agent_class(agent)
+    except TerrariumError:
+        return None
 
 
 def sandboxes(
@@ -278,6 +283,15 @@ def _packages(spec: str, config: Mapping[str, Value]) -> Sequence[str]:
     if not isinstance(found, (list, tuple)) or not all(isinstance(name, str) for name in found):
         raise ConfigError(f"{spec}: packages must be a list of names of Python packages, not {found!r:.100}")
     return tuple(found)
+
+
+def own_function(target: str, task: Task) -> Any:
+    """A function of somebody's own at `package.module:name`, which may lie beside the task.
+
+    Raises:
+        ConfigError: It cannot be imported.
+    """
+    return find("agent", target, _beside_if_nowhere_else(target, task))
 
 
 def agent_class(config: AgentConfig, task: Task | None = None) -> Any:

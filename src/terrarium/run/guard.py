@@ -44,6 +44,8 @@ class Guard:
         self.name = name
         self.stuck = False
         """Its code did not end though it was cancelled; only its process can be ended."""
+        self.lent: Callable[[], float] = lambda: 0.0
+        """Seconds of wall time for which it had to stand still so far, because others acted; it is given them back."""
         self._agent = agent
         mark = marked("agent", trial, name)
         self._run = _under(mark, _foreign)
@@ -130,12 +132,13 @@ class Guard:
             raise AgentFault(f"agent {self.name!r} is still busy with what it was told to end")
         task: asyncio.Task[tuple[T, BaseException | None]] = asyncio.ensure_future(self._run(work))
         defied = asyncio.ensure_future(refusal.spent.wait()) if refusal is not None else None
+        waited, before, left = {task} if defied is None else {task, defied}, self.lent(), max(0.0, seconds)
         try:
-            await asyncio.wait(
-                {task} if defied is None else {task, defied},
-                timeout=max(0.0, seconds),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            while True:
+                finished, _ = await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                before, left = (now := self.lent()), now - before
+                if finished or left <= 0:
+                    break
         except asyncio.CancelledError:
             await self._end(task, refusal)
             raise

@@ -8,6 +8,7 @@ from terrarium.core.journal import SCHEMA
 from terrarium.core.secrets import masked
 from terrarium.core.task import Task
 from terrarium.run import compose
+from terrarium.run.config import policies
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.spec import TrialSpec
 from terrarium.run.versions import versions
@@ -26,6 +27,8 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "attempt": trial.attempt,
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
+        **({"people": trial.people.public()} if trial.people.model_name else {}),
+        **policies(trial.approval, trial.judge),
         "versions": versions(task, trial.place),
         **compose.program(trial.agent),
     }

@@ -14,6 +14,8 @@ from terrarium.core.errors import ConfigError, NotReplayable, ReplayDiverged, Te
 from terrarium.core.message import Message
 from terrarium.core.model import Completion
 from terrarium.core.tool import ToolCall, ToolResult
+from terrarium.run.approval import RecordedDecisions
+from terrarium.run.judging import Asked, recorded_judge
 from terrarium.run.recording import Line, RecordedTurn, Recording
 from terrarium.run.totals import Totals
 
@@ -67,6 +69,14 @@ class Reenactment:
             self.refused = NotReplayable(told, code="agent")
             raise self.refused from error
         return AnsweredAgent(made, Answers(self, name)) if getattr(made, "asks_model", True) else made
+
+    def decisions(self) -> RecordedDecisions:
+        """What was decided on tool calls then."""
+        return RecordedDecisions(self._recording.lines, self.opened)
+
+    def judge(self) -> Asked:
+        """Who judges: the record."""
+        return recorded_judge(self._recording.lines, self.opened)
 
     def turn(self, name: str, number: int) -> RecordedTurn | None:
         """An agent's turn, counted from 0."""
@@ -262,7 +272,8 @@ class RecordedAgent:
         if line["kind"] == "model":
             await seat.think(self._answers.next)
         elif line["kind"] == "tool_call":
-            call = ToolCall(data["tool"], self._answers.opened(data["arguments"]), data["id"])
+            asked = data.get("approval", {}).get("asked", data["arguments"])  # what was done may be something else
+            call = ToolCall(data["tool"], self._answers.opened(asked), data["id"])
             running[line["seq"]] = asyncio.ensure_future(seat.call(call))
             await asyncio.sleep(0)
         elif line["cause"] in running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from terrarium.core.agent import Budget, Notice, StopReason
 from terrarium.core.errors import EngineFault
@@ -111,7 +112,7 @@ class ContinuingSeat:
         """What it might still use at this point of the turn."""
         now, past = self._live.budget, self._past
         steps, calls = past.left(EventKind.MODEL), past.left(EventKind.TOOL_RESULT)
-        return now if not steps + calls else Budget(now.steps + steps, now.tool_calls + calls, now.tokens, now.cost)
+        return now if not steps + calls else replace(now, steps=now.steps + steps, tool_calls=now.tool_calls + calls)
 
     @property
     def _answering(self) -> bool:

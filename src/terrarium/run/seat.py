@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Budget, Notice, Reply, StopReason
+from terrarium.core.agent import Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
+from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
     Refused,
     TerrariumError,
-    ValueNotPlain,
-    boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message, Usage
@@ -24,14 +23,17 @@ from terrarium.core.model import Completion
 from terrarium.core.sandbox import AgentSandbox
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits
-from terrarium.core.tool import Tool, ToolCall, ToolResult, show
+from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
 from terrarium.core.trajectory import add_result
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
+from terrarium.run.allowance import Allowance
+from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
+from terrarium.run.stopwatch import Stopwatch
 from terrarium.run.totals import Totals
-from terrarium.run.using import use
+from terrarium.run.using import call_back, use
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
@@ -45,27 +47,23 @@ class TrialSeat:
         self.tools: Sequence[Tool] = ()
         self.sandbox: AgentSandbox | None = None
         self.system_prompt: str | None = None
-        self.budget = Budget(limits.steps, limits.tool_calls)
+        self.allowance = Allowance(limits, totals, world.clock)
+        self.budget = self.allowance.budget
         self.refusal = Refusal()
         self.messages: list[Message] = []
         self.usage = Usage()
         self.steps = self.tool_calls = 0
         self._world = world
-        self._limits = limits
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
         self.tells_messages = False
         """Its replies hold all messages of a turn; what its model says is not listed besides."""
-        self._asking, self._charged, self._acted = (
-            0,
-            0.0,
-            0.0,
-        )  # requests under way; wall moments: charged up to, last act
+        self._watch = Stopwatch()
         self.turn = 0
         self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
-        self._rank = world.agents.index(name)
+        self._rank = world.agents.index(name) if name in world.agents else len(world.agents)
         self.step: int | None = None
         self.told: list[Notice] = []
         """Notices that stand in the journal, and that the agent has not asked for yet."""
@@ -83,6 +81,8 @@ class TrialSeat:
         """Microseconds that calls by proxy cost, not yet passed."""
         self.tools_changed: Callable[[], None] = lambda: None
         """Called where a turn begins with other tools than the one before."""
+        self.approval: Approval | None = None
+        """What decides on its calls before they take effect."""
         self.calling = 0
         """Tool calls that have taken effect and are not yet answered."""
         self.between_steps: Callable[[], Awaitable[None]] | None = None
@@ -105,9 +105,9 @@ class TrialSeat:
         before, self.tools = [tool.name for tool in self.tools], self.offered()
         if before != [tool.name for tool in self.tools]:
             self.tools_changed()
-        tokens = None if self._limits.tokens is None else self._limits.tokens - self._totals.tokens
-        cost = None if self._limits.cost is None else self._limits.cost - self._totals.cost
-        self.budget = Budget(self._limits.steps, self._limits.tool_calls, tokens, cost)
+        if number == 1 and self.approval is not None:
+            self.approval.check()
+        self.budget = self.allowance.begin()
 
     def offered(self) -> list[Tool]:
         """The tools that there are now; those of a turn are those that there were when it began."""
@@ -148,27 +148,15 @@ class TrialSeat:
             ConfigError: One cannot be a tool; then none is offered.
         """
         self._registered |= {
-            name: replace(Tool.of(function, name), function=self._call_back(number, name), signature=function)
+            name: replace(Tool.of(function, name), function=call_back(self._world, number, name), signature=function)
             for name, function in functions.items()
         }
-
-    def _call_back(self, number: int, name: str) -> Callable[..., Awaitable[Value]]:
-        async def call(**arguments: Value) -> Value:
-            program = self._world.calls.program
-            assert program is not None
-            value, error = await program.serve(
-                lambda: self._world.callbacks.fire(number, tool=name, arguments=arguments)
-            )
-            if error is not None:
-                raise Refused(str(error)) if boundary_of(error) == "task" else error
-            return value
-
-        return call
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
     def notices(self) -> Sequence[Notice]:
         """What the agent has been told since it last asked; see `Seat.notices`."""
+        self.allowance.look()
         told, self.told = self.told, []
         return told
 
@@ -189,15 +177,9 @@ class TrialSeat:
         self.budget.steps -= 1
         if self._measured:
             await self._catch_up()
-        began, self._asking = time.monotonic(), self._asking + 1
-        try:
-            completion = self._secrets.scrub(await request())
-        finally:
-            self._asking -= 1
-            ended, charged = time.monotonic(), max(began, self._charged)
-            self._charged = self._acted = ended
-        seconds = round(ended - began, 6)
-        cost, told = self._cost("model", round(ended - charged, 6))  # requests that overlap are charged once
+        answer, seconds, alone = await self._watch.timed(request())
+        completion = self._secrets.scrub(contained(answer))
+        cost, told = self._cost("model", alone)
         async with self.acting(cost):
             self.steps += 1
             step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
@@ -205,7 +187,8 @@ class TrialSeat:
             self.step = step.seq
             if not self.tells_messages:
                 self.messages.append(completion.message)
-            self._spend(completion)
+            self.usage += completion.usage
+            self.allowance.spend(completion)
         self._may_go_on()
         return completion
 
@@ -219,7 +202,7 @@ class TrialSeat:
 
     def still(self) -> float | None:
         """The wall moment since when a program of the agent's has neither asked its model nor used a tool."""
-        return None if self._asking or self.calling else self._acted
+        return None if self.calling else self._watch.still()
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
@@ -252,19 +235,21 @@ class TrialSeat:
         Raises:
             TurnOver: The machinery failed.
         """
+        approved = await self._approved(self._clean(call))
+        call = approved.call
         self.budget.tool_calls -= 1
         self.calling += 1
         self.tool_calls += 1
         self._totals.tool_calls += 1
-        call = self._clean(call)
         data = {"tool": call.name, "arguments": call.arguments, "id": call.id, **({"via": via} if via else {})}
+        data |= {} if approved.told is None else {"approval": approved.told}
         asked = self._append(EventKind.TOOL_CALL, data, self.using or self.step, seen=True)
         began = time.monotonic()
         self._world.callbacks.cause = asked.seq
         if via is None:
             self.using = asked.seq
         try:
-            result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
+            result = self._secrets.scrub(replace(await self._use(approved), call_id=call.id))
         except BaseException:
             self.calling -= 1  # nobody answers it any more
             raise
@@ -278,7 +263,8 @@ class TrialSeat:
         """Write down the result of a call."""
         data = {"tool": asked.data["tool"], "result": result, **more}
         self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
-        self.calling, self._acted = self.calling - 1, time.monotonic()
+        self.calling -= 1
+        self._watch.act()
 
     def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
         """What a call costs in world time, and what the journal says of it where that was measured."""
@@ -290,7 +276,7 @@ class TrialSeat:
         began, world = self.time, self._world
         target = began + round(float(asked.value) * 60e6)
         while self.time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
-            due = world.callbacks.schedule.due()
+            due = world.callbacks.due()
             stop = target if due is None else min(max(due, self.time), target)
             async with self.acting(stop - self.time):
                 pass
@@ -300,21 +286,27 @@ class TrialSeat:
         value = {"waited_minutes": round(waited, 2), "notices": len(world.notices.waiting(self.name))}
         return replace(asked, content=show(value), value=value)
 
+    async def _approved(self, call: ToolCall) -> Approved:
+        """What the policy of the job makes of a call; whoever is asked takes the world's time, not the clock's."""
+        if self.approval is None:
+            return Approved(call)
+        try:
+            found = await self.approval.decide(call, self.name, self.turn, self.tools)
+        except TerrariumError as error:
+            raise self._broken(error) from error
+        return replace(found, call=self._clean(found.call))
+
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
-        plain = ToolCall(str(call.name), call.arguments, str(call.id))
-        try:
-            encode(plain.arguments)
-        except ValueNotPlain:
-            plain = replace(plain, arguments=repr(plain.arguments))
-        return self._secrets.scrub(plain)
+        return self._secrets.scrub(plain_call(call))
 
-    async def _use(self, call: ToolCall) -> ToolResult:
+    async def _use(self, approved: Approved) -> ToolResult:
+        if approved.refused is not None:
+            return failure(Refused(approved.refused))
         try:
-            return await use(self.tools, call)
-        except TerrariumError as error:  # the machinery failed under the agent: the turn ends, the program gets it
-            self._world.callbacks.failure = self._world.callbacks.failure or error
-        raise self.refusal.over(StopReason.ERROR)
+            return await use(self.tools, approved.call)
+        except TerrariumError as error:
+            raise self._broken(error) from error
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
         """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
@@ -325,6 +317,11 @@ class TrialSeat:
         if measured and costs.replayed is None:
             self._world.calls.patience.measured = True
         return cost, {"cost": [kind, cost]} if measured else {}
+
+    def _broken(self, error: TerrariumError) -> TurnOver:
+        """The machinery failed under the agent: the turn ends, and the program gets the error."""
+        self._world.callbacks.failure = self._world.callbacks.failure or error
+        return self.refusal.over(StopReason.ERROR)
 
     def _append(
         self,
@@ -372,14 +369,6 @@ class TrialSeat:
         self._world.baton.drop()
         self._world.turnstile.leave_passage(self._call)
         self.moment.release()
-
-    def _spend(self, completion: Completion) -> None:
-        self.usage += completion.usage
-        self._totals.add(completion)
-        if self._limits.tokens is not None and self._totals.tokens >= self._limits.tokens:
-            self._totals.over = StopReason.TOKEN_LIMIT.value
-        if self._limits.cost is not None and self._totals.cost >= self._limits.cost:
-            self._totals.over = StopReason.COST_LIMIT.value
 
     @property
     def over(self) -> StopReason | None:

@@ -86,9 +86,6 @@ def _imported(spec: str, name: str) -> Model:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     made: Any = find("model", spec)
-    if inspect.isclass(made):
-        model: Model = made(name or spec)
-        return model
     if not callable(made):
         raise ConfigError(f"{spec} is no function of messages and tools")
     if inspect.iscoroutinefunction(made):

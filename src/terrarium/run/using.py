@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from terrarium.core.errors import CapabilityFault, CommandTimeout, Refused, TerrariumError, boundary_of
 from terrarium.core.tool import Tool, ToolCall, ToolResult, failure, show
+from terrarium.core.values import Value
+from terrarium.core.world import World
 
 
 async def use(tools: Sequence[Tool], call: ToolCall) -> ToolResult:
@@ -36,3 +38,17 @@ async def use(tools: Sequence[Tool], call: ToolCall) -> ToolResult:
         raise
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}") from error
+
+
+def call_back(world: World, number: int, name: str) -> Callable[..., Awaitable[Value]]:
+    """The function of a tool that the program registered in its call of that number: run on its thread."""
+
+    async def call(**arguments: Value) -> Value:
+        program = world.calls.program
+        assert program is not None
+        value, error = await program.serve(lambda: world.callbacks.fire(number, tool=name, arguments=arguments))
+        if error is not None:
+            raise Refused(str(error)) if boundary_of(error) == "task" else error
+        return value
+
+    return call

@@ -17,5 +17,6 @@ from terrarium.testing.agent import check_agent
 from terrarium.testing.capability import check_capability
 from terrarium.testing.model import check_model
 from terrarium.testing.sandbox.suite import check_sandbox
+from terrarium.testing.serving import serving
 
-__all__ = ["check_agent", "check_capability", "check_model", "check_sandbox"]
+__all__ = ["check_agent", "check_capability", "check_model", "check_sandbox", "serving"]

@@ -123,6 +123,7 @@ PROGRAM = Program(
         "CLAUDE_ENV_FILE": "$home/bash_env",  # in place of BASH_ENV, which its shells are not given
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "ENABLE_TOOL_SEARCH": "false",
+        "CLAUDE_CODE_EAGER_FLUSH": "1",  # the next turn needs all of the session, however busy the machine is
         "DISABLE_AUTOUPDATER": "1",
         "IS_SANDBOX": "1",
     },

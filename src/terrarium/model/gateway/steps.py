@@ -39,7 +39,8 @@ class Steps:
         self.ended = asyncio.Event()
         """Set with `over`."""
         self._seat: Seat | None = None  # None: no turn is under way
-        self._asking: set[asyncio.Task[Any]] = set()
+        self._asking: set[asyncio.Task[Any]] = set()  # of their connections, which live on after a request
+        self._answered = asyncio.Event()
 
     def begin(self, seat: Seat) -> None:
         """A turn begins."""
@@ -55,7 +56,8 @@ class Steps:
     async def quiet(self) -> None:
         """Wait until none is under way."""
         while self._asking:
-            await asyncio.wait(self._asking)
+            self._answered.clear()
+            await self._answered.wait()
 
     def admits(self, token: str, caller: Caller) -> bool:
         """Whether this is a program of its agent."""
@@ -100,5 +102,6 @@ class Steps:
             raise
         finally:
             self._asking.discard(task)
+            self._answered.set()
         self.fault = None
         return completion

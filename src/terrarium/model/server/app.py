@@ -89,6 +89,11 @@ class ModelApp:
         self.count = 0
         """How many have come."""
 
+    @property
+    def names(self) -> list[str]:
+        """What its models are called, sorted."""
+        return sorted(self._models)
+
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request; what comes of it is never an exception, but for a client or a connection that is gone."""
         if scope["type"] != "http":
@@ -148,9 +153,8 @@ class ModelApp:
             await asyncio.sleep(self._delay)
         if fault is not None and await self._instead(served, wire, fault, send):
             return
-        completion = served.completion = spoiled(
-            await self._completion(served, model, asked, fault), fault, asked.tools
-        )
+        completion = await self._completion(served, model, asked, fault)
+        completion = served.completion = spoiled(completion, fault, wire.name, asked.tools)
         served.status = 200
         pieces, media = _pieces(wire, completion, asked, query)
         await self._send(send, pieces, media, fault, asked.stream)
@@ -231,12 +235,11 @@ class ModelApp:
         return found
 
     def _listed(self, found: Route) -> Tree:
-        names = sorted(self._models)
         if found.wanted == "models":
-            return listing.models(found.wire, names)
-        if not self._any and found.model not in names:
+            return listing.models(self.names)
+        if not self._any and found.model not in self._models:
             raise Failure(404, f"there is no model {found.model!r}")
-        return listing.model(found.wire, found.model)
+        return listing.model(found.model)
 
 
 _REQUEST_ID = ((b"x-request-id", b"req_local"), (b"request-id", b"req_local"))

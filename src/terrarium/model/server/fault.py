@@ -28,6 +28,9 @@ KINDS = {
 """Every kind besides HTTP statuses from 400 to 599, and what it does."""
 
 
+_WRITABLE = 900  # levels that the standard library writes as JSON
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing that goes wrong.
@@ -70,6 +73,8 @@ class Fault:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
                 raise ConfigError(f"fault {self.kind}: {name} must be a number from 0, not {value!r}")
+        if self.kind == "deep" and (self.depth or 0) > _WRITABLE:
+            raise ConfigError(f"fault deep: depth is at most {_WRITABLE}; deep_body goes deeper")
         if isinstance(self.after, str) and self.after != "date":
             raise ConfigError(f"fault {self.kind}: after must be seconds or `date`, not {self.after!r}")
 

@@ -12,23 +12,19 @@ _PER_TOKEN = 4  # characters
 _SINCE = "2030-01-01T00:00:00Z"
 
 
-def models(wire: str, names: Sequence[str]) -> Tree:
-    """The list of models; OpenAI and Anthropic have it at one path, and each finds its own keys in it."""
-    if wire == "google":
-        return {"models": [model(wire, name) for name in names]}
-    listed = [model(wire, name) for name in names]
+def models(names: Sequence[str]) -> Tree:
+    """The list of models. The providers have it at one path (Google also at another): each SDK finds its own keys."""
+    listed = [model(name) for name in names]
     ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
-    return {"object": "list", "data": listed, "has_more": False, **ends}
+    return {"object": "list", "data": listed, "has_more": False, **ends, "models": listed}
 
 
-def model(wire: str, name: str) -> Tree:
-    """One of them."""
-    if wire == "google":
-        methods = ["generateContent", "streamGenerateContent", "countTokens"]
-        limits = {"inputTokenLimit": 1_000_000, "outputTokenLimit": 65_536}
-        return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods, **limits}
+def model(name: str) -> Tree:
+    """One of them, with the keys of all providers."""
+    methods = ["generateContent", "streamGenerateContent", "countTokens"]
+    google = {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
     ours = {"id": name, "object": "model", "created": 1_893_456_000, "owned_by": "terrarium"}
-    return {**ours, "type": "model", "display_name": name, "created_at": _SINCE}
+    return {**ours, "type": "model", "display_name": name, "created_at": _SINCE, **google}
 
 
 def count(wire: str, body: Any) -> Tree:

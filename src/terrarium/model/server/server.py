@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from terrarium.core.errors import ConfigError
 from terrarium.core.model import Model
@@ -112,8 +112,10 @@ def models_of(answers: Answers) -> Model | Mapping[str, Model]:
     Raises:
         ConfigError: It is none of what can answer.
     """
-    if isinstance(answers, Mapping) or hasattr(answers, "generate"):
+    if isinstance(answers, Mapping):
         return answers
+    if hasattr(answers, "generate"):
+        return cast(Model, answers)
     if callable(answers) or isinstance(answers, (list, tuple)):
         return ScriptedModel(answers)
     raise ConfigError(f"a model server needs a model, a list of answers or a function, not {answers!r:.200}")

@@ -21,7 +21,7 @@ _DEEP_CALL, _DEEP_BODY = 500, 100_000
 _PIECES = 8  # of a slow answer that is no stream
 
 
-def spoiled(completion: Completion, fault: Fault | None, tools: Sequence[Tool]) -> Completion:
+def spoiled(completion: Completion, fault: Fault | None, wire: str, tools: Sequence[Tool]) -> Completion:
     """The answer as a fault of what it says leaves it; the same where it is none of those."""
     kind = fault.kind if fault else ""
     content = completion.message.content
@@ -35,8 +35,10 @@ def spoiled(completion: Completion, fault: Fault | None, tools: Sequence[Tool]) 
     elif kind in ("control", "surrogate"):
         blocks.insert(0, TextBlock(ESCAPES if kind == "control" else SURROGATES))
     elif kind == "deep" and fault:
-        name = tools[0].name if tools else "deep"
-        call = ToolUseBlock("call_deep", name, {"deep": _nested(fault.depth or _DEEP_CALL)})
+        depth = fault.depth or _DEEP_CALL
+        text = f'{{"deep": {"[" * depth}{"]" * depth}}}'
+        given = text if wire.startswith("openai") else {"deep": _nested(depth)}  # OpenAI sends arguments as text
+        call = ToolUseBlock("call_deep", tools[0].name if tools else "deep", given)
         return dataclasses.replace(completion, message=Message("assistant", [call]), stop="tool_use")
     else:
         return completion

@@ -46,7 +46,7 @@ def sent(model: str, blocks: Sequence[Block], called: Mapping[str, str]) -> list
                 parts.append({"text": block.thinking, **thought, "thoughtSignature": block.signature})
         elif isinstance(block, ToolUseBlock):
             given = dict(block.input) if isinstance(block.input, Mapping) else {"arguments": block.input}
-            part: Tree = {"functionCall": {"id": block.id, "name": block.name, "args": given}}
+            part: Tree = {"functionCall": {"id": block.id, "name": _name(block.name), "args": given}}
             first = not any("functionCall" in before for before in parts)
             if signature := block.signature or (UNSIGNED if first and _wants_signatures(model) else None):
                 part["thoughtSignature"] = signature
@@ -83,6 +83,11 @@ def received(part: Mapping[str, Any], where: str) -> list[Block]:
     return [TextBlock(f"[{name[:80]}]") for name in names[:1]]
 
 
+def _name(name: str) -> str:
+    """A name as the API takes it: a model may ask for a tool by any name, which is refused when it is sent back."""
+    return re.sub(r"[^A-Za-z0-9_.:-]", "_", name)[:128] or "_"
+
+
 def _wants_signatures(model: str) -> bool:
     return "gemini-" in model and not is_old(model)
 
@@ -95,7 +100,7 @@ def _result(model: str, block: ToolResultBlock, called: Mapping[str, str]) -> li
     told = {"error" if block.is_error else "output": block.content or ""}
     response: Tree = {
         "id": block.tool_use_id,
-        "name": called.get(block.tool_use_id, "unknown"),
+        "name": _name(called.get(block.tool_use_id, "unknown")),
         "response": told,
     }
     images = [_inline(image) for image in block.images]

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from terrarium.core.errors import ConfigError, ModelFault, Refused, unknown_key
+from terrarium.core.errors import ConfigError, ModelFault, Refused, ValueNotPlain, unknown_key
 from terrarium.core.message import Block, ImageBlock, TextBlock, ToolResultBlock, ToolUseBlock, Usage
+from terrarium.core.model import Completion
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, digest
 
@@ -293,6 +294,9 @@ def pieces(text: str) -> Iterator[str]:
         yield text[start : start + size]
 
 
-def named(kind: str, completion: object) -> str:
+def named(kind: str, completion: Completion) -> str:
     """An id of an answer: the same for the same answer."""
-    return f"{kind}_{digest(completion)[:32]}"
+    try:
+        return f"{kind}_{digest(completion)[:32]}"
+    except ValueNotPlain:  # it is nested so deep that it cannot be written down
+        return f"{kind}_{digest([completion.message.text, completion.stop])[:32]}"

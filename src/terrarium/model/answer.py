@@ -1,0 +1,151 @@
+"""What a provider answers over HTTP, and what it means where it is no answer of the model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from terrarium.core.errors import ModelFault
+from terrarium.model.retry import Failure, Kind
+from terrarium.model.wire.tree import at, tables_at, text_at
+
+MOST = 16 * 1024 * 1024  # bytes of one answer; a longer one is nothing that a model says
+_LONGEST_WAIT = 3600.0  # a provider that wants more has no quota left for today
+_SHOWN = 500  # characters of what a provider says, in messages
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer on its way.
+
+    Attributes:
+        status: Of HTTP.
+        headers: By their names in small letters.
+        chunks: The body, decoded, as it comes.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+    @property
+    def media_type(self) -> str:
+        """What the body is, such as `text/event-stream`."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class Unanswered(Exception):
+    """A request that came to nothing; says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+async def heard(answer: Answer, stall: float) -> AsyncIterator[bytes]:
+    """The body, piece by piece.
+
+    Args:
+        answer: Whose.
+        stall: Seconds after which an answer that does not go on is given up.
+
+    Raises:
+        Unanswered: It stands still.
+        ModelFault: It is larger than any answer.
+    """
+    size = 0
+    chunks = aiter(answer.chunks)
+    while True:
+        try:
+            async with asyncio.timeout(stall):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise Unanswered(Failure("stalled", f"nothing came for {stall:g} s in the middle of an answer")) from None
+        if chunk is None:
+            return
+        size += len(chunk)
+        if size > MOST:
+            raise ModelFault(f"the answer is larger than {MOST // 2**20} MB")
+        yield chunk
+
+
+async def failure_of(answer: Answer, stall: float) -> Failure:
+    """What an answer means whose status is no success."""
+    body = bytearray()
+    with contextlib.suppress(Unanswered, ModelFault):
+        async for chunk in heard(answer, stall):
+            body += chunk
+    try:
+        error = at(json.loads(bytes(body)), "error")
+    except (ValueError, RecursionError):
+        error = None
+    said = text_at(error, "message") or bytes(body[: 4 * _SHOWN]).decode("utf-8", "replace")
+    word = text_at(error, "type") or text_at(error, "status")
+    after = retry_after(answer.headers, error)
+    kind = _kind(answer.status, answer.headers.get("x-should-retry"))
+    if kind != "refused" and after is not None and after > _LONGEST_WAIT:
+        kind, said = "refused", f"it wants us to wait {after / 3600:.1f} h: {said}"
+    shown = "".join(letter if letter.isprintable() else " " for letter in said[:_SHOWN]).strip()
+    return Failure(kind, f"HTTP {answer.status} {word[:80]}: {shown}", after, str(answer.status))
+
+
+def retry_after(headers: Mapping[str, str], error: object = None) -> float | None:
+    """Seconds that a provider wants us to wait, by `retry-after-ms`, `retry-after` or Google's `retryDelay`."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name, "")
+        seconds = _number(value)
+        if seconds is not None:
+            return seconds / unit
+        with contextlib.suppress(ValueError, OverflowError):
+            moment = parsedate_to_datetime(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    for detail in tables_at(error, "details"):
+        seconds = _number(text_at(detail, "retryDelay").removesuffix("s"))
+        if seconds is not None:
+            return seconds
+    return None
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """The JSON object that a provider sent.
+
+    Raises:
+        ModelFault: It is none, or nested too deep to be read.
+    """
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelFault(f"the answer is not JSON: {type(error).__name__}: {str(error)[:200]}") from None
+    if not isinstance(tree, dict):
+        raise ModelFault("the answer is JSON, but no object")
+    return tree
+
+
+def failed_stream(error: ModelFault, kinds: Mapping[str, Kind]) -> Failure:
+    """What it means that an answer cannot be understood, or that a stream told of an error of that code."""
+    return Failure(kinds.get(error.code or "", "malformed"), str(error), None, error.code)
+
+
+def _kind(status: int, again: str | None) -> Kind:
+    if again == "false":
+        return "refused"
+    if status in (429, 529):
+        return "rate_limit"
+    if status >= 500 or status in (408, 409, 425) or again == "true":
+        return "server"
+    return "refused" if status >= 400 else "malformed"
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < 10**9 else None

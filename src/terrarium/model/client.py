@@ -1,0 +1,379 @@
+"""A client of a provider: what is the same for all that speak a wire format over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from terrarium.core.errors import ConfigError, ModelFault, ModelRefused
+from terrarium.core.message import Message, Usage
+from terrarium.core.model import Completion, Forwarded
+from terrarium.core.secrets import MASK
+from terrarium.core.tool import Tool
+from terrarium.core.values import Value
+from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, failure_of, heard, json_object
+from terrarium.model.event_stream import EventStream
+from terrarium.model.pace import Pace
+from terrarium.model.retry import Failure, Kind, RetryPolicy, persist
+from terrarium.model.tape import Request
+from terrarium.model.wire.wire import Tree, Wire
+
+
+class Client:
+    """One model of one provider: asks, asks again where that may help, and never too much at once.
+
+    Answers are streamed, so that one that stands still is noticed. The key is read at the first request, from the
+    environment alone.
+
+    Args:
+        model: Its name at the provider.
+        base_url: Where the provider is; None: where its environment variable says, else the provider's own address.
+        temperature: Of sampling, as `top_p` and `top_k`.
+        top_p: Of sampling.
+        top_k: Of sampling.
+        max_tokens: Tokens of an answer, thinking included.
+        stop: A text, or several, at which the model stops.
+        seed: Of sampling.
+        reasoning: `none`, `low`, `medium`, `high`, or tokens; None: as the provider has it.
+        parallel_tool_calls: Whether one answer may hold several.
+        cache: Whether the provider is told to keep the beginning of a conversation.
+        logprobs: Whether log-probabilities are wanted.
+        extra: What is laid over the body of each request, as it is.
+        retries: How often a request is sent again at most.
+        min_wait: Seconds before the first of those; each further waits twice as long.
+        max_wait: Seconds before one of those at most; up to ten times as long where the provider asks for it.
+        at_once: Requests under way at a time; fewer while the provider says that it is too much.
+        per_minute: Requests begun in any 60 s; None: no limit.
+        timeout: Seconds for a whole answer.
+        stall: Seconds in which something of an answer must come, from the request on; else it is sent again.
+        stream: Whether answers are taken in pieces; False for servers that cannot, and `timeout` alone sees them stall.
+        price: What tokens cost: US dollars for a `Usage`; see `terrarium.model.prices`.
+
+    Raises:
+        ConfigError: A setting that is of no use, or that the provider has no word for.
+    """
+
+    shared: ClassVar[bool] = True
+    provider: ClassVar[str]
+    """Who sells it, as the table of prices calls it."""
+    wire: ClassVar[str]
+    _format: ClassVar[Wire]
+    _keys: ClassVar[tuple[str, ...]]
+    _address: ClassVar[str]  # the variable that says where the provider is
+    _kinds: ClassVar[Mapping[str, Kind]]  # what the errors mean that streams tell of
+    _chosen: ClassVar[Mapping[str, Value]] = {}  # parameters that are set where nobody sets them
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        reasoning: str | int | None = None,
+        parallel_tool_calls: bool | None = None,
+        cache: bool | None = None,
+        logprobs: bool | None = None,
+        extra: Mapping[str, Any] | None = None,
+        retries: int = 6,
+        min_wait: float = 0.5,
+        max_wait: float = 60.0,
+        at_once: int = 64,
+        per_minute: int | None = None,
+        timeout: float = 600.0,
+        stall: float = 120.0,
+        stream: bool = True,
+        price: Callable[[Usage], float | None] | None = None,
+    ) -> None:
+        given: dict[str, Value] = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "max_tokens": max_tokens,
+            "stop": [stop] if isinstance(stop, str) else None if stop is None else list(stop),
+            "seed": seed,
+            "reasoning": reasoning,
+            "parallel_tool_calls": parallel_tool_calls,
+            "cache": cache,
+            "logprobs": logprobs,
+            "extra": dict(extra) if extra is not None else None,
+        }
+        self.parameters: dict[str, Value] = {
+            **self._chosen,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+        """What decides its answers besides messages and tools."""
+        self._format.request(model, [], [], self.parameters)
+        for name, number, least in (
+            ("retries", retries, 0),
+            ("min_wait", min_wait, 0),
+            ("max_wait", max_wait, 0),
+            ("at_once", at_once, 1),
+            ("per_minute", 1 if per_minute is None else per_minute, 1),
+            ("timeout", timeout, 0.001),
+            ("stall", stall, 0.001),
+        ):
+            if type(number) not in (int, float) or not number >= least:
+                raise ConfigError(f"{name} is a number from {least} on, not {number!r}")
+        if base_url is not None and not str(base_url).startswith(("http://", "https://")):
+            raise ConfigError(f"base_url begins with http:// or https://; {base_url!r} does not")
+        self.name = model
+        self._base_url = base_url
+        self._policy = RetryPolicy(retries, min_wait, max_wait)
+        self._pace = Pace(at_once, per_minute)
+        self._timeout = timeout
+        self._stall = stall
+        self._stream = stream
+        self._price = price
+
+    async def generate(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Completion:
+        """The model's answer.
+
+        Raises:
+            ModelFault: There is none after all retries.
+            ModelRefused: There will never be one: no key or a wrong one, no such model, a request that is not taken.
+        """
+        return await self._ask(messages, tools)
+
+    async def generate_json(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Completion:
+        """An answer that is JSON and fits `schema`.
+
+        Raises:
+            ModelFault: As `generate`.
+        """
+        return await self._ask(messages, (), schema)
+
+    async def generate_streaming(
+        self, messages: Sequence[Message], tools: Sequence[Tool], said: Callable[[str], None]
+    ) -> Completion:
+        """The model's answer; `said` gets its text as it comes.
+
+        Where an answer breaks off and is asked for again, its text begins anew.
+
+        Raises:
+            ModelFault: As `generate`.
+        """
+        return await self._ask(messages, tools, None, said)
+
+    @asynccontextmanager
+    async def forward(self, body: Mapping[str, Any], path: str, headers: Mapping[str, str]) -> AsyncIterator[Forwarded]:
+        """Send on a request that is in the provider's format, with the client's key, for the client's model.
+
+        Raises:
+            ModelFault: Nobody answers after all retries, or the answer breaks off while it is read.
+            ModelRefused: There is no key.
+        """
+        path, own = self._own(path, body)
+        await self._prepare()
+
+        async def send() -> tuple[AsyncExitStack, Answer]:
+            async with AsyncExitStack() as stack:
+                answer = await stack.enter_async_context(self._opened(path, own, headers, self._timeout))
+                if answer.status >= 300:
+                    raise Unanswered(await failure_of(answer, self._stall))
+                return stack.pop_all(), answer
+
+        try:
+            (stack, answer), _ = await persist(send, self._failure, self._policy, self._pace, self.name)
+        except ModelFault as fault:
+            cause = fault.__cause__
+            if not isinstance(cause, Unanswered) or cause.failure.code is None:
+                raise
+            error = self._format.error(int(cause.failure.code), cause.failure.message)
+            yield Forwarded(int(cause.failure.code), "application/json", _at_once(json.dumps(error).encode()))
+            return
+        async with stack:
+            yield Forwarded(answer.status, answer.media_type, self._forwarded(answer))
+
+    async def close(self) -> None:
+        """Give up connections; idempotent."""
+        await self._close()
+
+    # -- what a provider says of itself -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def _own(self, path: str, body: Mapping[str, Any]) -> tuple[str, Tree]:
+        """The path and body of a request that is sent on, for the client's own model.
+
+        Raises:
+            ModelRefused: It is none of this provider's.
+        """
+
+    @abstractmethod
+    def _asked(self, body: Tree, stream: bool) -> tuple[str, Tree]:
+        """The path and body of a request of our own."""
+
+    @abstractmethod
+    def _open(self, path: str, body: Tree, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
+        """Send a request.
+
+        Raises:
+            Unanswered: Nobody answers; also inside the block, where the answer breaks off.
+        """
+
+    @abstractmethod
+    async def _prepare(self) -> None:
+        """Make the SDK's client, where there is none yet.
+
+        Raises:
+            ConfigError: The SDK is not installed.
+            ModelRefused: There is no key.
+        """
+
+    @abstractmethod
+    async def _close(self) -> None: ...
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool],
+        schema: Mapping[str, Any] | None = None,
+        said: Callable[[str], None] | None = None,
+    ) -> Completion:
+        decided = self.parameters if schema is None else {**self.parameters, "schema": dict(schema)}
+        request = Request.of(self.name, decided, messages, tools).digest
+        body = self._format.request(self.name, messages, tools, self.parameters, schema)
+        path, body = self._asked(body, self._stream)
+        await self._prepare()
+
+        async def send() -> Completion:
+            made = await self._send(path, body, said)
+            if schema is not None:
+                _check_json(made)
+            return made
+
+        completion, retries = await persist(send, self._failure, self._policy, self._pace, self.name)
+        cost = None if self._price is None else self._price(completion.usage)
+        model = completion.model or self.name
+        return replace(completion, request=request, retries=retries, cost=cost, model=model)
+
+    async def _send(self, path: str, body: Tree, said: Callable[[str], None] | None) -> Completion:
+        patience = self._stall if self._stream else self._timeout
+        async with asyncio.timeout(self._timeout), self._opened(path, body, {}, patience) as answer:
+            if answer.status >= 300:
+                raise Unanswered(await failure_of(answer, self._stall))
+            if answer.media_type != "text/event-stream":  # not asked for in pieces, or not given so
+                whole = b"".join([chunk async for chunk in heard(answer, patience)])
+                completion = self._format.read_answer(json_object(whole))
+                if said is not None and completion.message.text:
+                    said(completion.message.text)
+                return completion
+            stream = EventStream(MOST)
+            events: list[Tree] = []
+            async for chunk in heard(answer, patience):
+                self._take_in(stream.feed(chunk), events, said)
+            self._take_in(stream.end(), events, said)
+            return self._format.read_answer(self._format.assemble(events))
+
+    def _take_in(self, texts: Sequence[str], events: list[Tree], said: Callable[[str], None] | None) -> None:
+        for text in texts:
+            if text == "[DONE]":  # some servers end every stream as OpenAI does
+                continue
+            event = json_object(text)
+            events.append(event)
+            if said is not None and (piece := self._format.text_of(event)):
+                said(piece)
+
+    @asynccontextmanager
+    async def _opened(
+        self, path: str, body: Tree, headers: Mapping[str, str], patience: float
+    ) -> AsyncIterator[Answer]:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(patience):
+                    answer = await stack.enter_async_context(self._open(path, body, headers))
+            except TimeoutError:
+                raise Unanswered(Failure("stalled", f"no answer began within {patience:g} s")) from None
+            yield answer
+
+    async def _forwarded(self, answer: Answer) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in heard(answer, self._stall):
+                yield chunk
+        except Unanswered as error:
+            raise ModelFault(f"the answer of {self.name} broke off: {error.failure.message}") from None
+
+    def _failure(self, error: Exception) -> Failure | None:
+        if isinstance(error, Unanswered):
+            failure = error.failure
+        elif isinstance(error, TimeoutError):
+            failure = Failure("timeout", f"the answer was not complete within {self._timeout:g} s")
+        elif isinstance(error, RecursionError):
+            failure = Failure("refused", "the request is nested too deep to be written")
+        elif isinstance(error, ModelRefused) or not isinstance(error, ModelFault):
+            return None
+        else:
+            failure = failed_stream(error, self._kinds)
+        told = failure.message
+        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
+            told = told.replace(key, MASK)  # some providers quote the key that they refuse
+        advice = f"; is the key in {' or '.join(self._keys)} the right one?" if failure.code in ("401", "403") else ""
+        return replace(failure, message=told + advice)
+
+    # -- where and with what -----------------------------------------------------------------------------------------
+
+    def _where(self) -> str | None:
+        """The provider's address, where it is not its own."""
+        return self._base_url or os.environ.get(self._address) or None
+
+    def _key(self) -> str:
+        """The key.
+
+        Raises:
+            ModelRefused: There is none, and the provider is asked at its own address.
+        """
+        for name in self._keys:
+            if key := os.environ.get(name, "").strip():
+                if not key.isascii() or not key.isprintable():
+                    raise ModelRefused(f"the key in {name} is none: it holds more than ASCII")
+                return key
+        if self._where() is not None:
+            return "none"  # a server of one's own may want none
+        raise ModelRefused(
+            f"the model {self.name} needs a key: set {' or '.join(self._keys)} in the environment or in .env"
+        )
+
+
+def _check_json(completion: Completion) -> None:
+    """Whether an answer that must be JSON is.
+
+    Raises:
+        ModelRefused: It never will be: the model refuses, or has too few tokens for it.
+        ModelFault: It is not.
+    """
+    if completion.stop in ("refusal", "length"):
+        why = "it refuses" if completion.stop == "refusal" else "max_tokens are too few for it"
+        raise ModelRefused(f"no JSON came: {why}", code=completion.stop)
+    try:
+        json.loads(completion.message.text)
+    except (ValueError, RecursionError):
+        raise ModelFault(f"the answer is no JSON: {completion.message.text[:100]!r}") from None
+
+
+async def _at_once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def installed(name: str, extra: str) -> Any:
+    """An SDK, imported while the loop goes on: that takes a second or two.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return await asyncio.to_thread(importlib.import_module, name)
+    except ImportError as error:
+        raise ConfigError(f"this model needs a package ({error}): pip install 'terrarium[{extra}]'") from None
