@@ -17,6 +17,7 @@ import click
 import pytest
 from manual_pages import DOCS, MANUAL, ROOT, Block, blocks
 
+from terrarium.agent.command.declared import program_of
 from terrarium.capability.browser.chromium import executable
 from terrarium.cli.main import terrarium
 from terrarium.core.task import Limits
@@ -100,6 +101,10 @@ def test_the_toml_of_a_page_is_understood(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "toml"):
         plain = tomllib.loads(block.text)
         folder = tmp_path / f"line-{block.line}"
+        if "first" in plain:
+            tmp_path.joinpath("agent.toml").write_text(block.text)
+            program_of(tmp_path / "agent.toml")
+            continue
         if set(plain) <= set(JobConfig.model_fields) and "metadata" not in plain:
             config = parse(plain, page.name)
             Limits().with_(config.changed_limits())

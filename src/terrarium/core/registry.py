@@ -64,6 +64,7 @@ TABLES: dict[str, dict[str, str]] = {
         "shell": "terrarium.agent.shell:ShellAgent",
         "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
         "codex": "terrarium.agent.command.codex:Codex",
+        "command": "terrarium.agent.command.declared:DeclaredAgent",
         "hermes": "terrarium.agent.command.hermes:Hermes",
         "mini_swe_agent": "terrarium.agent.command.mini_swe_agent:MiniSweAgent",
         "openclaw": "terrarium.agent.command.openclaw:Openclaw",

@@ -210,6 +210,18 @@ def _mounts(agent: AgentConfig | None) -> Mapping[str, str]:
     return dict(asked(agent.kwargs)) if asked is not None and agent is not None else {}
 
 
+def program(agent: AgentConfig) -> dict[str, Any]:
+    """What the header of a trial says of the program that an agent is; nothing for one that is none.
+
+    A class says so by `installed(kwargs)`.
+    """
+    try:
+        asked = getattr(agent_class(agent), "installed", None)
+        return {} if asked is None else {"program": dict(asked(agent.kwargs))}
+    except TerrariumError:
+        return {}  # it cannot be run either, and then that is said
+
+
 def _class_if_known(agent: AgentConfig) -> Any:
     """What makes the agent; None where it lies beside the task or cannot be made, which is said elsewhere."""
     try:

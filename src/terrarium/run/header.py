@@ -32,6 +32,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         **policies(trial.approval, trial.judge),
         **({"chat": True} if trial.chat else {}),
         "versions": versions(task, trial.place),
+        **compose.program(trial.agent),
     }
     if task is None:
         return data

@@ -6,7 +6,9 @@ import json
 import re
 from typing import Any
 
+from terrarium.core.errors import ValueNotPlain
 from terrarium.core.message import Block, Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from terrarium.core.values import encode
 
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
 
@@ -64,7 +66,7 @@ class Account:
 
     def call(self, id: Any, name: Any, input: Any) -> None:
         """It used a tool."""
-        self._add("assistant", ToolUseBlock(str(id), str(name), input))
+        self._add("assistant", ToolUseBlock(str(id), str(name), _shallow(input)))
 
     def answer(self, id: Any, content: Any, is_error: bool = False) -> None:
         """What a tool gave back."""
@@ -77,6 +79,15 @@ class Account:
             last.content.append(block)
         else:
             self.messages.append(Message(role, [block]))
+
+
+def _shallow(input: Any) -> Any:
+    """What can be written down: as it is, or as text where it is nested too deep."""
+    try:
+        encode(input, None, 100)
+    except ValueNotPlain:
+        return str(input)
+    return input
 
 
 def table(told: Any) -> dict[str, Any]:

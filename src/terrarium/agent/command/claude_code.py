@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.agent.command.agent import CommandAgent
+from terrarium.agent.command.installation import Installation, find
+from terrarium.agent.command.package import package_of
 from terrarium.agent.command.program import McpServer, Program
 from terrarium.agent.command.template import Part
 from terrarium.core.errors import ConfigError
@@ -139,8 +141,8 @@ class ClaudeCode(CommandAgent):
     Args:
         model: What it asks.
         gateway: Where.
-        folder: Of the machine, with the program `claude` in it; by default the one that the Python package
-            `claude-agent-sdk` brings along.
+        folder: Of the machine, with the program `claude` in it; by default the one that `terrarium agents install`
+            made, else that of the Python package `claude-agent-sdk`.
         settings: As of every `CommandAgent`.
     """
 
@@ -156,14 +158,35 @@ class ClaudeCode(CommandAgent):
         """
         return {PROGRAM.bin: _folder(kwargs.get("folder"))}
 
+    @classmethod
+    def installed(cls, kwargs: Mapping[str, Any]) -> Mapping[str, str]:
+        """What a record says of the program.
+
+        Raises:
+            ConfigError: It is not installed.
+        """
+        own = _own() if kwargs.get("folder") is None else None
+        if own is not None:
+            return {"package": package_of(PROGRAM.name).pinned, "version": own.version, "digest": own.digest}
+        folder = Path(_folder(kwargs.get("folder")))
+        return {"package": "folder:claude", "version": "", "digest": f"size:{(folder / 'claude').stat().st_size}"}
+
 
 def _folder(asked: Any) -> str:
-    place = Path(str(asked)) if asked is not None else None
+    own = _own() if asked is None else None
+    place = Path(str(asked)) if asked is not None else own.folder if own is not None else None
     if place is None:
         found = importlib.util.find_spec("claude_agent_sdk")
         places = found.submodule_search_locations if found is not None else None
         place = Path(places[0]) / "_bundled" if places else None
     if place is None or not (place / "claude").is_file():
-        told = "pip install claude-agent-sdk, or say -k folder=/where/claude/is"
+        told = "terrarium agents install claude_code, or say -k folder=/where/claude/is"
         raise ConfigError(f"Claude Code is not installed: {told}")
     return str(place.resolve())
+
+
+def _own() -> Installation | None:
+    try:
+        return find(package_of(PROGRAM.name))
+    except ConfigError:
+        return None

@@ -32,7 +32,13 @@ request_max_retries = 0
 stream_max_retries = 0
 stream_idle_timeout_ms = 3600000
 """
+# World time comes by a library that a program of the C library sets up for what it starts, which this one is not; so a
+# shell stays around it.
 _EXEC = (
+    "/bin/sh",
+    "-c",
+    '"$$@"; exit $$?',
+    "codex",
     "$bin/codex",
     "exec",
     "--json",
@@ -89,7 +95,7 @@ def _servers(servers: Sequence[McpServer]) -> str:
         else:
             found += [f"command = {json.dumps(server.command)}", f"args = {json.dumps(list(server.args))}"]
             found.append(f"env = {_inline(server.env)}")
-        found += ["startup_timeout_sec = 60", "tool_timeout_sec = 3600"]
+        found += ["required = true", "startup_timeout_sec = 60", "tool_timeout_sec = 3600"]
     return "\n".join([*found, ""])
 
 

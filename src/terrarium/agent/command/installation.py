@@ -198,6 +198,9 @@ def _from_pypi(package: Package, draft: Path) -> dict[str, str]:
             words = [f"{place}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
             words += ["--only-binary", ":all:", "--python-version", python_version(), "--implementation", "cp"]
             _run([*words, "--target", str(draft), *wanted], draft, package)
+    if not _is_native(package):  # nobody can write the compiled files once they are in a sandbox
+        compiled = ["-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(draft)]
+        subprocess.run([PYTHON, *compiled], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS)
     found: dict[str, str] = {}
     for path in sorted(draft.glob("*.dist-info")):
         record = path / "RECORD"

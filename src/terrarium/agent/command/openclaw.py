@@ -15,6 +15,9 @@ from terrarium.core.lodging import HOMES
 
 _NODE = PACKAGES["node"].inside + "/node"
 _TURN = f"""message=$$(cat)
+[ -n "$$TERRARIUM_SYSTEM_PROMPT" ] && ! [ -e $home/agents ] && message="$$TERRARIUM_SYSTEM_PROMPT
+
+$$message"  # its own system prompt cannot be changed
 rm -f $home/turn.jsonl
 {_NODE} $bin/openclaw agent --local --json --session-id "$$1" --message="$$message" >$home/told
 code=$$?
@@ -130,9 +133,10 @@ PROGRAM = Program(
         "OPENCLAW_NO_RESPAWN": "1",
         "OPENCLAW_SKIP_CHANNELS": "1",
         "OPENCLAW_STATE_DIR": "$home",
+        "TERRARIUM_SYSTEM_PROMPT": "$system_prompt",
     },
     files={
-        "$home/openclaw.json": (_CONFIG, {"agents": {"defaults": {"systemPromptOverride": "$system_prompt"}}}),
+        "$home/openclaw.json": (_CONFIG,),
         "$home/turn.sh": (_TURN,),
         "$home/events.mjs": (_EVENTS,),
         "$home/relay.mjs": (_RELAY,),

@@ -135,7 +135,7 @@ class OpenAIResponsesWire:
         """The body of an answer; see `Wire.answer`."""
         name = terms.named("resp", completion)
         output = [_output(block, f"{name[5:21]}{number}") for number, block in enumerate(_blocks(completion.message))]
-        written = [item for item in output if item is not None]
+        written = [_spaced(item, asked) for item in output if item is not None]
         if completion.logprobs is not None:
             texts = [item for item in written if item["type"] == "message"]
             for item in texts[:1]:  # it is not known which of them are of which text
@@ -278,6 +278,14 @@ def _head(name: str, asked: Asked) -> Tree:
 
 def _blocks(message: Message) -> list[Block]:
     return [TextBlock(message.content)] if isinstance(message.content, str) else list(message.content)
+
+
+def _spaced(item: Tree, asked: Asked) -> Tree:
+    """A call of a tool that was offered in a namespace names it."""
+    if item["type"] == "function_call" and item["name"] in asked.spaces:
+        space, name = asked.spaces[item["name"]]
+        return {**item, "name": name, "namespace": space}
+    return item
 
 
 def _output(block: Block, name: str) -> Tree | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from terrarium.core.errors import Refused
@@ -60,13 +61,15 @@ def read_request(body: Mapping[str, Any]) -> Asked:
     if all(message.role == "system" for message in messages):
         raise Refused("input is empty")
     text = terms.field(body, "text", Mapping, "", {})
+    spaces: dict[str, tuple[str, str]] = {}
     return Asked(
         model,
         messages,
-        _tools(terms.field(body, "tools", list, "", [])),
+        _tools(terms.field(body, "tools", list, "", []), spaces),
         _parameters(body),
         _schema(terms.field(text, "format", Mapping, "text", {})),
         bool(body.get("stream")),
+        spaces=spaces,
     )
 
 
@@ -84,14 +87,26 @@ def _parameters(body: Mapping[str, Any]) -> dict[str, Value]:
     return parameters
 
 
-def _tools(tools: list[Any]) -> list[Tool]:
+def _tools(tools: list[Any], spaces: dict[str, tuple[str, str]]) -> list[Tool]:
+    """The functions on offer; those of a namespace, which other formats do not have, have its name before their own."""
     found = []
     for number, tool in enumerate(tools):
         where = f"tools[{number}]"
         kind = terms.field(tool, "type", str, where)
         if kind == "function":
             found.append(terms.offered(tool, where))
+        elif kind == "namespace":
+            space = terms.field(tool, "name", str, where)
+            for place, inner in enumerate(terms.field(tool, "tools", list, where, [])):
+                if terms.field(inner, "type", str, f"{where}.tools[{place}]", "function") == "function":
+                    own = terms.offered(inner, f"{where}.tools[{place}]")
+                    found.append(replace(own, name=_joined(space, own.name)))
+                    spaces[found[-1].name] = (space, own.name)
     return found
+
+
+def _joined(space: str, name: str) -> str:
+    return f"{space}__{name}"
 
 
 def _schema(form: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -120,7 +135,10 @@ def _take_in(messages: list[Message], item: Any, where: str) -> None:
         arguments: Value = terms.field(item, _CALLS[kind], str, where, "")
         if kind == "function_call":
             arguments = terms.read_arguments(arguments)
-        _add(messages, "assistant", [ToolUseBlock(call, terms.field(item, "name", str, where), arguments)])
+        name = terms.field(item, "name", str, where)
+        if space := terms.field(item, "namespace", str, where, ""):
+            name = _joined(space, name)
+        _add(messages, "assistant", [ToolUseBlock(call, name, arguments)])
     elif kind in _RESULTS:
         _add(messages, "tool", [_result(item, where)])
     elif kind == "item_reference":

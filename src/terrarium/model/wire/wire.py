@@ -30,6 +30,7 @@ class Asked:
         schema: What the answer must fit, where it must be JSON of that form.
         stream: Whether the answer is wanted in pieces.
         usage: Whether a stream ends with the usage, where the format lets the caller choose.
+        spaces: Namespace and own name of the tools that were offered in one, by the name they have here.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Asked:
     schema: Mapping[str, Any] | None = None
     stream: bool = False
     usage: bool = True
+    spaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Wire(Protocol):
