@@ -19,6 +19,7 @@ from bench.report import Measured
 
 NAMES = (
     "trials",
+    "agents",
     "schedule",
     "heartbeat",
     "journal",

@@ -36,6 +36,41 @@ assert log.status == "success" and len(log.samples) == count, log.status
 print(json.dumps(count / span))
 """
 
+AGENTS = """
+import json, sys, time
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ModelAPI, ModelOutput, modelapi
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate, use_tools
+from inspect_ai.tool import tool
+
+count, folder, calls = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+@tool
+def look():
+    async def execute() -> str:
+        "Look at the mail."
+        return "Ann asks: lunch at noon?"
+    return execute
+
+@modelapi(name="instant")
+class Instant(ModelAPI):
+    async def generate(self, input, tools, tool_choice, config):
+        if sum(message.role == "assistant" for message in input) >= calls:
+            return ModelOutput.from_content(self.model_name, "done")
+        return ModelOutput.for_tool_call(self.model_name, "look", {})
+
+samples = [Sample(id=number, input="Look at your mail.", target="done") for number in range(count)]
+task = Task(dataset=MemoryDataset(samples), solver=[use_tools(look()), generate()], scorer=includes())
+began, worked = time.perf_counter(), time.process_time()
+[log] = eval(task, model="instant/none", display="none", log_dir=folder)
+span, used = time.perf_counter() - began, time.process_time() - worked
+assert log.status == "success" and len(log.samples) == count, log.status
+assert all(len(sample.messages) == 2 * calls + 2 for sample in log.samples)
+print(json.dumps([count / span, used / count]))
+"""
+
 
 class PeerMissing(Exception):
     """The peer cannot be installed or run here; the message says why."""
@@ -67,6 +102,17 @@ class Peer:
             arguments = [str(samples), folder, "on" if log_realtime else "off"]
             done = _command([str(self._python), "-c", SAMPLES, *arguments], _RUN_SECONDS, folder)
         return float(json.loads(done.splitlines()[-1]))
+
+    def agents(self, samples: int, calls: int) -> tuple[float, float]:
+        """Samples a second, and seconds of processor time of each, where its agent makes so many tool calls.
+
+        Raises:
+            PeerMissing: It failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="terrarium-bench-") as folder:
+            done = _command([str(self._python), "-c", AGENTS, str(samples), folder, str(calls)], _RUN_SECONDS, folder)
+        rate, seconds = json.loads(done.splitlines()[-1])
+        return float(rate), float(seconds)
 
     def _runs(self) -> bool:
         try:

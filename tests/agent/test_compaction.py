@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from terrarium.agent.tool_loop.compaction import Room, summary, trim
 from terrarium.agent.tool_loop.history import Exchange, History, tokens_of
+from terrarium.core.errors import ModelRefused
 from terrarium.core.message import ImageBlock, Message, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 from terrarium.core.model import Completion
+from terrarium.run.replaying import replay
+from terrarium.run.trial import Trial
 
 TASK = """
 def look() -> str:
@@ -97,6 +100,28 @@ def test_what_was_counted_decides(play):
     assert "older exchanges were left out" in told()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelRefused("no", code="context_length_exceeded"),
+        ModelRefused("prompt is too long: 215000 tokens > 200000 maximum", code="400"),
+        ModelRefused("This model's maximum context length is 4096 tokens", code="400"),
+        ModelRefused("The input token count exceeds the maximum number of tokens allowed"),
+    ],
+)
+def test_a_model_that_takes_less_is_asked_with_less(play, error):
+    def answer(messages):
+        if sum(map(tokens_of, messages)) > 4000:
+            raise error
+        return "end" if len(ASKED) % 13 == 0 else [LOOK, LOOK]
+
+    played = play(TASK, talking(answer))
+    assert played.reward == 1.0
+    assert len(ASKED) > len(played.events("model"))
+    played = play(TASK, talking(answer, context=0))
+    assert str(error) in played.error
+
+
 async def drop_all(exchanges, room):
     return [exchange for exchange in exchanges if exchange.instruction][-1:] + exchanges[-1:]
 
@@ -167,3 +192,38 @@ def test_sizes_are_counted_once_and_kept_over_save():
     twin = History()
     twin.load(history.saved())
     assert twin.size(lambda: []) == history.size(lambda: []) == 1000 + 28
+
+
+@pytest.mark.parametrize("settings", [{"compaction": "summary"}, {"compaction": "trim", "calls": "text"}])
+def test_a_trial_with_compaction_is_replayed_without_its_model(play, settings):
+    def answer(messages):
+        if "Summarize the work" in messages[-1].text:
+            return "SUMMARY"
+        if len(ASKED) % 11 == 0:
+            return "end"
+        return '<tool name="look"></tool>' if "calls" in settings else [LOOK, LOOK]
+
+    played = play(TASK, talking(answer, context=4000, keep=2, **settings))
+    assert played.reward == 1.0
+    asked = len(ASKED)
+    done = asyncio.run(replay(played.journal))
+    assert done.identical, done.difference.text()
+    assert len(ASKED) == asked
+
+
+def test_a_trial_that_is_killed_around_a_summary_goes_on(play):
+    def answer(messages):
+        if "Summarize the work" in messages[-1].text:
+            return "SUMMARY"
+        return [LOOK]
+
+    config = talking(answer, context=2500, keep=2, compaction="summary")
+    played = play(TASK, config, snapshot="every-step", limits={"steps": 9})
+    assert played.reward == 1.0
+    whole, steps = played.parts(), played.events("model")
+    summaries = [number for number, step in enumerate(steps) if step.data["completion"].message.text == "SUMMARY"]
+    assert len(summaries) > 2
+    for number in (summaries[0], summaries[0] + 1):
+        played.crash_behind(played.events("model")[number], more=0)
+        assert Trial(played.config).run_sync().verdict.reward == 1.0
+        assert played.parts()[1:] == whole[1:]

@@ -26,7 +26,9 @@ class Parrot:
         if tools and messages[-1].role == "user":
             use = ToolUseBlock("call_1", tools[0].name, {"word": messages[-1].text})
             return self.change(Completion(Message("assistant", [use]), "tool_use", Usage(3, 1)))
-        return self.change(Completion(Message("assistant", [TextBlock(messages[-1].text)]), "end", Usage(3, 1)))
+        return self.change(
+            Completion(Message("assistant", [TextBlock(messages[-1].text or "found")]), "end", Usage(3, 1))
+        )
 
     def change(self, completion: Completion) -> Completion:
         return completion

@@ -28,7 +28,7 @@ def test_every_form_of_an_answer():
     said = [ask(model) for _ in range(6)]
     assert [one.stop for one in said] == ["end", "end", "tool_use", "tool_use", "end", "length"]
     assert [one.message.text for one in said] == ["text", "said", "", "a", "m", "own"]
-    assert said[2].message.tool_uses == [ToolUseBlock("call_3_1", "t", {"x": 1})]
+    assert said[2].message.tool_uses == [ToolUseBlock("call_1_1", "t", {"x": 1})]
     assert said[5] is own
     assert said[0].model == "scripted"
     assert said[0].usage.input_tokens > 0

@@ -11,27 +11,19 @@ Started by `terrarium run TASK -a human -k annotator=ann -k expertise=expert`. W
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import re
 import shlex
-import threading
 from collections.abc import Sequence
-from pathlib import Path
-from typing import IO, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from terrarium.core.agent import Reply, Seat, StopReason
 from terrarium.core.errors import AgentFault, ConfigError
 from terrarium.core.message import Message, TextBlock, ToolUseBlock
 from terrarium.core.model import Completion
+from terrarium.core.terminal import Terminal
 from terrarium.core.tool import Tool, ToolCall
 
-TERMINAL = "TERRARIUM_TTY"
-"""The environment variable that names the terminal; the command line sets it."""
-
 EXPERTISE = ("novice", "intermediate", "expert")
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _HELP = "tool key=value …  |  tool {json}  |  say TEXT  |  done  |  tools  |  help TOOL  |  quit"
 
 
@@ -55,9 +47,8 @@ class HumanAgent:
         if expertise is not None and expertise not in EXPERTISE:
             raise ConfigError(f"expertise must be one of {', '.join(EXPERTISE)}, not {expertise!r}")
         self._name = f"human:{annotator}"
-        self._path = terminal or os.environ.get(TERMINAL)
-        self._input: IO[str] | None = None
-        self._output: IO[str] | None = None
+        self._path = terminal or Terminal.named()
+        self._terminal: Terminal | None = None
         self._gone = False
         self._calls = 0
 
@@ -70,8 +61,7 @@ class HumanAgent:
         if self._path is None:
             raise AgentFault("a human needs a terminal: start `terrarium run` from one, or say -k terminal=/dev/pts/N")
         try:
-            path = Path(self._path)
-            self._input, self._output = path.open("r", encoding="utf-8", errors="replace"), path.open("w")
+            self._terminal = Terminal(self._path)
         except OSError as error:
             raise AgentFault(f"the terminal {self._path} cannot be opened: {error.strerror}") from error
         self._write(f"\n{_HELP}\n")
@@ -105,10 +95,9 @@ class HumanAgent:
 
     async def close(self) -> None:
         """Leave the terminal; idempotent."""
-        for side in (self._input, self._output):
-            if side is not None:
-                side.close()
-        self._input = self._output = None
+        if self._terminal is not None:
+            self._terminal.close()
+        self._terminal = None
 
     async def _ask(self, seat: Seat) -> Completion:
         """What is typed, up to a line that is a step: a call, the end of the turn, or the end of everything."""
@@ -133,30 +122,13 @@ class HumanAgent:
             return Completion(Message("assistant", [asked]), "tool_use", model=self._name)
 
     def _write(self, text: str) -> None:
-        if self._output is not None:
-            self._output.write(_UNSAFE.sub("�", text))
-            self._output.flush()
+        if self._terminal is not None:
+            self._terminal.write(text)
 
     async def _line(self) -> str | None:
-        """The next line that is typed; None at the end. A thread waits for it, so that it can be given up."""
-        self._write("> ")
-        loop, source = asyncio.get_running_loop(), self._input
-        typed: asyncio.Future[str] = loop.create_future()
-
-        def settle(line: str) -> None:
-            if not typed.done():
-                typed.set_result(line)
-
-        def read() -> None:
-            try:
-                line = source.readline() if source is not None else ""
-            except (OSError, ValueError):  # closed meanwhile
-                line = ""
-            loop.call_soon_threadsafe(settle, line)
-
-        threading.Thread(target=read, name="terrarium human", daemon=True).start()
-        line = await typed
-        return (line.strip() or "help") if line else None
+        """The next line that is typed; None at the end."""
+        line = None if self._terminal is None else await self._terminal.line()
+        return None if line is None else line or "help"
 
 
 def _arguments(rest: str) -> dict[str, Any]:

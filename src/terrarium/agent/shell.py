@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from terrarium.agent.excerpt import excerpt
 from terrarium.agent.setting import whole
@@ -74,8 +74,7 @@ class ShellAgent:
             ModelFault: The model cannot be had.
         """
         if not resumed:
-            self._empty = 0
-            self._messages.append(instruction)
+            self._empty, self._messages = 0, [*self._messages, instruction]
         tool = next((tool.name for tool in seat.tools if tool.command), None)
         if tool is None:
             raise AgentFault("the shell agent needs a workspace: there is no tool that runs commands")
@@ -126,7 +125,7 @@ class ShellAgent:
 
     def _shown(self, result: ToolResult) -> tuple[str, str | None]:
         """What a command printed, for the model; and the last words, where it said that it is done."""
-        done: Any = result.value
+        done = result.value
         if not isinstance(done, ExecResult):
             return excerpt(result.content, self._limit), None
         first, _, rest = done.stdout.lstrip().partition("\n")
@@ -148,4 +147,4 @@ class ShellAgent:
         self._messages, self._empty = decode(json.loads(memory))
 
     async def close(self) -> None:
-        """Nothing to give up: the model is not its own."""
+        """Nothing to give up."""

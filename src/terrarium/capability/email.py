@@ -62,6 +62,7 @@ class Email(MailFace):
     """
 
     traits: ClassVar[Traits] = Traits()
+    peopled: ClassVar[bool] = True
     letters: ClassVar[dict[str, str]] = {"mail": "_carry"}
 
     async def open(self, site: Site) -> None:

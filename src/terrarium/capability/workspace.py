@@ -15,6 +15,7 @@ from terrarium.core.capability import Equipment, Site, Traits, instance_tool, re
 from terrarium.core.diff import RowChange
 from terrarium.core.equipment import shared
 from terrarium.core.errors import ConfigError, Refused, SandboxFault
+from terrarium.core.lodging import HOMES, Lodging
 from terrarium.core.offers import offers
 from terrarium.core.person import person_of
 from terrarium.core.rows import Row, digest_rows
@@ -112,6 +113,11 @@ class Workspace:
             tools.append(Tool.of(self._shell, instance_tool(name, "shell"), command=True))
         return tools
 
+    def lodging(self, agent: str) -> Lodging | None:
+        """Its sandbox, for an agent that is served."""
+        served = self._agents if self._served is None else self._served
+        return self._opened().lodging(shared=len(served) > 1) if agent in served else None
+
     @property
     @reads
     def connection_info(self) -> dict[str, Value]:
@@ -137,7 +143,7 @@ class Workspace:
         return sandbox.digest() if offers(sandbox, Summed) else digest_rows(self.rows())
 
     def deeds(self, changes: Sequence[RowChange]) -> list[RowChange]:
-        """The changes without histories, caches, new temporary files, times, and new folders that are not empty."""
+        """The changes without histories, caches, what agents' own programs keep, new temporary files, times, full folders."""
         kept = [change for change in changes if not _litter(change)]
         filled = {str(folder) for c in changes if c.before is None for folder in PurePosixPath(c.key).parents}
         return [c for c in kept if not (c.table == "dir" and c.before is None and c.key in filled)]
@@ -300,6 +306,6 @@ _TEMPORARY = re.compile(r"/(tmp|var/tmp|dev/shm|run)(/|$)")
 
 def _litter(change: RowChange) -> bool:
     """Whether a change is what commands leave behind by themselves; what was there before is never litter in /tmp."""
-    if change.fields == ["mtime"]:
+    if change.fields == ["mtime"] or change.key == HOMES or change.key.startswith(f"{HOMES}/"):
         return True
     return bool(_CACHES.search(change.key)) or (change.before is None and bool(_TEMPORARY.match(change.key)))

@@ -11,6 +11,7 @@ from typing import Any
 from terrarium.core.capability import Equipment, Site
 from terrarium.core.equipment import FOLDER
 from terrarium.core.errors import NotFound, Refused, SandboxFault
+from terrarium.core.lodging import Lodging
 from terrarium.core.offers import offers
 from terrarium.core.person import Person
 from terrarium.core.rows import Change, Fields
@@ -49,7 +50,7 @@ class Place:
         """From the program: have something short done."""
         self._at_once = at_once
         self._watched = offers(sandbox, Watched)
-        self._drafting = sandbox if isinstance(sandbox, Drafting) else None
+        self._drafting = sandbox if offers(sandbox, Drafting) else None
         self._site = site
         self._workdir = workdir
         self._env = env
@@ -75,6 +76,10 @@ class Place:
         variables = {**self._variables, **(env or {})}
         return await self.sandbox.exec(command, timeout=limit, cwd=self._workdir, env=variables)
 
+    def lodging(self, shared: bool) -> Lodging:
+        """It as an agent has it, with others or alone."""
+        return Lodging(self.sandbox, self._workdir, self._variables, shared)
+
     async def run_for_agent(self, command: str, lasting: bool = False) -> ExecResult:
         """Run an agent's command, in its lasting shell or in one of its own; services may act meanwhile."""
         limit = self._site.command_timeout
@@ -90,7 +95,7 @@ class Place:
             await self._tell_logins(before.logins, equipment.logins)
         if before.files == equipment.files:
             return
-        if isinstance(self.sandbox, Equippable):
+        if offers(self.sandbox, Equippable):
             await self.sandbox.equip(equipment.files)
             return
         for name in before.files.keys() - equipment.files.keys():

@@ -51,7 +51,7 @@ def entries(journal: Path) -> Iterator[Entry]:
     with file:
         for number, line in enumerate(file, 1):
             try:
-                entry = _entry(json.loads(line), blobs)
+                entry = entry_of(json.loads(line), blobs)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError, TerrariumError) as error:
                 if not line.endswith(b"\n"):
                     return
@@ -59,7 +59,12 @@ def entries(journal: Path) -> Iterator[Entry]:
             yield entry
 
 
-def _entry(raw: Any, blobs: Blobs | None) -> Entry:
+def entry_of(raw: Any, blobs: Blobs | None) -> Entry:
+    """The event of a line of JSON.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, RecursionError, TerrariumError: It is none.
+    """
     return Entry(
         seq=int(raw["seq"]),
         kind=str(raw["kind"]),

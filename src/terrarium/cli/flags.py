@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -49,6 +50,12 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
     agents = _agents(raw, flags)
     if agents is not None:
         raw["agents"] = agents
+    user_kwargs = pairs(flags.get("user_kwargs") or (), "--user-model-arg")
+    if flags.get("user_model") is not None:
+        raw["people"] = {**_table(raw, "people"), "model_name": flags["user_model"]}
+    if user_kwargs:
+        people = _table(raw, "people")
+        raw["people"] = {**people, "model_kwargs": {**_table(people, "model_kwargs"), **user_kwargs}}
     if flags.get("sandbox") is not None:
         raw["sandbox_provider"] = {**_table(raw, "sandbox_provider"), "name": flags["sandbox"]}
     if flags.get("unsafe_local"):
@@ -60,8 +67,16 @@ def job_config(paths: Iterable[str], file: str | None, flags: Mapping[str, Any])
         raw["limits"] = {**_table(raw, "limits"), **pairs(flags["limits"], "--limit")}
     if flags.get("retries") is not None:
         raw["retry"] = {**_table(raw, "retry"), "max_retries": flags["retries"]}
+    if flags.get("approval") is not None:
+        from terrarium.run.approval_rule import rules_of
+
+        raw["approval"] = rules_of(load(Path(flags["approval"])), flags["approval"])
+    if flags.get("judge_model") is not None:
+        raw["judge"] = {**_table(raw, "judge"), "model_name": flags["judge_model"]}
     config = parse(raw, file or "the command line")
     _check_names(config)
+    if _human_approves(config):
+        _seat_approver()
     if any(agent.name == "human" and agent.import_path is None for agent in config.agents):
         _seat_human(config)
         return config.model_copy(update={"n_concurrent_trials": 1, "baseline": False})
@@ -74,14 +89,32 @@ def _seat_human(config: JobConfig) -> None:
     Raises:
         ConfigError: Nowhere: standard input is no terminal, and no other is named.
     """
-    from terrarium.agent.human import TERMINAL
+    from terrarium.core.terminal import VARIABLE
 
     if all("terminal" in agent.kwargs for agent in config.agents if agent.name == "human"):
         return
     try:
-        os.environ[TERMINAL] = os.ttyname(0)
+        os.environ[VARIABLE] = os.ttyname(0)
     except OSError:
         raise ConfigError("-a human needs a terminal on standard input, or -k terminal=/dev/pts/N") from None
+
+
+def _human_approves(config: JobConfig) -> bool:
+    return any(rule.do == "ask" and rule.by == "human" for rule in config.approval)
+
+
+def _seat_approver() -> None:
+    """Tell the workers where the human who approves sits; where there is no terminal, rules say what is done."""
+    from terrarium.core.terminal import VARIABLE
+
+    with contextlib.suppress(OSError):
+        os.environ.setdefault(VARIABLE, os.ttyname(0))
+
+
+def asks_human(config: JobConfig) -> bool:
+    """Whether the terminal belongs to a human who acts or approves."""
+    acts = any(agent.name == "human" and agent.import_path is None for agent in config.agents)
+    return acts or (_human_approves(config) and os.isatty(0))
 
 
 def seeds(text: str) -> list[int]:
@@ -189,6 +222,10 @@ def _check_names(config: JobConfig) -> None:
     place = config.sandbox_provider
     if place.import_path is None and place.name != "auto" and ":" not in place.name:
         registry.find("sandbox", place.name)  # raises, and names the nearest
+    if config.judge is not None:
+        from terrarium.run.models import model_class
+
+        model_class(config.judge.model_name)  # raises, and names the nearest
     for agent in config.agents:
         if agent.import_path is None and ":" not in agent.name and agent.name not in registry.names("agent"):
             registry.find("agent", agent.name)  # raises, and names the nearest

@@ -15,16 +15,20 @@ from terrarium.core.errors import TerrariumError, UsageError
 
 COMMANDS = {
     "run": "terrarium.cli.run",
+    "chat": "terrarium.cli.chat",
     "check": "terrarium.cli.check",
     "list": "terrarium.cli.list",
     "show": "terrarium.cli.show",
+    "attach": "terrarium.cli.attach",
     "snapshots": "terrarium.cli.snapshots",
     "fork": "terrarium.cli.fork",
     "replay": "terrarium.cli.replay",
     "regrade": "terrarium.cli.regrade",
+    "agreement": "terrarium.cli.agreement",
     "new": "terrarium.cli.new",
     "serve-model": "terrarium.cli.serve_model",
     "vllm": "terrarium.cli.vllm",
+    "agents": "terrarium.cli.agents",
     "clean": "terrarium.cli.clean",
     "doctor": "terrarium.cli.doctor",
 }

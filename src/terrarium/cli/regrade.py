@@ -23,9 +23,19 @@ if TYPE_CHECKING:
 @click.argument("run", metavar="RUN")
 @click.argument("trial", required=False, metavar="[TRIAL_PREFIX]")
 @click.option("--task", metavar="PATH", help="Where the tasks are now, if not where they were.")
+@click.option("--judge-model", metavar="PROVIDER/NAME", help="Have another judge answer what programs ask of one.")
+@click.option("--judge-votes", metavar="N", type=click.IntRange(1, 99), help="How often it is asked. Default: 1.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--no-color", is_flag=True, help="Without colours.")
-def command(run: str, trial: str | None, task: str | None, as_json: bool, no_color: bool) -> None:
+def command(
+    run: str,
+    trial: str | None,
+    task: str | None,
+    judge_model: str | None,
+    judge_votes: int | None,
+    as_json: bool,
+    no_color: bool,
+) -> None:
     """Grade a run again with the tasks as they are now.
 
     The program of every trial that ended is run against its journal: what happened is taken from there, and no agent
@@ -37,8 +47,18 @@ def command(run: str, trial: str | None, task: str | None, as_json: bool, no_col
     from terrarium.run.regrade import regrade
     from terrarium.run.runtime import runtime
 
+    judge = None
+    if judge_model is not None:
+        from terrarium.cli.env_file import read_env_file
+        from terrarium.run.judge_config import JudgeConfig
+        from terrarium.run.models import model_class
+
+        read_env_file()
+        model_class(judge_model)  # raises, and names the nearest
+        judge = JudgeConfig(model_name=judge_model, votes=judge_votes or 1)
+    place = Path(task) if task is not None else None
     with contextlib.redirect_stdout(sys.stderr):  # what tasks print is no part of our answer
-        found = runtime().submit(regrade(Path(run), trial, Path(task) if task is not None else None)).result()
+        found = runtime().submit(regrade(Path(run), trial, place, judge=judge)).result()
     if as_json:
         told = {**found.to_json(), "folder": str(found.folder), "trials": [one.to_json() for one in found.trials]}
         click.echo(json.dumps(told, ensure_ascii=True, allow_nan=False))

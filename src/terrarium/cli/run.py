@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from terrarium.cli.progress import Progress
-    from terrarium.run.config import JobConfig
     from terrarium.run.job import Job, JobResult
 
 
@@ -41,6 +40,10 @@ if TYPE_CHECKING:
 @click.option(
     "-k", "--kwarg", "kwargs", multiple=True, metavar="KEY=VALUE", help="A setting of the agents; repeatable."
 )
+@click.option("--user-model", metavar="PROVIDER/NAME", help="The model that plays simulated people.")
+@click.option(
+    "--user-model-arg", "user_kwargs", multiple=True, metavar="KEY=VALUE", help="A setting of that model; repeatable."
+)
 @click.option("--task", metavar="NAME", help="Only the task of that name.")
 @click.option(
     "-n", "--attempts", metavar="N", type=click.IntRange(1), help="Attempts at each task and seed. Default: 1."
@@ -60,6 +63,10 @@ if TYPE_CHECKING:
 @click.option(
     "--retries", metavar="N", type=click.IntRange(0), help="Further tries after a failure of the machinery. Default: 2."
 )
+@click.option(
+    "--approval", metavar="POLICY.TOML", help="Which tool calls are allowed, denied, asked about or modified."
+)
+@click.option("--judge-model", metavar="PROVIDER/NAME", help="The model that judges where checks ask one.")
 @click.option("--no-baseline", "baseline", flag_value=False, type=bool, default=None, help="Without the null agent.")
 @click.option(
     "--snapshot", type=click.Choice(["auto", "every-turn", "every-step", "never"]), help="When to save. Default: auto."
@@ -83,7 +90,7 @@ def command(
     Variables that the file .env in the present folder names, and that are not set, are set: keys of model providers.
     """
     from terrarium.cli.env_file import read_env_file
-    from terrarium.cli.flags import job_config
+    from terrarium.cli.flags import asks_human, job_config
     from terrarium.cli.leftover import reap
     from terrarium.cli.screen import screen
     from terrarium.cli.summary import summary
@@ -94,7 +101,7 @@ def command(
     reap()
     job = Job(config)
     _clear(job.folder.path, overwrite)
-    result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet or _human(config))))
+    result, code = asyncio.run(_run(job, _progress(plain, as_json, quiet or asks_human(config))))
     if result is not None:
         told = {**summary(result), "exit_code": code}
         if as_json:
@@ -111,11 +118,6 @@ def _clear(folder: Path, overwrite: bool) -> None:
         from terrarium.cli.leftover import remove_run
 
         remove_run(folder)
-
-
-def _human(config: JobConfig) -> bool:
-    """Whether the terminal belongs to a human who acts."""
-    return any(agent.name == "human" and agent.import_path is None for agent in config.agents)
 
 
 def _progress(plain: bool, as_json: bool, quiet: bool) -> Progress:

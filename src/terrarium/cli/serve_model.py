@@ -47,7 +47,7 @@ def command(policy: str, name: str, **settings: Any) -> None:
     from terrarium.run.served import brain
 
     answers, faults = brain(policy, name)
-    server = ModelServer(answers, **{**settings, "faults": [*settings["faults"], *faults]})
+    server = ModelServer(answers, **{**settings, "faults": [*settings["faults"], *faults]}, keep=0)
     asyncio.run(_serve(server))
 
 

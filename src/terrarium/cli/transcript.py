@@ -15,7 +15,13 @@ from terrarium.cli.table import left
 DIFF_LINES = 500  # of a text that are compared
 
 _MARGIN = " " * 10
-_SILENT = ("agent.act", "env.checking", "env.check", "env.reward")  # events of their own tell of them
+_SILENT = (
+    "agent.act",
+    "env.user_answer",
+    "env.checking",
+    "env.check",
+    "env.reward",
+)  # events of their own tell of them
 
 
 class Transcript:
@@ -169,7 +175,7 @@ class Transcript:
 
     def _turn(self, event: Entry) -> Iterator[Text]:
         number, agent = event.data["number"], one_line(event.actor)
-        if event.data["state"] == "begin":
+        if event.data["state"] in ("begin", "wakes"):
             self._said = ""
             yield Text("")
             yield self._at(event, (f"turn {number}  {agent}", "bold"))
@@ -213,6 +219,13 @@ class Transcript:
         long = isinstance(arguments, Mapping) and (len(flat) > 160 or self._everything)
         via = f" by {one_line(event.data['via'])}" if "via" in event.data else ""
         yield self._at(event, (one_line(event.actor), "cyan"), f"{via} → ", (tool, "bold"), "" if long else f"({flat})")
+        if "approval" in event.data:
+            approval = event.data["approval"]
+            why = f": {one_line(str(approval['reason']))}" if approval.get("reason") else ""
+            line = f"approval rule {approval['rule']}: {one_line(approval['do'])} by {one_line(approval['by'])}{why}"
+            yield Text(f"{_MARGIN}{line}", "yellow")
+            if "asked" in approval:
+                yield Text(f"{_MARGIN}asked was ({self._arguments(approval['asked'])})", "yellow")
         if long:
             for key, value in arguments.items():
                 yield from self._block(f"{key}: {told(value)}", "  ", lines=max(3, self._lines))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from terrarium.core.clock import Clock, Schedule, Span, span_micros
 from terrarium.core.errors import (
@@ -27,6 +27,18 @@ from terrarium.core.tool import Tool
 from terrarium.core.values import Value, decode, dumps, encode
 
 Function = Callable[..., Any]
+
+
+class Neighbours(Protocol):
+    """Those in a world who act at their own moments, without being asked by its program."""
+
+    def due(self) -> int | None:
+        """When the next of them acts, in microseconds; None where nobody will."""
+        ...
+
+    async def act(self) -> None:
+        """Have the one act who is due. The caller holds the baton, and time stands."""
+        ...
 
 
 class Callbacks:
@@ -57,6 +69,7 @@ class Callbacks:
         """What a callback raised; it reaches the program when its present wait ends."""
         self.interrupted: Callable[[], bool] = lambda: False
         """Whether time should stop passing for now, because turns were queued."""
+        self.neighbours: Neighbours | None = None
         self.blind = False
         """Some capability cannot see its writes: conditions are evaluated whenever they might have come true."""
         self._version = version
@@ -134,6 +147,19 @@ class Callbacks:
         """The conditions were looked at last when the world had this version; -1: they must be looked at."""
         self._settled = version
 
+    def due(self) -> int | None:
+        """When the next thing happens by itself; None where nothing will."""
+        found = [self.schedule.due(), self._neighbours_due()]
+        return min((moment for moment in found if moment is not None), default=None)
+
+    def last(self) -> int | None:
+        """When the last thing happens that is known of now."""
+        found = [self.schedule.last(), self._neighbours_due()]
+        return max((moment for moment in found if moment is not None), default=None)
+
+    def _neighbours_due(self) -> int | None:
+        return None if self.neighbours is None else self.neighbours.due()
+
     # -- the passing of time --------------------------------------------------------------------------------------
 
     async def pass_time(self, span: int, pausing: bool = False) -> None:
@@ -151,12 +177,16 @@ class Callbacks:
         if spent:
             target = max(self.clock.micros, self._last_moment or 0)
         while self.failure is None and not (pausing and self.interrupted()):
-            due = self.schedule.due()
+            due = self.due()
             await self.clock.until(target if due is None else min(due, target))
             if due is None or due > target:
                 self.clock.move(target)
                 break
-            await self._serve(lambda: self._run_due(target, pausing))
+            if self.schedule.due() == due:
+                await self._serve(lambda: self._run_due(target, pausing))
+            elif self.neighbours is not None:
+                self.clock.move(due)
+                await self.neighbours.act()
             await self.settle()
         await self.settle()
         if spent and self.clock.micros >= target:
@@ -182,7 +212,8 @@ class Callbacks:
     def _run_due(self, target: int, pausing: bool) -> bool:
         """On the program's thread: fire what is due up to `target`, in order; True where there may be more."""
         while self.failure is None and not (pausing and self.interrupted()):
-            entry = self.schedule.take(target)
+            due = self._neighbours_due()
+            entry = self.schedule.take(target if due is None else min(due, target))
             if entry is None:
                 break
             self.clock.move(entry.time)

@@ -127,6 +127,7 @@ class Site:
         notify: `notify(agent, text)`: tell an agent at its next step, where the task wants it told.
         keep: Whether the folder is used again after `close`; that of a trial's world is thrown away.
         people: Who the task says there is, by id; empty where it says nothing.
+        residents: Those of the agents who are simulated people; only where the capability is `peopled`.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Site:
     network: Network = field(default_factory=Network)
     running: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda work: work
     block: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
+    residents: Sequence[str] = ()
     request: Callable[[Caller], AbstractAsyncContextManager[None]] = lambda caller: nullcontext()
     proxy: Callable[[str], Proxy | None] = lambda agent: None
     post: Callable[[str, Mapping[str, Value]], bool] = lambda kind, letter: False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -197,16 +197,17 @@ _LISTS = (list, tuple)
 Counts = Callable[[str, bool], bool]
 
 
-def counting(by: str) -> Counts:
+def counting(by: str, people: Collection[str] = ()) -> Counts:
     """Which writes count, by actor and whether they only tell that somebody has looked.
 
     Args:
         by: `everyone`: all; `agents`: those of agents; else the name of an actor. Looks count only for `everyone`.
+        people: Simulated ones, who are no agents; looked at at every write.
     """
     if by == "everyone":
         return lambda actor, trace: True
     if by == "agents":
-        return lambda actor, trace: not trace and actor not in (PROGRAM, ENGINE)
+        return lambda actor, trace: not trace and actor not in (PROGRAM, ENGINE) and actor not in people
     return lambda actor, trace: not trace and actor == by
 
 

@@ -10,66 +10,30 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import datetime, tzinfo
 from typing import Any
 
 from terrarium.core.allowed import Allowed, allowed, check_capabilities, complaint
 from terrarium.core.calls import Handler
 from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.diff import Diff
+from terrarium.core.env_clock import EnvClock
 from terrarium.core.errors import ConfigError
 from terrarium.core.face import Face, Selector
 from terrarium.core.handle import AgentView
 from terrarium.core.heartbeat import TEXT, Asked, beats
 from terrarium.core.journal import EventKind
+from terrarium.core.judgement import Judging
 from terrarium.core.replay import Call
 from terrarium.core.seeds import child_seed
 from terrarium.core.state import State
-from terrarium.core.values import Value, decode, dumps, encode, from_micros
+from terrarium.core.user import UserView, user_settings
+from terrarium.core.values import Value, decode, dumps, encode
 from terrarium.core.verdict import Check
 from terrarium.core.webhook import TIMEOUT, Delivery, body_of, deliver
 from terrarium.core.world import World
 
 current: ContextVar[Env | None] = ContextVar("terrarium_env", default=None)
 """The `env` of the program that runs in this context."""
-
-
-class EnvClock:
-    """World time, as `env.clock`."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    @property
-    def now(self) -> datetime:
-        """The present time of the world, in UTC."""
-        return from_micros(self._world.now())
-
-    @property
-    def local(self) -> datetime:
-        """The present time of the world, in the task's time zone."""
-        return self.now.astimezone(self.zone)
-
-    @property
-    def zone(self) -> tzinfo:
-        """The task's time zone, in which times without an offset are meant."""
-        return self._world.clock.zone
-
-    def advance(self, span: Span) -> Any:
-        """Let time pass; whatever becomes due happens on the way. Awaitable in an `async def` program.
-
-        Args:
-            span: A timedelta, seconds, or text such as `30m`.
-
-        Raises:
-            ReentrantCall: Inside a callback.
-            BudgetSpent: The trial's world time is used up.
-        """
-        return self._world.call(Call("env.clock.advance", {"span": span}))
-
-    def advance_to(self, moment: Moment) -> Any:
-        """Let time pass until a moment (a datetime, ISO text or `HH:MM`); nothing happens if it is past."""
-        return self._world.call(Call("env.clock.advance_to", {"moment": moment}))
 
 
 class Env:
@@ -82,7 +46,7 @@ class Env:
     def __init__(self, world: World, seed: int) -> None:
         self._world = world
         self._seed = seed
-        self.clock = EnvClock(world)
+        self.clock, self.judge = EnvClock(world), Judging(world)
         self.random = random.Random(child_seed(seed, "program"))
         """Randomness of the program: the same numbers at every run with the same seed."""
 
@@ -196,6 +160,46 @@ class Env:
             return result
 
         return self._perform(steps())
+
+    # -- simulated people -----------------------------------------------------------------------------------------
+
+    def user(
+        self,
+        name: str,
+        *,
+        persona: str = "",
+        goal: str = "",
+        knows: str = "",
+        script: Callable[..., object] | Sequence[str | Mapping[str, Value]] | None = None,
+        tools: Sequence[Callable[..., Any]] = (),
+        delay: Span | tuple[Span, Span] = 0,
+        turns: int = 50,
+        limits: Mapping[str, Value] | None = None,
+    ) -> UserView:
+        """Make somebody act who is no agent: a simulated person of the task, or one who only talks and uses `tools`.
+
+        A `goal` or `persona` is played by the job's model for people (`--user-model`); where the job names none, the
+        `script` is played.
+
+        Args:
+            name: The id of a simulated person of `people`, who then acts with their own mailbox, calendar and chat
+                whenever something reaches them; or a new name.
+            persona: What they are like, for the model.
+            goal: What they want; no agent is told.
+            knows: What they know and may say when they are asked.
+            script: Lines and rules, see the manual's page on people, or a generator function over their seat.
+            tools: Functions of the program that they may use; as with `register_tools`.
+            delay: World time before they answer, or its least and most, between which it is drawn.
+            turns: How often they act at most.
+            limits: Changes to what they may use: `steps`, `tool_calls`, `turn_seconds`, `tokens`, `cost`.
+
+        Raises:
+            ConfigError: Neither script nor model, a bad value, or a name that is an agent's or taken.
+        """
+        functions: dict[str, Callable[..., Any]] = {"script": script} if callable(script) else {}
+        settings = user_settings(name, functions, persona, goal, knows, script, tools, delay, turns, limits)
+        self._world.call(Call("env.user", {"name": name, "settings": settings, **functions}))
+        return UserView(self._world, name, turns)
 
     def _perform(self, steps: Asked) -> Any:
         """Make the calls of `steps` one after the other; in an `async def` program, the coroutine that does."""

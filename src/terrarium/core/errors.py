@@ -26,6 +26,8 @@ TerrariumError                      what all of them are
 │   ├── Refused                     the service said no: bad argument, no permission, already exists
 │   ├── Unsupported                 this implementation cannot do that at all
 │   └── CapabilityMissing           the task asked for a capability that is not there
+├── UserFault             user      a simulated person failed: its model, its time; the trial is unscored
+│   └── UserBroken                  its script is broken; it fails again however often it is tried
 ├── VerifierFault         verifier  judging failed; the trial is unscored
 ├── BudgetSpent           budget    a limit of the trial was reached
 └── EngineFault           engine    Terrarium's own machinery failed: disk full, worker lost, ...
@@ -36,7 +38,7 @@ TerrariumError                      what all of them are
 `NotFound` is a LookupError, too, `Refused` a ValueError and `CapabilityMissing` a KeyError.
 
 The word behind a class is its *boundary*: every exception that leaves a trial is classified once, by
-`boundary_of`, where it crosses into the engine. Only sandbox, capability, model and engine failures are
+`boundary_of`, where it crosses into the engine. Only sandbox, capability, model, user and engine failures are
 retried; `NotFound`, `Refused`, `Unsupported` and `CapabilityMissing` say the caller asked for something impossible,
 so a program they escape from is at fault (boundary `task`).
 """
@@ -49,9 +51,9 @@ import traceback
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-Boundary = Literal["usage", "task", "agent", "model", "sandbox", "capability", "verifier", "budget", "engine"]
+Boundary = Literal["usage", "task", "agent", "model", "sandbox", "capability", "user", "verifier", "budget", "engine"]
 
-RETRIED: frozenset[Boundary] = frozenset({"sandbox", "capability", "model", "engine"})
+RETRIED: frozenset[Boundary] = frozenset({"sandbox", "capability", "model", "user", "engine"})
 
 
 class TerrariumError(Exception):
@@ -186,6 +188,16 @@ class Unsupported(CapabilityFault):
 
 class CapabilityMissing(CapabilityFault, KeyError):
     """The task uses a capability that it did not declare."""
+
+
+class UserFault(TerrariumError):
+    """A simulated person failed; what the agent did is not to be judged by it."""
+
+    boundary = "user"
+
+
+class UserBroken(UserFault):
+    """The script of a simulated person is broken."""
 
 
 class VerifierFault(TerrariumError):

@@ -43,6 +43,7 @@ class Living(Protocol):
     journal: Journal
     agents: tuple[str, ...]
     people: dict[str, Person]
+    residents: tuple[str, ...]
     owner: str
     version: int
     carry: Callable[[], dict[str, Value]]
@@ -171,6 +172,7 @@ def sibling(world: W, folder: Path) -> W:
         rng=Rng(world.rng.seed),
         journal=Journal(folder / "journal.jsonl", lambda: clock.micros),
         agents=world.agents,
+        residents=world.residents,
         people=world.people,
         snapshots=Snapshots(folder / "snapshots"),
         **vars(world.made),

@@ -40,8 +40,16 @@ class Gateway(Protocol):
         """
         ...
 
+    async def ended(self) -> None:
+        """Wait until a limit has been reached while a request was answered: the program shall end."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up what is under way: the turn ends at once, and nothing of it is answered or written down any more."""
+        ...
+
     async def settle(self) -> ModelFault | None:
-        """Wait until no request is under way.
+        """Wait until no request is under way; none that comes later is answered before the next `open`.
 
         Returns:
             What kept the model from answering the last request, where that was so: then whatever the program came to

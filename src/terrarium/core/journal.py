@@ -28,6 +28,7 @@ from terrarium.core.files import make_folder
 from terrarium.core.values import Blobs, Value, decode, dumps, encode, from_micros, to_micros
 
 SCHEMA = 1
+BEGINS = ("begin", "wakes")  # the `state` of a turn, of an agent's and of a simulated person's
 
 
 class EventKind(StrEnum):
@@ -46,7 +47,7 @@ class EventKind(StrEnum):
     FIRED = "fired"
     """It has ended; `cause` is its `fire`."""
     TURN = "turn"
-    """An agent's turn: `state` is `begin` or `end`."""
+    """A turn: `state` is `begin` or `end`; that of a simulated person, `wakes` or `rests`."""
     STEP = "step"
     """One model call and the tool calls that follow from it."""
     MODEL = "model"

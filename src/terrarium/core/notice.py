@@ -21,10 +21,11 @@ class Notices:
 
     Args:
         policy: Capabilities of which agents are told, by type (`email`) or name (`email:work`); `all` for every one.
+        residents: Simulated people, who are told of everything.
     """
 
-    def __init__(self, policy: Sequence[str] = ()) -> None:
-        self._policy = frozenset(policy)
+    def __init__(self, policy: Sequence[str] = (), residents: Sequence[str] = ()) -> None:
+        self._policy, self._residents = frozenset(policy), frozenset(residents)
         self._waiting: dict[str, list[Notice]] = {}
 
     def wanted(self, source: str) -> bool:
@@ -38,7 +39,7 @@ class Notices:
 
     def put(self, agent: str, source: str, text: str) -> None:
         """Keep a notice for an agent, where the task wants it told of `source`."""
-        if self.wanted(source):
+        if self.wanted(source) or agent in self._residents:
             waiting = self._waiting.setdefault(agent, [])
             waiting.append(Notice(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…", source))
             del waiting[:-LIMIT]

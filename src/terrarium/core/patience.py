@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from terrarium.core.baton import Baton
@@ -41,16 +41,26 @@ class Patience:
         async with self._baton.lent():
             return await self.follow(work)
 
-    async def follow(self, work: Awaitable[T]) -> T:
+    async def follow(self, work: Awaitable[T], still: Callable[[], float | None] | None = None) -> T:
         """The same where nobody has to lend the baton: the program has passed it on already.
+
+        Args:
+            work: What is waited for.
+            still: Gives the moment, by `time.monotonic`, since when nobody else has accounted for the time; None while
+                somebody does. Default: since the beginning.
 
         Raises:
             BudgetSpent: The trial's world time was used up; `work` is cancelled.
         """
-        task = asyncio.ensure_future(work)
+        task, began = asyncio.ensure_future(work), time.monotonic()
         try:
             done, _ = await asyncio.wait({task}, timeout=SECONDS)
             while not done:
+                since = began if still is None else still()
+                left = SECONDS if since is None else since + SECONDS - time.monotonic()
+                if left > 0 and still is not None:
+                    done, _ = await asyncio.wait({task}, timeout=left)
+                    continue
                 self.measured = True
                 async with self._baton.hold("world"):
                     # Of several who wait, one moves the clock: it goes as fast as the wall's, not several times so.

@@ -11,9 +11,10 @@ from terrarium.core.values import Value
 
 DOMAIN = "world.example"
 
-_KEYS = ("address", "agent", "name", "password")
+_KEYS = ("address", "agent", "name", "password", "simulated")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _TAKEN = ("nobody", "root")  # users of every sandbox
+_ACTORS = ("operator", "task", "world")  # who else stands in journals
 _ADDRESS = re.compile(r"[\w+'-]+(?:\.[\w+'-]+)*@[\w-]+(?:\.[\w-]+)*")
 _WRITTEN = re.compile(r"(?P<name>[^<>\"]*?)\s*<(?P<address>[^<>]*)>")
 _UNFIT = re.compile(r"[\s\"\\#]")  # what programs read from a .netrc in different ways
@@ -28,7 +29,8 @@ class Person:
         name: What others call them.
         address: Their mail address.
         password: The one password of their mailbox, calendar and so on; None: they have none.
-        agent: The agent that acts as them; None: nobody does but the task program.
+        agent: The agent that acts as them; None: nobody does but the task program. A simulated person is their own.
+        simulated: Whether they act by themselves: what they are like, the program says with `env.user`.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Person:
     address: str
     password: str | None = field(default=None, repr=False)
     agent: str | None = None
+    simulated: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,6 +79,11 @@ def person_of(people: Mapping[str, Person], agent: str | None) -> Person | None:
     return next((person for person in people.values() if agent is not None and person.agent == agent), None)
 
 
+def can_be_user(name: object, agents: Sequence[str]) -> bool:
+    """Whether somebody whom the program makes up can have that name."""
+    return isinstance(name, str) and bool(_ID.fullmatch(name)) and name not in (*_TAKEN, *_ACTORS, *agents)
+
+
 def _person(id: object, about: Value, agents: Sequence[str]) -> Person:
     if not isinstance(id, str) or not _ID.fullmatch(id) or id in _TAKEN:
         raise ConfigError(
@@ -91,7 +99,10 @@ def _person(id: object, about: Value, agents: Sequence[str]) -> Person:
     for key, value in about.items():
         if key not in _KEYS:
             raise unknown_key(where, str(key), _KEYS)
-        if not isinstance(value, str) and value is not None:
+        if key == "simulated":
+            if not isinstance(value, bool):
+                raise ConfigError(f"{where}: simulated must be true or false, not {value!r:.100}")
+        elif not isinstance(value, str) and value is not None:
             raise ConfigError(f"{where}: {key} must be text, not {type(value).__name__}")
     name, address, password = about.get("name") or id, about.get("address"), about.get("password")
     if address is None:
@@ -102,7 +113,10 @@ def _person(id: object, about: Value, agents: Sequence[str]) -> Person:
         raise ConfigError(f"{where}: {address!r:.100} is not a mail address; write 'ann@corp.example'")
     if password is not None and (not password or not password.isprintable() or _UNFIT.search(password)):
         raise ConfigError(f"{where}: the password must be printable text without spaces, quotes, '\\' and '#'")
-    return Person(id, name, address, password, _agent(id, about, agents))
+    simulated = bool(about.get("simulated"))
+    if simulated and (id in agents or about.get("agent") is not None or id in _ACTORS):
+        raise ConfigError(f"{where} acts by itself, so it cannot be an agent, nor be called {' or '.join(_ACTORS)}")
+    return Person(id, name, address, password, id if simulated else _agent(id, about, agents), simulated)
 
 
 def _agent(id: str, about: Mapping[str, Value], agents: Sequence[str]) -> str | None:

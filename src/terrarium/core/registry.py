@@ -49,6 +49,8 @@ TABLES: dict[str, dict[str, str]] = {
         "vllm": "terrarium.model.compatible:VllmModel",
     },
     "agent": {
+        "claude_agent_sdk": "terrarium.agent.command.claude_agent_sdk:ClaudeAgentSdk",
+        "claude_code": "terrarium.agent.command.claude_code:ClaudeCode",
         "oracle": "terrarium.agent.oracle:OracleAgent",
         "null": "terrarium.agent.null:NullAgent",
         "puppet": "terrarium.agent.puppet:PuppetAgent",
@@ -61,6 +63,11 @@ TABLES: dict[str, dict[str, str]] = {
         "openai_agents": "terrarium.agent.frameworks.openai_agents:OpenAIAgentsAgent",
         "shell": "terrarium.agent.shell:ShellAgent",
         "tool_loop": "terrarium.agent.tool_loop.tool_loop:ToolLoopAgent",
+        "codex": "terrarium.agent.command.codex:Codex",
+        "hermes": "terrarium.agent.command.hermes:Hermes",
+        "mini_swe_agent": "terrarium.agent.command.mini_swe_agent:MiniSweAgent",
+        "openclaw": "terrarium.agent.command.openclaw:Openclaw",
+        "opencode": "terrarium.agent.command.opencode:Opencode",
     },
 }
 

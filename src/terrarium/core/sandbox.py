@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from terrarium.core.clock import Clock
 from terrarium.core.errors import ConfigError, unknown_key
-from terrarium.core.network import Network
+from terrarium.core.network import Handler, Network
 from terrarium.core.person import Person
 from terrarium.core.rows import Change, Row
 from terrarium.core.values import record
@@ -173,8 +173,11 @@ class Sandbox(Protocol):
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
         """Run one command: text through the shell, a list without one.
+
+        `output` is told what it writes to its standard output, where the sandbox can as it comes and all of it.
 
         Raises:
             CommandTimeout: It ran longer than `timeout` seconds of wall time; its whole process tree is gone.
@@ -337,16 +340,44 @@ class Equippable(Protocol):
 
 
 class AgentSandbox(Protocol):
-    """The part of a sandbox that an agent may use."""
+    """The part of a sandbox that an agent may use: that of its workspace, while a turn of its is under way."""
 
-    async def exec(self, command: str | Sequence[str], *, timeout: float = 120.0) -> ExecResult:
-        """Run one command, as `Sandbox.exec`."""
+    @property
+    def workdir(self) -> str:
+        """Where commands run."""
+        ...
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Variables that its commands have, such as `TERRARIUM_MCP_URL`."""
+        ...
+
+    async def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float = 120.0,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        output: Callable[[bytes], None] | None = None,
+    ) -> ExecResult:
+        """Run one command, as `Sandbox.exec`; services of the world answer what it asks meanwhile."""
         ...
 
     async def read(self, path: str) -> bytes:
-        """The content of a file."""
+        """The content of a file; see `Sandbox.read`."""
         ...
 
-    async def write(self, path: str, content: bytes) -> None:
-        """Write a file."""
+    async def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
+        """Write a file; see `Sandbox.write`."""
+        ...
+
+    async def serve(self, host: str, port: int, handler: Handler) -> None:
+        """Have `handler` serve a port of a host of the world for this sandbox, and for no other; again: in its place.
+
+        Raises:
+            SandboxFault: It has no network, or several agents share it.
+            Refused: A service of the world is there.
+        """
         ...

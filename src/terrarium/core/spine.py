@@ -19,7 +19,9 @@ from terrarium.core.values import Blobs, Value, decode, sorted_dumps
 JUDGING = frozenset({"env.check", "env.checking", "env.heartbeat", "env.reward"})
 """Calls that only say what the program makes of the world; those of a corrected one count, those before do not."""
 
-_STEADY = frozenset({"env.activity", "env.after", "env.at", "env.cancel", "env.every", "env.when"})
+_STEADY = frozenset(
+    {"env.activity", "env.after", "env.at", "env.cancel", "env.every", "env.user", "env.user_post", "env.when"}
+)
 _STEADY_OF_AGENTS = (".post", ".register_tools", ".set_system_prompt")
 _UNSETTLING = frozenset({"change", "turn", "step", "tool_call", "tool_result", "operator"})
 
@@ -43,6 +45,8 @@ class Spine(Cursor):
     ) -> None:
         super().__init__((), blobs)
         self._reads, self._look = reads, look
+        self.anew: frozenset[str] = frozenset()
+        """Paths of reads that are made again, whatever the journal holds."""
         self.refused: NotRegradable | None = None
         """Why this trial cannot be regraded; a program that catches it does not get rid of it."""
         self.looked = 0
@@ -173,6 +177,8 @@ class Spine(Cursor):
     # -- reads ----------------------------------------------------------------------------------------------------
 
     def _recorded(self, call: Call, args: Any) -> Outcome | None:
+        if call.path in self.anew:
+            return None
         if self._known[0] != self._at:
             self._known = (self._at, {})
             for begun, ended in self._between[self._at]:

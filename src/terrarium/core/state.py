@@ -162,7 +162,8 @@ def compare(
     """
     if before is not None and before.event > after.event:
         raise ConfigError("a diff goes forward in time: `before` is the earlier moment")
-    fold, kept, back = Fold(counting(by)), dict[str, str](), 0
+    people, kept, back = set[str](), dict[str, str](), 0
+    fold = Fold(counting(by, people))
     for event in events:
         if event.seq > after.event:
             break
@@ -170,6 +171,8 @@ def compare(
             kept = event.data.get("kept", kept)
             if before is not None and event.seq > before.event and _went_back(fold, event):
                 back = event.seq
+        elif event.kind is EventKind.TURN and event.data["state"] in ("wakes", "rests"):
+            people.add(event.actor)
         elif before is None:
             if event.kind is EventKind.TURN:
                 before = State(event.seq, kept)

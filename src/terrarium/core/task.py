@@ -126,6 +126,11 @@ class Task:
         return self.entry.agents
 
     @property
+    def residents(self) -> tuple[str, ...]:
+        """Ids of its simulated people."""
+        return tuple(sorted(id for id, person in self.people.items() if person.simulated))
+
+    @property
     def start(self) -> datetime:
         """World time at which it begins."""
         return self.entry.start
@@ -233,7 +238,7 @@ def entry(
         config: Another name of `capabilities_config`.
         agents: Names; with several, the program is called as `fn(env, agents, **params)`, a dict by name.
         people: Who there is, by id: `Ann Lee <ann@corp.example>`, or a table of `name`, `address`, `password` and
-            `agent`, the agent that acts as them.
+            `agent`, the agent that acts as them, or `simulated`, whether they act by themselves.
         clock: World time at which the world starts; by default Monday 2030-01-07 09:00. `wall`: real time.
         zone: The time zone in which times without an offset are meant, such as `Europe/Berlin`.
         limits: Changes to the default limits.
@@ -266,6 +271,8 @@ def entry(
         if value not in ("fail", "pass", "any"):
             raise ConfigError(f"{name} must be 'fail', 'pass' or 'any', not {value!r}")
     known = declared(people or {}, agents)
+    if checkpoints and any(person.simulated for person in known.values()):
+        raise ConfigError("checkpoints are for tasks without simulated people: they would not know that time went back")
     place = zone_named(zone)
     try:
         wall = clock == "wall"

@@ -9,7 +9,7 @@ from typing import Any
 
 from terrarium.core.diff import Diff
 from terrarium.core.errors import JournalFault
-from terrarium.core.journal import Event, EventKind, read
+from terrarium.core.journal import BEGINS, Event, EventKind, read
 from terrarium.core.message import Block, Message, TextBlock, ToolResultBlock, Usage
 from terrarium.core.state import compare, judged
 from terrarium.core.tool import ToolResult
@@ -82,7 +82,7 @@ class Trajectory:
         usage, steps, tool_calls = Usage(), 0, 0
         spoke = False
         for event in (event for event in self.events if event.actor == agent):
-            if event.kind is EventKind.TURN and event.data["state"] == "begin":
+            if event.kind is EventKind.TURN and event.data["state"] in BEGINS:
                 messages.append(Message("user", event.data["instruction"]))
                 spoke = False
             elif event.kind is EventKind.TURN and not spoke and event.data["text"]:
@@ -121,7 +121,7 @@ class Trajectory:
         return compare(self.events, self.blobs, None, judged(self.events), by)
 
     def turns(self) -> list[Turn]:
-        """The turns, in the order they began."""
+        """The turns of agents, in the order they began."""
         open_turns: dict[str, tuple[Event, list[Event]]] = {}
         found: list[tuple[int, Turn]] = []
 

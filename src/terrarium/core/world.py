@@ -58,6 +58,7 @@ class World:
         sandbox: Makes a sandbox of a world for a capability of that name and settings, not yet open.
         agents: Names of the agents.
         people: Who there is, by id.
+        residents: Who of them acts by themselves.
         snapshots: Where the world is saved; None: nowhere.
         mode: When to save: `auto` at most 5 % of the time, `every-turn`, or `never`.
         cursor: The journal of an earlier run, while it still has answers.
@@ -85,10 +86,11 @@ class World:
         keep: bool = True,
         notices: Sequence[str] = (),
         people: Mapping[str, Person] | None = None,
+        residents: Sequence[str] = (),
     ) -> None:
         self.folder, self.version = folder, 0
         self.clock, self.rng, self.journal = clock, rng, journal
-        self.agents, self.people = tuple(agents), dict(people or {})
+        self.agents, self.people, self.residents = tuple(agents), dict(people or {}), tuple(residents)
         self.owner = ""
         """Whose world it is, such as a trial's id: owners share no snapshot, so that each can drop its own."""
         self.carry: Callable[[], dict[str, Value]] = dict
@@ -102,7 +104,7 @@ class World:
         """Does the turns that were queued; there are some when `callbacks.interrupted()`."""
         self.network = Network(self._service_failed)
         self.baton, self.turnstile = Baton(), Turnstile()
-        self.notices, self.activity = Notices(notices), Activity()
+        self.notices, self.activity = Notices(notices, self.residents), Activity()
         self.saving = Saving(
             snapshots,
             mode,
@@ -152,13 +154,15 @@ class World:
             raise Refused(f"the world already has {spec!r}")
         config = config or {}
         capability = self._opener(spec, config)
+        residents = self.residents if getattr(capability, "peopled", False) else ()
         site = Site(
             name=spec,
             folder=self.folder / spec,
             config={key: value for key, value in config.items() if key != "import_path"},
             clock=self.clock,
             rng=self.rng,
-            agents=self.agents,
+            agents=(*self.agents, *residents),
+            residents=residents,
             changed=lambda change: self.changed(spec, change),
             actor=self.actor,
             wait=self.calls.run_command,
@@ -300,7 +304,7 @@ class World:
     async def _pass_until(self, number: int, target: int, enough: Callable[[], bool] | None) -> None:
         """Let time pass up to `target` or until turns are queued; others who act meanwhile keep their moments."""
         while self.callbacks.failure is None and not self.callbacks.interrupted() and not (enough and enough()):
-            due = self.callbacks.schedule.due()
+            due = self.callbacks.due()
             whole = due is None or not (self.turnstile.crowded or enough)
             stop = target if whole or due is None else min(due, target)
             async with self.turnstile.passing(number, stop), self.baton.hold("world"):

@@ -41,11 +41,17 @@ class Answer:
 
 
 class Unanswered(Exception):
-    """A request that came to nothing; says why."""
+    """A request that came to nothing.
 
-    def __init__(self, failure: Failure) -> None:
+    Args:
+        failure: Why.
+        told: The status, the media type and the body of an answer that is an error.
+    """
+
+    def __init__(self, failure: Failure, told: tuple[int, str, bytes] | None = None) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.told = told
 
 
 async def heard(answer: Answer, stall: float) -> AsyncIterator[bytes]:
@@ -75,7 +81,7 @@ async def heard(answer: Answer, stall: float) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def failure_of(answer: Answer, stall: float) -> Failure:
+async def unanswered(answer: Answer, stall: float) -> Unanswered:
     """What an answer means whose status is no success."""
     body = bytearray()
     with contextlib.suppress(Unanswered, ModelFault):
@@ -92,7 +98,8 @@ async def failure_of(answer: Answer, stall: float) -> Failure:
     if kind != "refused" and after is not None and after > _LONGEST_WAIT:
         kind, said = "refused", f"it wants us to wait {after / 3600:.1f} h: {said}"
     shown = "".join(letter if letter.isprintable() else " " for letter in said[:_SHOWN]).strip()
-    return Failure(kind, f"HTTP {answer.status} {word[:80]}: {shown}", after, str(answer.status))
+    failure = Failure(kind, f"HTTP {answer.status} {word[:80]}: {shown}", after, str(answer.status))
+    return Unanswered(failure, (answer.status, answer.media_type, bytes(body)))
 
 
 def retry_after(headers: Mapping[str, str], error: object = None) -> float | None:

@@ -24,6 +24,7 @@ class AnthropicModel(Client):
     The key is in `ANTHROPIC_API_KEY`, another address in `ANTHROPIC_BASE_URL`. `cache` is on where it is not set.
     """
 
+    provider: ClassVar[str] = "anthropic"
     wire: ClassVar[str] = "anthropic"
     _format: ClassVar[Wire] = AnthropicWire()
     _keys: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY",)

@@ -18,7 +18,7 @@ from terrarium.core.model import Completion, Forwarded
 from terrarium.core.secrets import MASK
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
-from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, failure_of, heard, json_object
+from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, heard, json_object, unanswered
 from terrarium.model.event_stream import EventStream
 from terrarium.model.pace import Pace
 from terrarium.model.retry import Failure, Kind, RetryPolicy, persist
@@ -47,7 +47,8 @@ class Client:
         logprobs: Whether log-probabilities are wanted.
         extra: What is laid over the body of each request, as it is.
         retries: How often a request is sent again at most.
-        max_wait: Seconds between two of those at most; up to ten times as long where the provider asks for it.
+        min_wait: Seconds before the first of those; each further waits twice as long.
+        max_wait: Seconds before one of those at most; up to ten times as long where the provider asks for it.
         at_once: Requests under way at a time; fewer while the provider says that it is too much.
         per_minute: Requests begun in any 60 s; None: no limit.
         timeout: Seconds for a whole answer.
@@ -60,6 +61,8 @@ class Client:
     """
 
     shared: ClassVar[bool] = True
+    provider: ClassVar[str]
+    """Who sells it, as the table of prices calls it."""
     wire: ClassVar[str]
     _format: ClassVar[Wire]
     _keys: ClassVar[tuple[str, ...]]
@@ -84,11 +87,12 @@ class Client:
         logprobs: bool | None = None,
         extra: Mapping[str, Any] | None = None,
         retries: int = 6,
+        min_wait: float = 0.5,
         max_wait: float = 60.0,
         at_once: int = 64,
         per_minute: int | None = None,
-        timeout: float = 1200.0,
-        stall: float = 300.0,
+        timeout: float = 600.0,
+        stall: float = 120.0,
         stream: bool = True,
         price: Callable[[Usage], float | None] | None = None,
     ) -> None:
@@ -113,6 +117,7 @@ class Client:
         self._format.request(model, [], [], self.parameters)
         for name, number, least in (
             ("retries", retries, 0),
+            ("min_wait", min_wait, 0),
             ("max_wait", max_wait, 0),
             ("at_once", at_once, 1),
             ("per_minute", 1 if per_minute is None else per_minute, 1),
@@ -125,7 +130,7 @@ class Client:
             raise ConfigError(f"base_url begins with http:// or https://; {base_url!r} does not")
         self.name = model
         self._base_url = base_url
-        self._policy = RetryPolicy(retries, min(0.5, max_wait), max_wait)
+        self._policy = RetryPolicy(retries, min_wait, max_wait)
         self._pace = Pace(at_once, per_minute)
         self._timeout = timeout
         self._stall = stall
@@ -176,17 +181,17 @@ class Client:
             async with AsyncExitStack() as stack:
                 answer = await stack.enter_async_context(self._opened(path, own, headers, self._timeout))
                 if answer.status >= 300:
-                    raise Unanswered(await failure_of(answer, self._stall))
+                    raise await unanswered(answer, self._stall)
                 return stack.pop_all(), answer
 
         try:
             (stack, answer), _ = await persist(send, self._failure, self._policy, self._pace, self.name)
         except ModelFault as fault:
             cause = fault.__cause__
-            if not isinstance(cause, Unanswered) or cause.failure.code is None:
+            if not isinstance(cause, Unanswered) or cause.told is None:
                 raise
-            error = self._format.error(int(cause.failure.code), cause.failure.message)
-            yield Forwarded(int(cause.failure.code), "application/json", _at_once(json.dumps(error).encode()))
+            status, media_type, body_told = cause.told
+            yield Forwarded(status, media_type, _at_once(self._masked(body_told.decode("utf-8", "replace")).encode()))
             return
         async with stack:
             yield Forwarded(answer.status, answer.media_type, self._forwarded(answer))
@@ -259,7 +264,7 @@ class Client:
         patience = self._stall if self._stream else self._timeout
         async with asyncio.timeout(self._timeout), self._opened(path, body, {}, patience) as answer:
             if answer.status >= 300:
-                raise Unanswered(await failure_of(answer, self._stall))
+                raise await unanswered(answer, self._stall)
             if answer.media_type != "text/event-stream":  # not asked for in pieces, or not given so
                 whole = b"".join([chunk async for chunk in heard(answer, patience)])
                 completion = self._format.read_answer(json_object(whole))
@@ -312,11 +317,14 @@ class Client:
             return None
         else:
             failure = failed_stream(error, self._kinds)
-        told = failure.message
-        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
-            told = told.replace(key, MASK)  # some providers quote the key that they refuse
         advice = f"; is the key in {' or '.join(self._keys)} the right one?" if failure.code in ("401", "403") else ""
-        return replace(failure, message=told + advice)
+        return replace(failure, message=self._masked(failure.message) + advice)
+
+    def _masked(self, text: str) -> str:
+        """The text without the key: some providers quote the one that they refuse."""
+        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
+            text = text.replace(key, MASK)
+        return text
 
     # -- where and with what -----------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ class GoogleModel(Client):
     The key is in `GOOGLE_API_KEY` or `GEMINI_API_KEY`, another address in `GOOGLE_GEMINI_BASE_URL`.
     """
 
+    provider: ClassVar[str] = "google"
     wire: ClassVar[str] = "google"
     _format: ClassVar[Wire] = GoogleWire()
     _keys: ClassVar[tuple[str, ...]] = ("GOOGLE_API_KEY", "GEMINI_API_KEY")

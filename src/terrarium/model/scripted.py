@@ -77,7 +77,9 @@ class ScriptedModel:
             raise ModelFault(
                 f"the scripted model {self.name!r} is asked for more than its {len(self._answers)} answers"
             )
-        made = _completion(answer, number)
+        # By the place in the conversation: one that asks several of these models has no id twice.
+        place = sum(message.role == "assistant" for message in messages) + 1
+        made = _completion(answer, number, place)
         if isinstance(answer, Completion):
             return made
         usage = Usage(_tokens([list(messages)]), _tokens([made.message]))
@@ -101,13 +103,13 @@ def _named(where: str) -> Any:
     return found
 
 
-def _completion(answer: Answer, number: int) -> Completion:
+def _completion(answer: Answer, number: int, place: int = 1) -> Completion:
     if isinstance(answer, Completion):
         return answer
     if isinstance(answer, Message):
         return Completion(answer, "tool_use" if answer.tool_uses else "end")
     parts = answer if isinstance(answer, list) else [answer]
-    blocks = [_block(part, f"call_{number + 1}_{place}", number) for place, part in enumerate(parts, 1)]
+    blocks = [_block(part, f"call_{place}_{index}", number) for index, part in enumerate(parts, 1)]
     message = Message("assistant", blocks)
     return Completion(message, "tool_use" if message.tool_uses else "end")
 

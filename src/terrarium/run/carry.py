@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from terrarium.core.journal import Event, EventKind
+from terrarium.core.journal import BEGINS, Event, EventKind
 from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.seat import TrialSeat
@@ -95,7 +95,7 @@ def turns_of(name: str, events: Iterable[Event]) -> Iterator[tuple[str, list[Eve
         if event.kind is not EventKind.TURN:
             if begun is not None:
                 begun[1].append(event)
-        elif event.data["state"] == "begin":
+        elif event.data["state"] in BEGINS:
             begun = (event.data["instruction"], [])
         elif begun is not None:
             yield (*begun, True)

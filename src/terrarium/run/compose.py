@@ -24,7 +24,7 @@ from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.model.remembered import remembered
 from terrarium.run.config import AgentConfig, SandboxConfig
-from terrarium.run.models import make_model, model_class
+from terrarium.run.models import make_model, model_class, price_for
 from terrarium.task.module import package_of
 from terrarium.task.source import beside
 
@@ -193,8 +193,40 @@ def _best() -> str:
     return {1: "local", 2: "landlock"}.get(tier().number, "memory")
 
 
-def sandboxes(provider: SandboxConfig) -> Callable[[World, str, Mapping[str, Value]], Sandbox]:
-    """Makes the sandbox of a world for the capability of a spec and its settings."""
+def place(agent: AgentConfig, provider: SandboxConfig) -> SandboxConfig:
+    """Where commands run: as the job says; where it says nothing, a real sandbox for an agent that cannot do without.
+
+    A class of agents says so by `wants_sandbox = True`.
+    """
+    if provider.name != "auto" or provider.import_path is not None:
+        return provider
+    wanted = getattr(_class_if_known(agent), "wants_sandbox", False)
+    return provider.model_copy(update={"name": "local"}) if wanted else provider
+
+
+def _mounts(agent: AgentConfig | None) -> Mapping[str, str]:
+    """Folders of the machine that the agent's own programs need in its sandbox, by path inside."""
+    asked = None if agent is None else getattr(_class_if_known(agent), "mounts", None)
+    return dict(asked(agent.kwargs)) if asked is not None and agent is not None else {}
+
+
+def _class_if_known(agent: AgentConfig) -> Any:
+    """What makes the agent; None where it lies beside the task or cannot be made, which is said elsewhere."""
+    try:
+        return agent_class(agent)
+    except TerrariumError:
+        return None
+
+
+def sandboxes(
+    provider: SandboxConfig, acting: AgentConfig | None = None
+) -> Callable[[World, str, Mapping[str, Value]], Sandbox]:
+    """Makes the sandbox of a world for the capability of a spec and its settings.
+
+    Args:
+        provider: Where commands run unless the task says otherwise.
+        acting: Who acts: its class may say by `mounts(kwargs)` which folders are in the sandboxes of workspaces.
+    """
 
     def make(here: World, spec: str, config: Mapping[str, Value]) -> Sandbox:
         name, settings = _place(config, provider)
@@ -215,6 +247,7 @@ def sandboxes(provider: SandboxConfig) -> Callable[[World, str, Mapping[str, Val
             keep=False,
             person=person_of(here.people, agent),
             packages=_packages(spec, config),
+            mounts=_mounts(acting) if own else {},
         )
         network = config.get("network")
         if name == "local" or (network == "sandbox" and name != "memory"):
@@ -224,10 +257,9 @@ def sandboxes(provider: SandboxConfig) -> Callable[[World, str, Mapping[str, Val
         kind = find("sandbox", name)
         if network == "sandbox" and "network" not in kind.supports:
             raise SandboxFault(f"{spec} needs a network, which the sandbox {name!r} does not have")
-        if ground.packages and "mounts" not in kind.supports:
-            raise SandboxFault(
-                f"{spec} needs packages, which the sandbox {name!r} cannot have; use the sandbox 'local'"
-            )
+        if (ground.packages or ground.mounts) and "mounts" not in kind.supports:
+            what = "packages" if ground.packages else "the programs of its agent"
+            raise SandboxFault(f"{spec} needs {what}, which the sandbox {name!r} cannot have; use the sandbox 'local'")
         made: Sandbox = kind(ground)
         return made
 
@@ -239,6 +271,15 @@ def _packages(spec: str, config: Mapping[str, Value]) -> Sequence[str]:
     if not isinstance(found, (list, tuple)) or not all(isinstance(name, str) for name in found):
         raise ConfigError(f"{spec}: packages must be a list of names of Python packages, not {found!r:.100}")
     return tuple(found)
+
+
+def own_function(target: str, task: Task) -> Any:
+    """A function of somebody's own at `package.module:name`, which may lie beside the task.
+
+    Raises:
+        ConfigError: It cannot be imported.
+    """
+    return find("agent", target, _beside_if_nowhere_else(target, task))
 
 
 def agent_class(config: AgentConfig, task: Task | None = None) -> Any:
@@ -264,6 +305,8 @@ def refusal(config: AgentConfig) -> str | None:
         if getattr(made, "wants_model", False):
             model_class(_wanted(config))
             model = {"model": None}
+        if getattr(made, "wants_gateway", False):
+            model["gateway"] = None
         inspect.signature(made).bind(**config.kwargs, **model)
     except TerrariumError as error:
         return str(error)
@@ -306,6 +349,13 @@ def make_agent(config: AgentConfig, task: Task, name: str, seed: int, known: Seq
         arguments["model"] = remembered(model, known)
     elif config.model_name is not None:
         arguments["model"] = config.model_name
+    if getattr(made, "wants_gateway", False):
+        from terrarium.model.gateway.gateway import ModelGateway
+
+        # What a lost journal had answered is nothing to a program: it begins its turn again, and asks another way.
+        arguments["model"] = make_model(_wanted(config), config.model_kwargs)
+        price = price_for(_wanted(config), config.model_kwargs)
+        arguments["gateway"] = ModelGateway(name, arguments["model"], price)
     try:
         agent: Agent = made(**arguments)
     except TerrariumError:

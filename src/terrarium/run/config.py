@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from terrarium.core.errors import ConfigError
 from terrarium.core.secrets import Secrets, masked
 from terrarium.core.values import digest
-
-
-class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    if not TYPE_CHECKING:  # type checkers know the fields
-
-        def __init__(self, **given: Any) -> None:
-            """Make one; what is wrong is a `ConfigError` that names the nearest known key."""
-            try:
-                super().__init__(**given)
-            except ValidationError as error:
-                told = [_told(type(self), problem) for problem in error.errors()[:5]]
-                raise ConfigError("; ".join(told)) from None
+from terrarium.run.approval_rule import ApprovalRule
+from terrarium.run.judge_config import JudgeConfig
+from terrarium.run.record import Record
 
 
 class AgentConfig(Record):
@@ -105,6 +91,25 @@ class SandboxConfig(Record):
         return {**self.model_dump(mode="json"), "kwargs": masked(self.kwargs)}
 
 
+class PeopleConfig(Record):
+    """What plays the simulated people of tasks; without a model, their scripts do."""
+
+    model_name: str | None = None
+    """As `provider/name`."""
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the model's client; never keys."""
+
+    @field_validator("model_kwargs")
+    @classmethod
+    def _plain(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Settings travel to other processes."""
+        return AgentConfig._plain(kwargs)
+
+    def public(self) -> dict[str, Any]:
+        """Plain data without secrets; nothing where nothing was said."""
+        return {"model_name": self.model_name, "model_kwargs": masked(self.model_kwargs)} if self.model_name else {}
+
+
 class RetryConfig(Record):
     """How often a trial is tried again after a failure of the machinery; never after a bad result."""
 
@@ -134,9 +139,14 @@ class JobConfig(Record):
     limits: dict[str, Any] = Field(default_factory=dict)
     """Changes to the limits of every task."""
     sandbox_provider: SandboxConfig = SandboxConfig()
+    people: PeopleConfig = PeopleConfig()
     snapshot: Literal["auto", "every-turn", "every-step", "never"] = "auto"
     baseline: bool = True
     """Run the null agent once on each task too, so that its score can stand beside every result."""
+    approval: tuple[ApprovalRule, ...] = ()
+    """What becomes of tool calls before they take effect: the first rule that matches decides."""
+    judge: JudgeConfig | None = None
+    """Who answers where checks ask a model."""
     job_name: str | None = None
     job_dir: str | None = None
     resume: bool = True
@@ -176,11 +186,21 @@ class JobConfig(Record):
     def public(self) -> dict[str, Any]:
         """Plain data without secrets: what is written down."""
         agents = [agent.public() for agent in self.agents]
-        return {**self.model_dump(mode="json"), "agents": agents, "sandbox_provider": self.sandbox_provider.public()}
+        aside = {"approval", "judge", "people"}  # a job without them is what it was before there were any
+        told = {**self.model_dump(mode="json", exclude=aside), "agents": agents}
+        people = {"people": self.people.public()} if self.people.model_name else {}
+        place = {"sandbox_provider": self.sandbox_provider.public()}
+        return {**told, **people, **place, **policies(self.approval, self.judge)}
 
     def secrets(self) -> Secrets:
         """What may stand in no file of the run, nor in its log."""
         return Secrets.of({"agents": [agent.kwargs for agent in self.agents], "place": self.sandbox_provider.kwargs})
+
+
+def policies(approval: Sequence[ApprovalRule], judge: JudgeConfig | None) -> dict[str, Any]:
+    """Who approves and who judges, as plain data; nothing where nobody does."""
+    told: dict[str, Any] = {"approval": [rule.public() for rule in approval]} if approval else {}
+    return {**told, **({"judge": judge.public()} if judge else {})}
 
 
 def timeouts(limits: Mapping[str, Any], setup: float | None, turn: float | None) -> dict[str, Any]:
@@ -224,12 +244,3 @@ def load(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
-
-
-def _told(kind: type[BaseModel], problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
-    if problem["type"] != "extra_forbidden":
-        return f"{kind.__name__}.{'.'.join(location)}: {problem['msg']}"
-    near = difflib.get_close_matches(location[-1], list(kind.model_fields), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(kind.model_fields)}"
-    return f"{kind.__name__}: unknown key {'.'.join(location)!r}; {hint}"

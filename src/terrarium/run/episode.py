@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from terrarium.core.agent import Agent, Notice, Reply, StopReason, TurnOver
+from terrarium.core.agent import Agent, Reply, StopReason, TurnOver
 from terrarium.core.baton import PROGRAM
-from terrarium.core.calls import Handler
 from terrarium.core.capability import Readies
-from terrarium.core.clock import Moment, Span, span_micros
 from terrarium.core.env import Env, current, install
 from terrarium.core.errors import BudgetSpent, ProgramError, TerrariumError, Unsupported, boundary_of
 from terrarium.core.handle import AgentView
@@ -21,7 +19,6 @@ from terrarium.core.offers import offers
 from terrarium.core.program import AsyncProgram, Program, ProgramStopped
 from terrarium.core.secrets import Secrets
 from terrarium.core.task import Limits, Task
-from terrarium.core.trajectory import Conversation
 from terrarium.core.values import Value
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
@@ -29,9 +26,12 @@ from terrarium.run.branch import Branch
 from terrarium.run.carry import OpenTurn, alone, open_turn, seat_again, seat_state, turn_again, turn_state
 from terrarium.run.checkpoint_tool import offer_checkpoints
 from terrarium.run.guard import GRACE, Guard, GuardedSeat, TimeIsUp
+from terrarium.run.handles import offer_agent
 from terrarium.run.memories import Memories
 from terrarium.run.pause import Pause, Paused
 from terrarium.run.proxy import SeatProxy
+from terrarium.run.quarters import furnish
+from terrarium.run.residents import MakeMind, Residents, no_mind
 from terrarium.run.seat import TrialSeat
 from terrarium.run.totals import Totals
 from terrarium.task.checking import CheckerResults
@@ -56,6 +56,7 @@ class Episode:
         trial: Its id.
         branch: Where it left another trial.
         pause_after: Stop for now before the step after so many; None: never.
+        mind: Makes what plays a simulated person.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Episode:
         trial: str = "",
         branch: Branch | None = None,
         pause_after: int | None = None,
+        mind: MakeMind = no_mind,
     ) -> None:
         self.task = task
         self.world = world
@@ -84,33 +86,36 @@ class Episode:
         self._secrets = secrets or Secrets()
         self._deadline = deadline
         self._progress = progress
-        self._seats = {
+        self.seats = {
             name: TrialSeat(name, world, limits, self.totals, self._secrets, agent.timing == "measured")
             for name, agent in agents.items()
         }
-        self._guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
+        furnish(agents, self.seats, world)
+        self.guards = {name: Guard(name, agent, trial) for name, agent in agents.items()}
         self._seated = {name: asyncio.Lock() for name in agents}
         self._replies: dict[str, list[Reply]] = {name: [] for name in agents}
         self._queue: list[tuple[str, str]] = []
-        self._memories = Memories(self._guards, self._seats, self._secrets, limits.turn_seconds)
+        self._memories = Memories(self.guards, self.seats, self._secrets, limits.turn_seconds)
         self._open: tuple[str, int, str] | None = None
         """Agent, number and instruction of the turn that a program's own call is waiting for."""
         self._cut: OpenTurn | None = None
         """The turn in whose middle the journal ends."""
         self._refused = 0
-        offer_checkpoints(task.entry.checkpoints, list(self._seats.values()), world, self._queue)
+        offer_checkpoints(task.entry.checkpoints, list(self.seats.values()), world, self._queue)
         world.callbacks.interrupted = lambda: bool(self._queue)
         world.run_queued = self._run_queued
         world.carry = self._carry
-        world.proxy = {name: SeatProxy(seat, world) for name, seat in self._seats.items()}.get
+        world.proxy = {name: SeatProxy(seat, world) for name, seat in self.seats.items()}.get
         install(world)
+        self.residents = Residents(world, mind, seed, self._secrets, limits.open_seconds, trial)
         for name in agents:
-            self._install(name)
+            self.guards[name].lent = self.residents.seconds
+            self._offer(name)
 
     @property
     def stuck(self) -> bool:
         """The program or an agent did not end though it was told to; only the process can be ended."""
-        return self._program_stuck or any(guard.stuck for guard in self._guards.values())
+        return self._program_stuck or self.residents.stuck or any(guard.stuck for guard in self.guards.values())
 
     @property
     def _left(self) -> float:
@@ -195,49 +200,18 @@ class Episode:
 
     # -- what `agent` offers --------------------------------------------------------------------------------------
 
-    def _install(self, name: str) -> None:
+    def _offer(self, name: str) -> None:
         path = "agent" if len(self.agents) == 1 else f"agents.{name}"
-        seat, world = self._seats[name], self.world
 
         async def act(number: int, instruction: str) -> Reply:
             reply = await self._turn(number, name, instruction, own=True)
             await self._run_queued(number)
             return reply
 
-        async def wait(number: int, for_: Span | None, until: Moment | None) -> list[Notice]:
-            clock, notices = world.clock, world.notices
-            if until is not None:
-                target = clock.moment(until)
-            elif for_ is not None:
-                target = clock.micros + span_micros(for_)
-            else:
-                target = world.callbacks.schedule.last() or clock.micros
-            await world.pass_time_and_turns(number, target, lambda: bool(notices.waiting(name)))
-            return notices.waiting(name)
+        def post(_number: int, instruction: str) -> None:
+            self._queue.append((name, instruction))
 
-        def register(number: int, /, **functions: Callable[..., Any]) -> None:
-            seat.check_names(functions, again=self.task.entry.checkpoints > 0)  # callbacks run again
-            seat.register(number, functions)
-
-        def register_again(number: int, /, **functions: Callable[..., Any]) -> None:
-            seat.register(number, functions)
-
-        def prompt(_number: int, text: str | None) -> None:
-            seat.system_prompt = text
-
-        world.handle(f"{path}.act", Handler(act, waits=True, snapshot="turn", resumes=True))
-        world.handle(f"{path}.post", Handler(lambda _n, instruction: self._queue.append((name, instruction))))
-        world.handle(f"{path}.wait", Handler(wait, waits=True, snapshot="turn"))
-        world.handle(f"{path}.register_tools", Handler(register, tools=True, again=register_again))
-        world.handle(f"{path}.replies", Handler(lambda _n: list(self._replies[name]), "read"))
-        world.handle(f"{path}.messages", Handler(lambda _n: list(seat.messages), "read"))
-        world.handle(f"{path}.get_trajectory", Handler(lambda _n: self._conversation(name), "read"))
-        world.handle(f"{path}.system_prompt", Handler(lambda _n: seat.system_prompt, "read"))
-        world.handle(f"{path}.set_system_prompt", Handler(prompt))
-
-    def _conversation(self, name: str) -> Conversation:
-        seat = self._seats[name]
-        return Conversation(list(seat.messages), seat.usage, seat.steps, seat.tool_calls)
+        offer_agent(self.world, path, self.seats[name], self._replies[name], act, post, self.task.entry.checkpoints)
 
     async def _run_queued(self, number: int) -> None:
         while self._queue and self.world.callbacks.failure is None:
@@ -259,7 +233,7 @@ class Episode:
     async def _one_turn(self, call: int, name: str, instruction: str, own: bool) -> Reply:
         if not isinstance(instruction, str):
             raise ProgramError(f"an instruction is text, not {type(instruction).__name__}")
-        seat = self._seats[name]
+        seat = self.seats[name]
         seat.sit(call)
         cut, self._cut = self._cut, None
         if cut is not None:
@@ -286,7 +260,7 @@ class Episode:
         return await self._rest_of_turn(name, number, instruction, own)
 
     async def _rest_of_turn(self, name: str, number: int, instruction: str, own: bool, resumed: bool = False) -> Reply:
-        seat = self._seats[name]
+        seat = self.seats[name]
         several = isinstance(self.world.calls.program, AsyncProgram)
         if own and not several and self.agents[name].timing == "fixed":
             self._open, seat.between_steps = (name, number, instruction), lambda: self._between_steps(seat)
@@ -298,7 +272,7 @@ class Episode:
         except Exception as error:
             async with seat.acting():
                 self._note(name, number, "end", stop=StopReason.ERROR.value, text="")
-            told = self._guards[name].fault(error)
+            told = self.guards[name].fault(error)
             raise told from told.__cause__
         finally:
             self._open, seat.between_steps = None, None
@@ -342,7 +316,7 @@ class Episode:
         return self.totals.over is not None
 
     def _note(self, name: str, number: int, state: str, **more: Value) -> None:
-        self._seats[name].acts = state == "begin"
+        self.seats[name].acts = state == "begin"
         data = {"state": state, "number": number, **more}
         self.world.journal.append(EventKind.TURN, name, data, seen_by=(name,))
 
@@ -350,8 +324,8 @@ class Episode:
         left = self._left
         try:
             seconds = min(self.limits.turn_seconds, left)
-            self._seats[name].allowance.time(seconds)
-            return self._secrets.scrub(await self._guards[name].act(instruction, seat, seconds, resumed))
+            self.seats[name].allowance.time(seconds)
+            return self._secrets.scrub(await self.guards[name].act(instruction, seat, seconds, resumed))
         except TurnOver as over:
             return Reply.say("", over.stop)
         except TimeIsUp:
@@ -365,17 +339,20 @@ class Episode:
     def _carry(self) -> dict[str, Value]:
         seats = {
             name: {**seat_state(seat), "replies": self._replies[name], "memory": self._memories.save(name)}
-            for name, seat in self._seats.items()
+            for name, seat in self.seats.items()
         }
         queue = [list(entry) for entry in self._queue]
-        turn = None if self._open is None else turn_state(self._seats[self._open[0]], *self._open[1:])
-        return self._secrets.scrub({"totals": dict(vars(self.totals)), "queue": queue, "seats": seats, "turn": turn})
+        turn = None if self._open is None else turn_state(self.seats[self._open[0]], *self._open[1:])
+        own = {"totals": dict(vars(self.totals)), "queue": queue, "seats": seats, "turn": turn}
+        people = self.residents.save()
+        return self._secrets.scrub({**own, "people": people} if people else own)
 
     def carry_on(self, carried: Mapping[str, Any], past: Sequence[Event]) -> None:
         """Continue from a snapshot: what it carried, and the events up to it."""
         for key, value in carried["totals"].items():
             setattr(self.totals, key, value)
         self._queue[:] = [(name, text) for name, text in carried["queue"]]
+        self.residents.load(carried.get("people", {}), past)
         branch = self._branch
         if branch is not None and branch.agent:  # who acts now has seen nothing of what was before
             past, fresh = [event for event in past if event.seq > branch.seq], past[-1].seq == branch.seq
@@ -383,17 +360,17 @@ class Episode:
             fresh = False
         self._memories.past = past
         for name, saved in carried["seats"].items():
-            seat_again(self._seats[name], saved)
-            self._replies[name] = saved["replies"]
+            seat_again(self.seats[name], saved)
+            self._replies[name][:] = saved["replies"]
             self._memories.load(name, None if fresh else saved["memory"])
         self._cut = open_turn(carried["turn"])
 
     async def close(self) -> list[tuple[str, TerrariumError]]:
         """Close every agent; gives those that could not be closed, and why. What they did was done before."""
-        failed: list[tuple[str, TerrariumError]] = []
+        failed = await self.residents.close(self.limits.close_seconds)
         for name in sorted(self.agents):
             try:
-                await self._guards[name].close(self.limits.close_seconds)
+                await self.guards[name].close(self.limits.close_seconds)
             except Exception as error:
-                failed.append((name, self._guards[name].fault(error)))
+                failed.append((name, self.guards[name].fault(error)))
         return failed

@@ -143,7 +143,7 @@ def prepare(
         EngineFault: It cannot be written.
     """
     acts = agent or parent.agent
-    code = code_of(acts, parent.sandbox, parent.path) if agent is not None else parent.code
+    code = code_of(acts, parent.sandbox, parent.path, parent.approval) if agent is not None else parent.code
     more = {"given_name": None, "baseline": False, "snapshot": snapshot or parent.snapshot}
     spec = replace(parent, agent=acts, branch=branch, code=code, **more)  # type: ignore[arg-type]
     folder = run.trial(spec.id) / "try-1"

@@ -44,6 +44,10 @@ class Guard:
         self.name = name
         self.stuck = False
         """Its code did not end though it was cancelled; only its process can be ended."""
+        self.hurried = asyncio.Event()
+        """Set by who ends the present turn as if its time were up."""
+        self.lent: Callable[[], float] = lambda: 0.0
+        """Seconds of wall time for which it had to stand still so far, because others acted; it is given them back."""
         self._agent = agent
         mark = marked("agent", trial, name)
         self._run = _under(mark, _foreign)
@@ -65,6 +69,7 @@ class Guard:
             TurnOver: It let its seat end the turn.
             AgentFault: It failed, does not stop, or replied with something else than a `Reply`.
         """
+        self.hurried.clear()
         told = Message("user", instruction)
         reply = await self._until(lambda: self._agent.act(told, seat, resumed), seconds, seat.refusal)
         if not isinstance(reply, Reply):
@@ -129,19 +134,21 @@ class Guard:
         if self.stuck:
             raise AgentFault(f"agent {self.name!r} is still busy with what it was told to end")
         task: asyncio.Task[tuple[T, BaseException | None]] = asyncio.ensure_future(self._run(work))
-        defied = asyncio.ensure_future(refusal.spent.wait()) if refusal is not None else None
+        ends = () if refusal is None else (refusal.spent.wait(), self.hurried.wait())
+        ending = [asyncio.ensure_future(end) for end in ends]
+        waited, before, left = {task, *ending}, self.lent(), max(0.0, seconds)
         try:
-            await asyncio.wait(
-                {task} if defied is None else {task, defied},
-                timeout=max(0.0, seconds),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            while True:
+                finished, _ = await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                before, left = (now := self.lent()), now - before
+                if finished or left <= 0:
+                    break
         except asyncio.CancelledError:
             await self._end(task, refusal)
             raise
         finally:
-            if defied is not None:
-                defied.cancel()
+            for end in ending:
+                end.cancel()
         if not task.done():
             await self._end(task, refusal)
             if refusal is not None and refusal.spent.is_set():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from terrarium.core.capability import Traits
 from terrarium.core.journal import SCHEMA
 from terrarium.core.secrets import masked
 from terrarium.core.task import Task
 from terrarium.run import compose
+from terrarium.run.config import policies
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.spec import TrialSpec
 from terrarium.run.versions import versions
@@ -26,21 +28,30 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         "attempt": trial.attempt,
         "baseline": trial.baseline,
         **({"branch": trial.branch.to_json()} if trial.branch else {}),
-        "versions": versions(task, trial.sandbox),
+        **({"people": trial.people.public()} if trial.people.model_name else {}),
+        **policies(trial.approval, trial.judge),
+        **({"chat": True} if trial.chat else {}),
+        "versions": versions(task, trial.place),
     }
     if task is None:
         return data
-    traits = compose.traits(task, trial.sandbox)
+    traits = compose.traits(task, trial.place)
     data["task"].update(version=task.version, split=task.split)
     data.update(
         params=dict(task.params),
         agents=list(task.agents),
         limits=dict(vars(task.limits)),
-        capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.sandbox)],
+        capabilities=[[spec, masked(config)] for spec, config in compose.specs(task, trial.place)],
         traits=dict(vars(traits)),
-        deterministic=compose.deterministic(trial.agent, traits, task) if record is None else record.deterministic,
-        sandboxes=compose.places(task, trial.sandbox),
-        deviations=compose.deviations(task, trial.sandbox),
+        deterministic=_repeatable(trial, traits, task) if record is None else record.deterministic,
+        sandboxes=compose.places(task, trial.place),
+        deviations=compose.deviations(task, trial.place),
         expects=dict(task.baselines),
     )
     return data
+
+
+def _repeatable(trial: TrialSpec, traits: Traits, task: Task) -> bool:
+    """Whether equal runs write equal journals: nobody outside is asked whose answers may be others the next time."""
+    asked = trial.judge is not None or trial.chat or any(rule.do == "ask" for rule in trial.approval)
+    return not asked and compose.deterministic(trial.agent, traits, task)

@@ -195,7 +195,10 @@ class Job:
                 limits=limits,
                 snapshot=self.config.snapshot,
                 sandbox=self.config.sandbox_provider,
-                code=code_of(agent, self.config.sandbox_provider, task["path"]),
+                people=self.config.people,
+                approval=self.config.approval,
+                judge=self.config.judge,
+                code=code_of(agent, self.config.sandbox_provider, task["path"], self.config.approval),
                 **more,
             )
 

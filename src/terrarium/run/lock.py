@@ -19,6 +19,21 @@ LOCK = "run.lock"  # its name in the folder of a run and in the folder of a tria
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has none
 
 
+def holder(folder: Path) -> int | None:
+    """The number of the process that works in a folder of this machine; None where none does. Nothing is locked."""
+    try:
+        pid = int((folder / LOCK).read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # it is there, and somebody else's
+        return pid
+    except OSError:
+        return None
+    return pid
+
+
 class Lock:
     """`with Lock(folder):` nobody else holds the folder meanwhile.
 

@@ -13,7 +13,7 @@ from terrarium.core.model import Model
 from terrarium.core.registry import find
 from terrarium.core.secrets import is_secret
 from terrarium.core.values import dumps
-from terrarium.model.prices import price_of
+from terrarium.model.prices import Price, price_of
 
 PRICE = "price"  # the setting that says what tokens cost
 WORKERS = "TERRARIUM_WORKERS"  # the variable that tells a worker how many there are
@@ -63,6 +63,17 @@ def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
     if key not in there:
         there[key] = _recorded(_made(made, name, own), settings)
     return there[key]
+
+
+def price_for(spec: str, settings: Mapping[str, Any]) -> Price | None:
+    """What answers of the model called `provider/name` cost, for whoever reads them without its client.
+
+    Raises:
+        ConfigError: The setting `price` is none.
+    """
+    made, name = model_class(spec)
+    provider: str | None = getattr(made, "provider", None)
+    return None if provider is None else price_of(provider, name, settings.get(PRICE))
 
 
 async def close_models() -> None:

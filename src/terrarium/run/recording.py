@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from terrarium.core.errors import JournalFault, NotReplayable, TerrariumError, WorkerLost, revive
-from terrarium.core.journal import SCHEMA
+from terrarium.core.journal import BEGINS, SCHEMA
 from terrarium.core.values import Blobs, Value, decode, from_micros
+from terrarium.run.approval_rule import ApprovalRule
 from terrarium.run.branch import Branch
-from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig
 from terrarium.run.folder import RunFolder
+from terrarium.run.judge_config import JudgeConfig
 from terrarium.run.spec import TrialSpec
 
 Line = Mapping[str, Any]
@@ -118,6 +120,10 @@ class Recording:
                 sandbox=SandboxConfig.model_validate(header.get("sandbox", {})),
                 baseline=header["baseline"],
                 branch=Branch.of_json(header.get("branch")),
+                chat=bool(header.get("chat", False)),
+                people=PeopleConfig.model_validate(header.get("people", {})),
+                approval=tuple(map(ApprovalRule.model_validate, header.get("approval", ()))),
+                judge=JudgeConfig.model_validate(header["judge"]) if header.get("judge") else None,
             )
         except (KeyError, TypeError, ValueError, TerrariumError) as error:
             told = f"its header does not say what was run: {type(error).__name__}: {error}"
@@ -141,7 +147,7 @@ class Recording:
         ended: list[RecordedTurn] = []  # with an error that the program has not got yet
         for line in self.lines:
             kind, data, actor = line["kind"], line["data"], line["actor"]
-            if kind == "turn" and data["state"] == "begin":
+            if kind == "turn" and data["state"] in BEGINS:
                 found.setdefault(actor, []).append(RecordedTurn(data["number"]))
             elif kind == "turn":
                 turn = found[actor][-1]

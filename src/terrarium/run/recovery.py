@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,14 +176,20 @@ def _readable(run: RunFolder, name: str, owner: str) -> bool:
 
 
 def _totals(events: list[Event], stop: str) -> dict[str, Any]:
-    totals = Totals(over=stop if stop in _OF_TRIAL else None)
+    totals, people = Totals(over=stop if stop in _OF_TRIAL else None), dict[str, Totals]()
+    faults = Counter[str]()
     for event in events:
-        if event.kind is EventKind.TURN:
+        if event.kind is EventKind.TURN and event.data["state"] == "wakes":
+            people.setdefault(event.actor, Totals()).turns += 1
+        elif event.kind is EventKind.TURN:
             totals.turns += event.data["state"] == "begin"
         elif event.kind is EventKind.TOOL_CALL:
-            totals.tool_calls += 1
+            people.get(event.actor, totals).tool_calls += 1
         elif event.kind is EventKind.MODEL:
-            completion = event.data["completion"]
-            totals.add(completion)
+            people.get(event.actor, totals).add(event.data["completion"])
+        elif event.kind is EventKind.ERROR:
+            faults[event.actor] += 1
     passed = (events[-1].time - events[0].time).total_seconds()
-    return {**vars(totals), "world_seconds": passed}
+    used = {name: {**people[name].used, "faults": faults[name]} for name in sorted(people)}
+    lived = {"people": used} if used else {}
+    return {**vars(totals), **lived, "world_seconds": passed}

@@ -8,13 +8,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from terrarium.core import judgement
 from terrarium.core.agent import Agent, Reply, StopReason
 from terrarium.core.clock import Costs, Kind
 from terrarium.core.errors import ConfigError, NotReplayable, ReplayDiverged, TerrariumError
 from terrarium.core.message import Message
 from terrarium.core.model import Completion
 from terrarium.core.tool import ToolCall, ToolResult
+from terrarium.run import talk
+from terrarium.run.approval import RecordedDecisions
+from terrarium.run.judging import Asked
+from terrarium.run.recorded_answers import recorded_answers
 from terrarium.run.recording import Line, RecordedTurn, Recording
+from terrarium.run.talk import Listen
 from terrarium.run.totals import Totals
 
 _BY_THE_WALL = (StopReason.TURN_TIME_LIMIT.value, StopReason.TIME_LIMIT.value)
@@ -67,6 +73,18 @@ class Reenactment:
             self.refused = NotReplayable(told, code="agent")
             raise self.refused from error
         return AnsweredAgent(made, Answers(self, name)) if getattr(made, "asks_model", True) else made
+
+    def decisions(self) -> RecordedDecisions:
+        """What was decided on tool calls then."""
+        return RecordedDecisions(self._recording.lines, self.opened)
+
+    def judge(self) -> Asked:
+        """Who judges: the record."""
+        return recorded_answers(judgement.PATH, self._recording.lines, self.opened)
+
+    def lines_said(self) -> Listen:
+        """Who talks to the agent: the record."""
+        return recorded_answers(talk.PATH, self._recording.lines, self.opened)
 
     def turn(self, name: str, number: int) -> RecordedTurn | None:
         """An agent's turn, counted from 0."""
@@ -262,7 +280,8 @@ class RecordedAgent:
         if line["kind"] == "model":
             await seat.think(self._answers.next)
         elif line["kind"] == "tool_call":
-            call = ToolCall(data["tool"], self._answers.opened(data["arguments"]), data["id"])
+            asked = data.get("approval", {}).get("asked", data["arguments"])  # what was done may be something else
+            call = ToolCall(data["tool"], self._answers.opened(asked), data["id"])
             running[line["seq"]] = asyncio.ensure_future(seat.call(call))
             await asyncio.sleep(0)
         elif line["cause"] in running:

@@ -15,6 +15,7 @@ from terrarium.core.files import make_folder, write_whole
 from terrarium.core.values import dumps, encode
 from terrarium.core.verdict import Check, Verdict
 from terrarium.run.folder import RunFolder
+from terrarium.run.judge_config import JudgeConfig
 from terrarium.run.lock import Lock
 from terrarium.run.second_look import SecondLook, executed
 from terrarium.run.spec import TrialResult
@@ -128,6 +129,7 @@ async def regrade(
     prefix: str | None = None,
     task: Path | None = None,
     done: Callable[[Regraded], None] = lambda one: None,
+    judge: JudgeConfig | None = None,
 ) -> Regrading:
     """Run the corrected program of every trial that ended against its journal, and record the new verdicts.
 
@@ -136,6 +138,7 @@ async def regrade(
         prefix: Only trials whose id begins so, or whose task is called so.
         task: Where the tasks are now; by default where they were.
         done: Told of every trial.
+        judge: Who judges anew, where programs ask a judge; None: what the journals hold stands.
 
     Raises:
         ConfigError: There is no such run, trial or task, or the run goes on.
@@ -150,7 +153,7 @@ async def regrade(
         place = _place(run / "verdicts")
         trials: list[Regraded] = []
         for result in chosen:
-            one = await _regraded(folder, result, tasks)
+            one = await _regraded(folder, result, tasks, judge)
             _write(place / f"{result.trial.id}.json", one.to_json())
             trials.append(one)
             done(one)
@@ -236,14 +239,14 @@ class Tasks:
         return {task.name: (Path(task.path).resolve(), task.digest) for task in taskset.tasks}
 
 
-async def _regraded(run: RunFolder, result: TrialResult, tasks: Tasks) -> Regraded:
+async def _regraded(run: RunFolder, result: TrialResult, tasks: Tasks, judge: JudgeConfig | None) -> Regraded:
     """One trial; whatever goes wrong is its own outcome."""
     digest, look = "", None
     more: dict[str, Any] = {}
     try:
         name, place = result.trial.task, result.trial.path
         path, digest = await executed(Path(place), lambda: tasks.find(name, place))
-        look = SecondLook(run, result, path)
+        look = SecondLook(run, result, path, judge)
         more["verdict"] = await look.verdict()
     except NotRegradable as reason:
         more |= {"reason": str(reason), "event": reason.event}

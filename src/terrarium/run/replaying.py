@@ -16,11 +16,12 @@ from terrarium.core.removal import try_remove_tree
 from terrarium.core.task import Task
 from terrarium.run.difference import Difference, count_promised, first_broken_promise, first_difference, warnings
 from terrarium.run.folder import RunFolder
+from terrarium.run.loading import SECONDS as LOAD_SECONDS
 from terrarium.run.recording import Line, Recording
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialSpec, code_of
-from terrarium.run.trial import LOAD_SECONDS, TrialRun
+from terrarium.run.trial import TrialRun
 from terrarium.task.taskset import find
 
 
@@ -165,7 +166,7 @@ def _changes(spec: TrialSpec, task: Task) -> Iterator[str]:
     if task.digest != spec.task_digest:
         yield f"the task was changed since: its digest was {spec.task_digest[:12]} and is now {task.digest[:12]}"
     try:
-        code = code_of(spec.agent, spec.sandbox, task.path)
+        code = code_of(spec.agent, spec.sandbox, task.path, spec.approval)
     except TerrariumError:
         code = ""
     if spec.code and code != spec.code:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from terrarium.core.agent import Notice, Reply, StopReason
+from terrarium.core.agent import Notice, Reply, StopReason, TurnOver
 from terrarium.core.clock import Kind
 from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
-    CapabilityFault,
-    CommandTimeout,
     ConfigError,
     Refused,
     TerrariumError,
-    boundary_of,
 )
 from terrarium.core.journal import Event, EventKind
 from terrarium.core.message import Message, Usage
@@ -33,8 +29,11 @@ from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.run.acting import Acting
 from terrarium.run.allowance import Allowance
+from terrarium.run.approval import Approval, Approved
 from terrarium.run.refusal import Refusal
+from terrarium.run.stopwatch import Stopwatch
 from terrarium.run.totals import Totals
+from terrarium.run.using import call_back, use
 from terrarium.run.waiting_tool import WAIT, waiting_tool
 
 
@@ -58,10 +57,13 @@ class TrialSeat:
         self._totals = totals
         self._secrets = secrets
         self._measured = measured  # it thinks on its own time
+        self.tells_messages = False
+        """Its replies hold all messages of a turn; what its model says is not listed besides."""
+        self._watch = Stopwatch()
         self.turn = 0
         self.time = 0  # world time up to which this agent has acted
         self._call = 0  # of the program: in which the present turn is done
-        self._rank = world.agents.index(name)
+        self._rank = world.agents.index(name) if name in world.agents else len(world.agents)
         self.step: int | None = None
         self.told: list[Notice] = []
         """Notices that stand in the journal, and that the agent has not asked for yet."""
@@ -79,6 +81,8 @@ class TrialSeat:
         """Microseconds that calls by proxy cost, not yet passed."""
         self.tools_changed: Callable[[], None] = lambda: None
         """Called where a turn begins with other tools than the one before."""
+        self.approval: Approval | None = None
+        """What decides on its calls before they take effect."""
         self.calling = 0
         """Tool calls that have taken effect and are not yet answered."""
         self.between_steps: Callable[[], Awaitable[None]] | None = None
@@ -101,6 +105,8 @@ class TrialSeat:
         before, self.tools = [tool.name for tool in self.tools], self.offered()
         if before != [tool.name for tool in self.tools]:
             self.tools_changed()
+        if number == 1 and self.approval is not None:
+            self.approval.check()
         self.budget = self.allowance.begin()
 
     def offered(self) -> list[Tool]:
@@ -142,22 +148,9 @@ class TrialSeat:
             ConfigError: One cannot be a tool; then none is offered.
         """
         self._registered |= {
-            name: replace(Tool.of(function, name), function=self._call_back(number, name), signature=function)
+            name: replace(Tool.of(function, name), function=call_back(self._world, number, name), signature=function)
             for name, function in functions.items()
         }
-
-    def _call_back(self, number: int, name: str) -> Callable[..., Awaitable[Value]]:
-        async def call(**arguments: Value) -> Value:
-            program = self._world.calls.program
-            assert program is not None
-            value, error = await program.serve(
-                lambda: self._world.callbacks.fire(number, tool=name, arguments=arguments)
-            )
-            if error is not None:
-                raise Refused(str(error)) if boundary_of(error) == "task" else error
-            return value
-
-        return call
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
@@ -182,20 +175,34 @@ class TrialSeat:
         if self.budget.steps <= 0:
             raise self.refusal.over(StopReason.STEP_LIMIT)
         self.budget.steps -= 1
-        began = time.monotonic()
-        completion = self._secrets.scrub(contained(await request()))
-        seconds = round(time.monotonic() - began, 6)
-        cost, told = self._cost("model", seconds)
+        if self._measured:
+            await self._catch_up()
+        answer, seconds, alone = await self._watch.timed(request())
+        completion = self._secrets.scrub(contained(answer))
+        cost, told = self._cost("model", alone)
         async with self.acting(cost):
             self.steps += 1
             step = self._append(EventKind.STEP, {"turn": self.turn, "number": self.steps, **told})
             self._append(EventKind.MODEL, {"completion": completion}, step.seq, seen=True, wall={"seconds": seconds})
             self.step = step.seq
-            self.messages.append(completion.message)
+            if not self.tells_messages:
+                self.messages.append(completion.message)
             self.usage += completion.usage
             self.allowance.spend(completion)
         self._may_go_on()
         return completion
+
+    async def _catch_up(self) -> None:
+        """Time may have passed since this agent last acted: what is due by now comes before what it does next."""
+        if self._world.turnstile.crowded:
+            self.time = max(self.time, self._world.clock.micros)  # the others are not kept from thinking
+            return
+        async with self.acting(0):
+            pass
+
+    def still(self) -> float | None:
+        """The wall moment since when a program of the agent's has neither asked its model nor used a tool."""
+        return None if self.calling else self._watch.still()
 
     async def call(self, call: ToolCall) -> ToolResult:
         """Use a tool; see `Seat.call`."""
@@ -228,19 +235,21 @@ class TrialSeat:
         Raises:
             TurnOver: The machinery failed.
         """
+        approved = await self._approved(self._clean(call))
+        call = approved.call
         self.budget.tool_calls -= 1
         self.calling += 1
         self.tool_calls += 1
         self._totals.tool_calls += 1
-        call = self._clean(call)
         data = {"tool": call.name, "arguments": call.arguments, "id": call.id, **({"via": via} if via else {})}
+        data |= {} if approved.told is None else {"approval": approved.told}
         asked = self._append(EventKind.TOOL_CALL, data, self.using or self.step, seen=True)
         began = time.monotonic()
         self._world.callbacks.cause = asked.seq
         if via is None:
             self.using = asked.seq
         try:
-            result = self._secrets.scrub(replace(await self._use(call), call_id=call.id))
+            result = self._secrets.scrub(replace(await self._use(approved), call_id=call.id))
         except BaseException:
             self.calling -= 1  # nobody answers it any more
             raise
@@ -255,6 +264,7 @@ class TrialSeat:
         data = {"tool": asked.data["tool"], "result": result, **more}
         self._append(EventKind.TOOL_RESULT, data, asked.seq, seen=True)
         self.calling -= 1
+        self._watch.act()
 
     def cost_of(self, asked: Event, seconds: float) -> tuple[int, dict[str, Value]]:
         """What a call costs in world time, and what the journal says of it where that was measured."""
@@ -266,7 +276,7 @@ class TrialSeat:
         began, world = self.time, self._world
         target = began + round(float(asked.value) * 60e6)
         while self.time < target and not world.notices.waiting(self.name) and world.callbacks.failure is None:
-            due = world.callbacks.schedule.due()
+            due = world.callbacks.due()
             stop = target if due is None else min(max(due, self.time), target)
             async with self.acting(stop - self.time):
                 pass
@@ -276,33 +286,27 @@ class TrialSeat:
         value = {"waited_minutes": round(waited, 2), "notices": len(world.notices.waiting(self.name))}
         return replace(asked, content=show(value), value=value)
 
+    async def _approved(self, call: ToolCall) -> Approved:
+        """What the policy of the job makes of a call; whoever is asked takes the world's time, not the clock's."""
+        if self.approval is None:
+            return Approved(call)
+        try:
+            found = await self.approval.decide(call, self.name, self.turn, self.tools)
+        except TerrariumError as error:
+            raise self._broken(error) from error
+        return replace(found, call=self._clean(found.call))
+
     def _clean(self, call: ToolCall) -> ToolCall:
         """The call as it may be written down and carried out: plain, and without secrets."""
         return self._secrets.scrub(plain_call(call))
 
-    async def _use(self, call: ToolCall) -> ToolResult:
-        tool = next((tool for tool in self.tools if tool.name == call.name), None)
-        if tool is None:
-            known = ", ".join(tool.name for tool in self.tools) or "none"
-            return ToolResult(f"error: there is no tool {call.name!r}; there are: {known}", error="unknown_tool")
+    async def _use(self, approved: Approved) -> ToolResult:
+        if approved.refused is not None:
+            return failure(Refused(approved.refused))
         try:
-            arguments = tool.bind(call.arguments)
-        except Refused as error:
-            return ToolResult(f"error: bad arguments for {tool.name}: {error}", error="bad_arguments")
-        try:
-            value = tool.function(**arguments)
-            if inspect.isawaitable(value):
-                value = await value
-            return ToolResult(show(value), value)
-        except CommandTimeout as error:
-            return failure(error)
+            return await use(self.tools, approved.call)
         except TerrariumError as error:
-            if boundary_of(error) == "task":
-                return failure(error)
-            self._break(error)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            self._break(CapabilityFault(f"the tool {tool.name} broke: {type(error).__name__}: {error}"), error)
-        raise self.refusal.over(StopReason.ERROR)
+            raise self._broken(error) from error
 
     def _cost(self, kind: Kind, seconds: float) -> tuple[int, dict[str, Value]]:
         """What an action costs in world time, and what the journal says of it where that was not known beforehand."""
@@ -314,10 +318,10 @@ class TrialSeat:
             self._world.calls.patience.measured = True
         return cost, {"cost": [kind, cost]} if measured else {}
 
-    def _break(self, error: TerrariumError, cause: BaseException | None = None) -> None:
+    def _broken(self, error: TerrariumError) -> TurnOver:
         """The machinery failed under the agent: the turn ends, and the program gets the error."""
-        error.__cause__ = cause
         self._world.callbacks.failure = self._world.callbacks.failure or error
+        return self.refusal.over(StopReason.ERROR)
 
     def _append(
         self,

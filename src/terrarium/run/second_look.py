@@ -20,6 +20,7 @@ from terrarium.core.env import Env, current
 from terrarium.core.errors import BudgetSpent, JournalFault, NotRegradable, ProgramError, TerrariumError
 from terrarium.core.handle import AgentView
 from terrarium.core.journal import SCHEMA, Event, read
+from terrarium.core.judgement import PATH
 from terrarium.core.paths import Paths
 from terrarium.core.program import AsyncProgram, Program
 from terrarium.core.replay import Call
@@ -29,10 +30,14 @@ from terrarium.core.spine import Spine, shown
 from terrarium.core.values import Value, canonical, decode
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
-from terrarium.run import compose
+from terrarium.run import compose, talk
 from terrarium.run.folder import RunFolder
+from terrarium.run.judge_config import JudgeConfig
+from terrarium.run.judging import judged
+from terrarium.run.loading import SECONDS as LOAD_SECONDS
 from terrarium.run.spec import TrialResult
 from terrarium.run.stage import Stages
+from terrarium.run.talk import talking
 from terrarium.run.told import told
 from terrarium.run.versions import now, versions_differ
 from terrarium.task import module
@@ -43,13 +48,25 @@ from terrarium.task.taskset import reload
 T = TypeVar("T")
 Given = Sequence[tuple[str, Mapping[str, Value]]]  # capabilities with their settings
 
-LOAD_SECONDS = 60.0  # for executing a task file
 PROGRAM_SECONDS = 300.0  # for a program that has to wait for nobody
 
-_READS_OF_ENV = frozenset({"env.diff", "env.state"})
+_READS_OF_ENV = frozenset({"env.diff", "env.state", PATH})
 _OF_AGENTS = {"act": True, "wait": True, "post": False, "register_tools": False, "set_system_prompt": False}
 """What a program does with an agent, and whether it waits meanwhile."""
 _TOLD_OF_AGENTS = ("get_trajectory", "messages", "replies", "system_prompt")
+
+
+def _unreachable(*_: object, **__: object) -> None:
+    raise AssertionError("every call of a second look is answered by its spine")
+
+
+_OF_USERS = {
+    "user": Handler(_unreachable, tools=True),
+    "user_answer": Handler(_unreachable, waits=True),
+    "user_post": Handler(_unreachable),
+    "user_used": Handler(_unreachable, "read"),
+}
+"""What a program does with simulated people."""
 
 
 class SecondLook:
@@ -59,9 +76,11 @@ class SecondLook:
         run: The run; nothing is written there.
         result: How the trial ended.
         path: The task's file as it is now.
+        judge: Who judges anew; None: the judgements of the journal stand, and the trial's own judge tells what is new.
     """
 
-    def __init__(self, run: RunFolder, result: TrialResult, path: Path) -> None:
+    def __init__(self, run: RunFolder, result: TrialResult, path: Path, judge: JudgeConfig | None = None) -> None:
+        self._judge = judge
         self._run, self._trial, self._path = run, result.trial, path
         self.looked = 0
         """Reads that the journal did not hold."""
@@ -84,6 +103,7 @@ class SecondLook:
         watch = Watch(str(self._path))
         try:
             task, loaded = await executed(self._path, lambda: reload(self._path, self._trial.task))
+            task = talking(task) if self._trial.chat else task
             self._task = replace(task, limits=task.limits.with_(self._trial.limits))
             try:
                 with tempfile.TemporaryDirectory(prefix="terrarium-regrade-", ignore_cleanup_errors=True) as folder:
@@ -125,9 +145,10 @@ class SecondLook:
         except JournalFault as error:
             raise NotRegradable(f"its journal is damaged: {error}") from error
         seed = child_seed(trial.seed, "world", trial.attempt)
-        stages = Stages(self._run, self._journal, self._lines, task, trial.sandbox, folder, self._secrets, seed)
+        stages = Stages(self._run, self._journal, self._lines, task, trial.place, folder, self._secrets, seed)
         had = self._compare(decode(self._lines[0]["data"], stages.blobs))
         spine = Spine(self._lines, stages.blobs, self._reads(had, stages), lambda call: self._look(call, world))
+        spine.anew = frozenset({PATH} if self._judge is not None else ())
         clock = Clock()
         clock.zone = task.entry.zone
         clock.micros = clock.start = int(self._lines[0]["time"])
@@ -137,11 +158,15 @@ class SecondLook:
                 world.remember(spec, config)
             except TerrariumError as error:
                 raise NotRegradable(f"the capability {spec} of this trial's world is gone: {error}") from error
+        for path in (PATH, talk.PATH):
+            world.handle(path, Handler(_unreachable))
         for path in map(self._path_of, task.agents):
             for verb, waits in _OF_AGENTS.items():
                 world.handle(f"{path}.{verb}", Handler(_unreachable, waits=waits, tools=verb == "register_tools"))
             for verb in _TOLD_OF_AGENTS:
                 world.handle(f"{path}.{verb}", Handler(_unreachable, "read"))
+        for verb, handler in _OF_USERS.items():
+            world.handle(f"env.{verb}", handler)
         self._spine, self._stages = spine, stages
         try:
             return await self._result(world)
@@ -165,8 +190,8 @@ class SecondLook:
         if list(self._task.agents) != list(header["agents"]):
             before = ", ".join(header["agents"])
             raise NotRegradable(f"the task now has the agents {', '.join(self._task.agents)}, and had {before}")
-        settings = dict(compose.specs(self._task, self._trial.sandbox))
-        self.warnings = versions_differ(header, now(self._task, self._trial.sandbox))
+        settings = dict(compose.specs(self._task, self._trial.place))
+        self.warnings = versions_differ(header, now(self._task, self._trial.place))
         self.warnings += [
             f"settings of {spec}: they are others now"
             for spec, config in had
@@ -237,6 +262,11 @@ class SecondLook:
 
     def _look(self, call: Call, world: World) -> Value:
         """On the program's thread: what a read finds at the present stage that the journal does not hold."""
+        if call.path == PATH:
+            judge = self._judge or self._trial.judge
+            if judge is None:
+                raise NotRegradable("it is asked of a judge, and the job named none: say which with --judge-model")
+            return world.calls.block(judged(judge, call.args))
         base, _, verb = call.path.rpartition(".")
         name = next((name for name in self._task.agents if self._path_of(name) == base), None)
         if name is None:
@@ -267,7 +297,3 @@ async def _ended(program: Program, done: asyncio.Future[Any], seconds: float) ->
         program.stop()
         await asyncio.wait([done], timeout=1.0)
     return bool(ended)
-
-
-def _unreachable(*_: object, **__: object) -> None:
-    raise AssertionError("every call of a second look is answered by its spine")

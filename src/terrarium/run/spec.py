@@ -9,17 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from terrarium.core.errors import RETRIED, ModelRefused
+from terrarium.core.errors import RETRIED, ModelRefused, UserBroken
 from terrarium.core.journal import SCHEMA
 from terrarium.core.trajectory import Trajectory, load
 from terrarium.core.values import Blobs, decode, digest, encode
 from terrarium.core.verdict import Check, Verdict
 from terrarium.result.info import AgentInfo, ExceptionInfo, TaskInfo, TimingInfo, exception_info
+from terrarium.run.approval_rule import HUMAN, ApprovalRule
 from terrarium.run.branch import Branch
-from terrarium.run.config import AgentConfig, SandboxConfig
+from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig, policies
+from terrarium.run.judge_config import JudgeConfig
 from terrarium.task.checking import CheckerResults
 from terrarium.task.source import digest as digest_of_files
 from terrarium.task.source import target_files
+
+_HOPELESS = (ModelRefused.__name__, UserBroken.__name__)  # they fail again, however often they are tried
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,16 @@ class TrialSpec:
     """What it is called where that was asked for; in no digest."""
     baseline: bool = False
     """It is the null agent's, run to be printed beside the others."""
+    approval: tuple[ApprovalRule, ...] = ()
+    """What becomes of tool calls before they take effect."""
+    judge: JudgeConfig | None = None
+    """Who answers where checks ask a model."""
+    chat: bool = False
+    """A person says what its agent is told."""
     branch: Branch | None = None
     """Where it left another trial; None: it began by itself."""
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    """What plays its simulated people."""
 
     @property
     def group(self) -> str:
@@ -70,15 +82,31 @@ class TrialSpec:
                 "baseline": self.baseline,
                 **({"code": self.code} if self.code else {}),
                 **({"branch": self.branch.to_json()} if self.branch else {}),
+                **({"people": self.people.public()} if self.people.model_name else {}),
+                **policies(self.approval, self.judge),
+                **({"chat": True} if self.chat else {}),
             }
         )
+
+    @property
+    def place(self) -> SandboxConfig:
+        """Where commands run: `sandbox`, or a real one where its agent cannot do without."""
+        from terrarium.run import compose
+
+        return compose.place(self.agent, self.sandbox)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
-        records = {"agent": self.agent.model_dump(mode="json"), "sandbox": self.sandbox.model_dump(mode="json")}
+        records: dict[str, Any] = {
+            "agent": self.agent.model_dump(mode="json"),
+            "sandbox": self.sandbox.model_dump(mode="json"),
+        }
+        records["approval"] = [rule.public() for rule in self.approval]
+        records["judge"] = self.judge.model_dump(mode="json") if self.judge else None
         branch = self.branch.to_json() if self.branch else None
-        return {**plain, **records, "limits": dict(self.limits), "branch": branch}
+        people = self.people.model_dump(mode="json")
+        return {**plain, **records, "limits": dict(self.limits), "branch": branch, "people": people}
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> TrialSpec:
@@ -87,23 +115,28 @@ class TrialSpec:
             "agent": AgentConfig.model_validate(plain["agent"]),
             "sandbox": SandboxConfig.model_validate(plain["sandbox"]),
             "branch": Branch.of_json(plain.get("branch")),
+            "people": PeopleConfig.model_validate(plain.get("people", {})),
+            "approval": tuple(map(ApprovalRule.model_validate, plain.get("approval", ()))),
+            "judge": JudgeConfig.model_validate(plain["judge"]) if plain.get("judge") else None,
         }
         return cls(**{**plain, **records})
 
 
-def code_of(agent: AgentConfig, sandbox: SandboxConfig, path: str) -> str:
-    """The digest of the source that an agent and a sandbox of one's own are made of; empty where there is none.
+def code_of(agent: AgentConfig, sandbox: SandboxConfig, path: str, approval: Sequence[ApprovalRule] = ()) -> str:
+    """The digest of the source that agent, sandbox and approvers of one's own are made of; empty where there is none.
 
     Args:
         agent: Who acts.
         sandbox: Where commands run.
         path: Of the task; an agent may lie beside it.
+        approval: The rules that may name approvers.
 
     Raises:
         TaskBroken: A file of theirs cannot be read.
     """
     script = agent.kwargs.get("script")
     targets = [agent.import_path, sandbox.import_path, script if isinstance(script, str) else None]
+    targets += [rule.by for rule in approval if rule.by != HUMAN]
     files: dict[str, Path] = {}
     for target in targets:
         if target and ":" in target:
@@ -182,7 +215,7 @@ class TrialResult:
     def retried(self) -> bool:
         """Whether it failed in a way that another try may mend."""
         error = self.error
-        return error is not None and error["boundary"] in RETRIED and error["type"] != ModelRefused.__name__
+        return error is not None and error["boundary"] in RETRIED and error["type"] not in _HOPELESS
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `of_json` reads."""
@@ -193,6 +226,7 @@ class TrialResult:
                 **self.trial.to_json(),
                 "agent": self.trial.agent.public(),
                 "sandbox": self.trial.sandbox.public(),
+                "judge": self.trial.judge.public() if self.trial.judge else None,
             },
             "verdict": encode(self.verdict),
             "stop": self.stop,

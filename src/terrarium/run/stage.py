@@ -147,6 +147,7 @@ class Stages:
             opener=self.opener,
             sandbox=compose.sandboxes(self._provider),
             agents=task.agents,
+            residents=task.residents,
             people=task.people,
             snapshots=self._run.snapshots,
             mode="never",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from terrarium.core.agent import Reply
-from terrarium.core.journal import Event, EventKind
+from terrarium.core.journal import BEGINS, Event, EventKind
 from terrarium.core.trajectory import Conversation, Trajectory
 from terrarium.core.values import Value
 
@@ -35,7 +35,7 @@ def replies(events: Sequence[Event], agent: str) -> list[Reply]:
     for place, event in enumerate(events):
         if event.kind is not EventKind.TURN or event.actor != agent:
             continue
-        if event.data["state"] == "begin":
+        if event.data["state"] in BEGINS:
             begun = place
             continue
         data: Any = event.data

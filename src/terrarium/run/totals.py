@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from terrarium.core.model import Completion
 
@@ -28,6 +29,15 @@ class Totals:
     reasoning_tokens: int = 0
     retries: int = 0
     unpriced: int = 0
+    judge_tokens: int = 0
+    """Of the judge, which count for no limit and in no other total."""
+    judge_cost: float = 0.0
+    judge_votes: int = 0
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """What was used, as plain data."""
+        return {key: value for key, value in vars(self).items() if key != "over"}
 
     def add(self, completion: Completion) -> None:
         """Count the answer of a step."""

@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,28 +29,30 @@ from terrarium.core.values import to_micros
 from terrarium.core.verdict import Verdict
 from terrarium.core.world import World
 from terrarium.run import compose
-from terrarium.run.config import AgentConfig, SandboxConfig, TaskConfig, folder_name, timeouts
+from terrarium.run.approval_rule import ApprovalRule
+from terrarium.run.config import AgentConfig, PeopleConfig, SandboxConfig, TaskConfig, folder_name, timeouts
 from terrarium.run.episode import Episode, Progress
 from terrarium.run.folder import RunFolder
 from terrarium.run.header import header
+from terrarium.run.judge_config import JudgeConfig
+from terrarium.run.loading import STUCK, load_task
 from terrarium.run.lock import Lock
 from terrarium.run.lost_answers import lost_answers
+from terrarium.run.minds import mind_of
+from terrarium.run.outside import let_in
 from terrarium.run.pause import Paused
 from terrarium.run.recovery import Point, branch_point, drop_passed, known, resume_point
 from terrarium.run.reenactment import Reenactment
 from terrarium.run.replayed_costs import costs_of
 from terrarium.run.runtime import runtime
 from terrarium.run.spec import TrialResult, TrialSpec, code_of
+from terrarium.run.talk import Listen, talking
 from terrarium.run.versions import now, versions_differ
 from terrarium.task import module
 from terrarium.task.sentinel import Watch
-from terrarium.task.taskset import find, reload
+from terrarium.task.taskset import find
 
 DAY = 86_400_000_000  # microseconds
-LOAD_SECONDS = 60.0  # for executing a task file
-
-_harmless: set[tuple[str, str]] = set()
-"""Task files that were executed in this process before, and did not block."""
 
 
 class TrialRun:
@@ -77,6 +79,9 @@ class TrialRun:
         self.progress = progress
         self._pause_after = pause_after
         self.record = record
+        self.listen: Listen | None = None
+        """Who says what the agent of a chat is told."""
+        self.episode: Episode | None = None
         self.stuck = False
         """The program did not end; this process must."""
         self.poisoned = False
@@ -145,7 +150,7 @@ class TrialRun:
             if resumed is None:
                 self._header(task, journal)
             else:
-                self._warnings = versions_differ(resumed[2][0].data, now(task, self.trial.sandbox))
+                self._warnings = versions_differ(resumed[2][0].data, now(task, self.trial.place))
             world = self._world(task, journal, clock, folder, resumed)
             episode = await self._episode(task, world, resumed)
             self.progress("run", 0, "")
@@ -169,6 +174,8 @@ class TrialRun:
         else:
             self._conclude(journal, verdict if failure is None else Verdict(), stop, failure, measured)
         totals = dict(vars(episode.totals)) if episode else {}
+        if episode is not None and episode.residents.used:
+            totals["people"] = episode.residents.used
         totals["world_seconds"] = (clock.micros - clock.start) / 1e6
         return (verdict if failure is None else Verdict()), stop, failure, totals
 
@@ -183,20 +190,12 @@ class TrialRun:
             clock.costs = replace(clock.costs, replayed=costs_of(Path(task.limits.costs_from)))
 
     async def _load(self) -> tuple[Task, str]:
-        """The task from a module of its own; the first time it is executed on a thread, as it may block."""
-        trial = self.trial
-        if (trial.path, trial.task_digest) in _harmless:
-            task, loaded = reload(Path(trial.path), trial.task)
-        else:
-            loading = asyncio.ensure_future(asyncio.to_thread(reload, Path(trial.path), trial.task))
-            done, _ = await asyncio.wait([loading], timeout=LOAD_SECONDS)
-            if not done:
-                self.stuck = True
-                raise TaskBroken(f"{trial.path} was still being executed after {LOAD_SECONDS:g} s")
-            task, loaded = loading.result()
-            _harmless.add((trial.path, trial.task_digest))
-        limits = task.limits.with_(trial.limits)
-        return replace(task, limits=limits, digest=trial.task_digest), loaded
+        try:
+            task, loaded = await load_task(self.trial)
+        except TaskBroken as error:
+            self.stuck = error.code == STUCK
+            raise
+        return talking(task) if self.trial.chat else task, loaded
 
     def _header(self, task: Task | None, journal: Journal) -> None:
         wall = {"pid": os.getpid(), "host": socket.gethostname(), "path": self.trial.path}
@@ -213,8 +212,9 @@ class TrialRun:
             rng=Rng(child_seed(self.trial.seed, "world", self.trial.attempt)),
             journal=journal,
             opener=functools.partial(compose.open_capability, task=task),
-            sandbox=compose.sandboxes(self.trial.sandbox),
+            sandbox=compose.sandboxes(self.trial.place, None if self.record else self.trial.agent),
             agents=task.agents,
+            residents=task.residents,
             people=task.people,
             snapshots=self.run_folder.snapshots,
             mode=self.trial.snapshot,  # type: ignore[arg-type]
@@ -234,15 +234,17 @@ class TrialRun:
         agents = {name: self._agent(task, name, own) for name in task.agents}
         deadline = time.monotonic() + task.limits.trial_seconds
         told = (task.limits, seed, deadline, self.progress, self._secrets, self.trial.id)
-        episode = Episode(task, world, agents, *told, branch, self._pause_after)
+        episode = Episode(task, world, agents, *told, branch, self._pause_after, self._mind)
+        let_in(self.trial, task, episode, self.record, self.listen)
+        self.episode = episode
         if self.record is not None:
             self.record.totals = episode.totals
         if resumed:
             episode.carry_on(await world.load(resumed[1]), resumed[2])
-            for spec, config in compose.specs(task, self.trial.sandbox):
+            for spec, config in compose.specs(task, self.trial.place):
                 world.remember(spec, config)
         else:
-            for spec, config in compose.specs(task, self.trial.sandbox):
+            for spec, config in compose.specs(task, self.trial.place):
                 await world.acquire(spec, config)
         return episode
 
@@ -252,6 +254,11 @@ class TrialRun:
         if self.record is None:
             return make()
         return self.record.agent(name, functools.partial(compose.agent_class, self.trial.agent, task), make)
+
+    def _mind(self, name: str, settings: Mapping[str, Any], script: Any, lives: bool) -> Agent:
+        known = lost_answers(self._lost, name, self.run_folder.blobs) if self._lost is not None else []
+        mind = mind_of(self.trial.people, name, settings, script, lives, known)
+        return mind if self.record is None else self.record.agent(name, lambda: type(mind), lambda: mind)
 
     async def _close(
         self, episode: Episode | None, world: World | None, folder: Path, failure: dict[str, Any] | None
@@ -316,6 +323,9 @@ class TrialConfig:
     trial_dir: str | None = None
     snapshot: str = "auto"
     sandbox_provider: SandboxConfig = field(default_factory=SandboxConfig)
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    approval: Sequence[ApprovalRule] = ()
+    judge: JudgeConfig | None = None
     resume: bool = True
     """Give the recorded result of a trial that was scored; False: run it again, as a new try."""
     trial_name: str | None = None
@@ -358,7 +368,10 @@ class Trial:
             given_name=config.trial_name,
             snapshot=config.snapshot,
             sandbox=config.sandbox_provider,
-            code=code_of(config.agent, config.sandbox_provider, tasks[0].path),
+            people=config.people,
+            approval=tuple(config.approval),
+            judge=config.judge,
+            code=code_of(config.agent, config.sandbox_provider, tasks[0].path, config.approval),
         )
         self._resume = config.resume
         self.folder = RunFolder(Path(config.trial_dir or Path("outputs") / (config.trial_name or self.spec.id[:12])))

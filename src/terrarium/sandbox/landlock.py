@@ -88,6 +88,7 @@ class LandlockSandbox:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
         """Run one command: text through bash, a list without a shell.
 
@@ -107,22 +108,24 @@ class LandlockSandbox:
         request = {"argv": words, "env": self._surroundings(folder, given), "cwd": place, "limits": self._limits()}
         nest = await self._started(folder)
         self._counted = None
-        output, errors, given_input = Output(), Output(), Input(stdin)
+        shown, errors, given_input = Output(), Output(), Input(stdin)
         try:
-            ended = nest.start(request, (given_input.end, output.end, errors.end))
-            for one in (output, errors, given_input):
+            ended = nest.start(request, (given_input.end, shown.end, errors.end))
+            for one in (shown, errors, given_input):
                 one.handed()
             async with asyncio.timeout(timeout):
                 code = await asyncio.shield(ended)
         except TimeoutError:
             await self._end(nest)
-            raise too_late(timeout, (output.finish(), errors.finish())) from None
+            raise too_late(timeout, (shown.finish(), errors.finish())) from None
         except asyncio.CancelledError:
             await asyncio.shield(self._end(nest))
             raise
         finally:
-            (out, more_out), (err, more_err) = output.finish(), errors.finish()
+            (out, more_out), (err, more_err) = shown.finish(), errors.finish()
             given_input.close()
+        if output is not None:
+            output(out.encode())
         return ExecResult(code, out, err, more_out or more_err)
 
     async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:

@@ -68,6 +68,7 @@ class MemorySandbox:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
         """Run one line of the small shell, or one of its commands as a list.
 
@@ -95,6 +96,8 @@ class MemorySandbox:
                 raise Refused(f"{name!r} is not the name of an environment variable")
             _check_text(f"environment variable {name}", value)
         status, out, err = run_line(tree, command, folder, variables, stdin or b"")
+        if output is not None:
+            output(out)
         return ExecResult(status, _shown(out), _shown(err), max(len(out), len(err)) > SHOWN_LIMIT)
 
     async def shell(self, command: str, *, timeout: float = 120.0, env: Mapping[str, str] | None = None) -> ExecResult:

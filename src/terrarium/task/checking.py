@@ -18,6 +18,7 @@ from terrarium.core.errors import (
     boundary_of,
     describe,
 )
+from terrarium.core.judgement import Judgement
 from terrarium.core.values import record
 from terrarium.core.verdict import Check, Raised, Verdict, score
 
@@ -115,6 +116,7 @@ def run_checkers(checkers: Mapping[str, Checker | Weighted], tags: Sequence[str]
 
     Raises:
         SandboxFault, CapabilityFault, ModelFault, EngineFault: The machinery failed.
+        VerifierFault: A judge could not be asked.
     """
     env = current.get()
     if env is not None:
@@ -122,7 +124,7 @@ def run_checkers(checkers: Mapping[str, Checker | Weighted], tags: Sequence[str]
     done: list[Check] = []
     for name, given in checkers.items():
         spec = given if isinstance(given, Weighted) else Weighted(given)
-        holds, exception = _evaluate(spec.checker)
+        holds, exception, detail = _evaluate(spec.checker)
         passed = not holds if spec.forbidden and exception is None else holds
         result = Check(
             name=name,
@@ -132,6 +134,7 @@ def run_checkers(checkers: Mapping[str, Checker | Weighted], tags: Sequence[str]
             forbidden=spec.forbidden,
             tags=[*(tags or ()), *spec.tags],
             exception=exception,
+            detail=detail,
         )
         if env is not None:
             env.check(result)
@@ -146,18 +149,18 @@ def aggregate_results(*results: CheckerResults) -> CheckerResults:
     return CheckerResults(checks, score(checks), rewards)
 
 
-def _evaluate(checker: Checker) -> tuple[bool, dict[str, str | None] | None]:
+def _evaluate(checker: Checker) -> tuple[bool, dict[str, str | None] | None, str]:
     try:
         found = checker()
         if inspect.isawaitable(found):
             if inspect.iscoroutine(found):
                 found.close()
             raise TypeError("a checker returned something to await, which says nothing: checkers are plain functions")
-        return bool(found), None
-    except (ProgramError, WorldClosed, ReplayDiverged):
+        return bool(found), None, found.told if isinstance(found, Judgement) else ""
+    except (ProgramError, WorldClosed, ReplayDiverged, VerifierFault):
         raise
     except Exception as error:
         if boundary_of(error) in RETRIED:
             raise
         facts = describe(error)
-        return False, Raised({"type": facts["type"], "message": facts["message"]}, facts["traceback"] or "")
+        return False, Raised({"type": facts["type"], "message": facts["message"]}, facts["traceback"] or ""), ""

@@ -36,6 +36,7 @@ _CONTRACT = frozenset(
         "claims",
         "ready",
         "deeds",
+        "lodging",
         "digest",
         "running",
     }

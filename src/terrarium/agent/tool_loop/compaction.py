@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from terrarium.agent.excerpt import excerpt
 from terrarium.agent.tool_loop.history import Exchange, History, blocks_of
 from terrarium.core.agent import Seat
-from terrarium.core.errors import AgentFault, ConfigError, nearest
+from terrarium.core.errors import AgentFault, ConfigError, ModelRefused, nearest
 from terrarium.core.message import Block, Message, TextBlock, ToolResultBlock
 from terrarium.core.model import Completion, Model
 
 _SHORT = 400  # characters of an old result, once it is shortened
+_TOO_LONG = re.compile(
+    r"context.?(length|window|size)|prompt is too long|exceeds? the maximum (number of|input) tokens|too many tokens",
+    re.IGNORECASE,
+)
 _TELL = """\
 Summarize the work so far for whoever continues it and has seen none of it: what was asked, what was done and found \
 (names, ids, paths, figures, exact), what failed, and what is left to do. Answer with the summary only."""
@@ -120,7 +125,7 @@ class Compaction:
         """
         if not self._context or self._strategy is none:
             return
-        size = history.size(overhead)
+        size = history.size(overhead, self._context // 4)
         if size < self._context:
             return
 
@@ -136,6 +141,29 @@ class Compaction:
         if not _exchanges(made):
             raise AgentFault("a compaction strategy must give a list of exchanges")
         history.replace(made)
+
+    async def shrink(self, history: History) -> bool:
+        """Trim a history that a model found too long to about half; whether anything gave way.
+
+        Nothing is asked here: it happens inside a request, of which the journal knows only the answer.
+        """
+        if not self._context or self._strategy is none:
+            return False
+        before = sum(exchange.tokens for exchange in history.exchanges)
+        made = await trim(list(history.exchanges), Room(before // 2, self._keep, _nobody))
+        if sum(exchange.tokens for exchange in made) >= before:
+            return False
+        history.replace(made)
+        return True
+
+
+def too_long(error: ModelRefused) -> bool:
+    """Whether a model refused a request because it is longer than what it takes, in any provider's words."""
+    return error.code == "context_length_exceeded" or bool(_TOO_LONG.search(str(error)))
+
+
+async def _nobody(messages: Sequence[Message]) -> str:
+    raise AssertionError("trimming asks no model")
 
 
 def _exchanges(made: object) -> bool:

@@ -73,15 +73,18 @@ class History:
         self.exchanges = exchanges
         self._estimate = sum(exchange.tokens for exchange in exchanges)
 
-    def size(self, overhead: Callable[[], Iterable[str]]) -> int:
+    def size(self, overhead: Callable[[], Iterable[str]], least: int = 0) -> int:
         """About how many tokens a request has now: counted up to the last answer, where its usage is known.
 
         Args:
             overhead: What else is sent with it; looked at only where nothing was counted.
+            least: Below that the exchanges alone are enough of an answer: most turns end long before it matters.
         """
-        if self._offset is None:
-            return self._estimate + sum(map(len, overhead())) // PER_TOKEN
-        return self._estimate + self._offset
+        if self._offset is not None:
+            return self._estimate + self._offset
+        if self._estimate < least:
+            return self._estimate
+        return self._estimate + sum(map(len, overhead())) // PER_TOKEN
 
     def _add(self, message: Message) -> None:
         self.exchanges[-1].messages.append(message)

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Literal
 from terrarium.agent.excerpt import excerpt
 from terrarium.agent.setting import part, whole
 from terrarium.agent.tool_loop.calls import NOT_DONE, Answer, Calls, Result
-from terrarium.agent.tool_loop.compaction import Compaction
+from terrarium.agent.tool_loop.compaction import Compaction, too_long
 from terrarium.agent.tool_loop.complaint import MALFORMED, of_result
 from terrarium.agent.tool_loop.history import History
 from terrarium.agent.tool_loop.warning import OF_TURN, warnings
 from terrarium.agent.tool_loop.ways import way
 from terrarium.core.agent import Reply, Seat, StopReason
+from terrarium.core.errors import ModelRefused
 from terrarium.core.message import Block, ImageBlock, Message, TextBlock, ToolUseBlock
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import ToolCall
@@ -116,7 +117,12 @@ class ToolLoopAgent:
     async def _ask(self, seat: Seat) -> Completion:
         system = self._prompt(seat)
         opening = [Message("system", system)] if system else []
-        return await self._calls.ask(self._model, [*opening, *self._history.messages], list(seat.tools))
+        while True:
+            try:
+                return await self._calls.ask(self._model, [*opening, *self._history.messages], list(seat.tools))
+            except ModelRefused as error:
+                if not too_long(error) or not await self._compaction.shrink(self._history):
+                    raise
 
     async def _answered(self, completion: Completion, seat: Seat) -> Reply | None:
         """Go on from an answer; the reply where it ends the turn."""

@@ -66,6 +66,7 @@ class Calendar(EventFace):
     """
 
     traits: ClassVar[Traits] = Traits()
+    peopled: ClassVar[bool] = True
     letters: ClassVar[dict[str, str]] = {"calendar": "deliver"}
 
     async def open(self, site: Site) -> None:

@@ -52,6 +52,7 @@ class Slack(ChatFace):
     """
 
     traits: ClassVar[Traits] = Traits()
+    peopled: ClassVar[bool] = True
 
     async def open(self, site: Site) -> None:
         """Begin, or continue with what the site's folder holds.
@@ -233,7 +234,7 @@ class Slack(ChatFace):
             Refused: There is no such kind.
         """
         self._team.of_agent(agent)
-        usual = "workspace" if len(self._site.agents) == 1 else f"workspace:{agent}"
+        usual = "workspace" if len(self._site.agents) - len(self._site.residents) == 1 else f"workspace:{agent}"
         self._chat.events.subscribe(agent, url, sandbox or usual, list(KINDS) if kinds is None else kinds)
 
     @writes(silent=True)

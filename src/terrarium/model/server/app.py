@@ -30,7 +30,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _LOSING = ("stall", "malformed", "truncated", "cut", "deep_body")  # kinds whose answers never arrive whole
-_KEPT = 1000
 _PAUSE = 0.05  # seconds between the pieces of a slow answer
 
 
@@ -67,6 +66,7 @@ class ModelApp:
         delay: Seconds before each answer.
         key: What clients must send as their key; None: any will do.
         served: Told of each request when it is over.
+        keep: How many of the last requests are kept.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class ModelApp:
         delay: float = 0.0,
         key: str | None = None,
         served: Callable[[Served], None] | None = None,
+        keep: int = 1000,
     ) -> None:
         self._models = dict(model) if isinstance(model, Mapping) else {model.name: model}
         self._any = not isinstance(model, Mapping)
@@ -84,7 +85,7 @@ class ModelApp:
         self._key = key
         self._told = served
         self._lost: dict[str, Completion] = {}
-        self.requests: deque[Served] = deque(maxlen=_KEPT)
+        self.requests: deque[Served] = deque(maxlen=keep)
         """The last requests for answers, oldest first."""
         self.count = 0
         """How many have come."""

@@ -37,6 +37,7 @@ class ModelServer:
         delay: Seconds before each answer.
         key: What clients must send as their key; None: any will do.
         log: A file to which each request is appended as a line of JSON, without keys.
+        keep: How many of the last requests `requests` tells of.
 
     Raises:
         ConfigError: Answers or a fault are not understood, or the log cannot be written.
@@ -52,9 +53,10 @@ class ModelServer:
         delay: float = 0.0,
         key: str | None = None,
         log: Path | str | None = None,
+        keep: int = 1000,
     ) -> None:
         self._log = Path(log) if log is not None else None
-        self.app = ModelApp(models_of(answers), faults, delay, key, self._write if self._log else None)
+        self.app = ModelApp(models_of(answers), faults, delay, key, self._write if self._log else None, keep)
         self._listener = Listener(self.app, host, port, _LIMITS, _tell)
         if self._log is not None:
             self._append("")
@@ -71,7 +73,7 @@ class ModelServer:
 
     @property
     def requests(self) -> list[Served]:
-        """The last thousand requests for answers, oldest first."""
+        """The last requests for answers, oldest first; at most `keep`."""
         return list(self.app.requests)
 
     async def open(self) -> None:

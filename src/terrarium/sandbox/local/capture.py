@@ -28,9 +28,12 @@ class Capture:
     Args:
         link: To the sandbox.
         name: Gives the name of the next file.
+        told: Gets all that is written, as it comes; what is more than is shown is then kept nowhere else.
     """
 
-    def __init__(self, link: Link, name: Callable[[], str]) -> None:
+    def __init__(self, link: Link, name: Callable[[], str], told: Callable[[bytes], None] | None = None) -> None:
+        self._told = told
+        self._lost = False
         self._link = link
         self._name = name
         self._loop = asyncio.get_running_loop()
@@ -60,7 +63,7 @@ class Capture:
         if self._spilling is None:
             if last:
                 await self._let_go()
-            return data.decode("utf-8", "replace"), False
+            return data.decode("utf-8", "replace"), self._lost
         total, path = 0, self._path
         try:
             number = await self._spilling
@@ -112,6 +115,12 @@ class Capture:
                 data = b""
             if not data:
                 self._shut()
+                return
+            if self._told is not None:
+                self._told(data)
+                room = SHOWN_LIMIT - len(self._shown)
+                self._shown += data[:room]
+                self._lost = self._lost or len(data) > room
                 return
             self._shown += data
             if len(self._shown) > SHOWN_LIMIT:

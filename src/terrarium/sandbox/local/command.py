@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from terrarium.core.errors import SandboxFault
@@ -132,6 +132,7 @@ async def run(
     stdin: bytes | None,
     timeout: float,
     number: int,
+    output: Callable[[bytes], None] | None = None,
 ) -> ExecResult:
     """Run one command to its end.
 
@@ -144,7 +145,7 @@ async def run(
         SandboxFault: It cannot be started.
     """
     command = Command(link)
-    out = Capture(link, lambda: f"{number}.stdout")
+    out = Capture(link, lambda: f"{number}.stdout", output)
     err = Capture(link, lambda: f"{number}.stderr")
     given = _as_file(stdin) if stdin is not None else None
     finished = False

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -114,6 +114,7 @@ class LocalSandbox:
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
         """Run one command: text through the shell, a list without one.
 
@@ -131,6 +132,7 @@ class LocalSandbox:
         variables = {**life.env, **checked_env(env or {}), "PWD": folder}
         self._count += 1
         more: dict[str, Any] = {"limits": life.limits, "stdin": stdin, "timeout": timeout, "number": self._count}
+        more["output"] = output
         work = run(life.link, argv, env=variables, cwd=folder, **more)
         return await self._outcome(life, work, timeout)
 

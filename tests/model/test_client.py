@@ -282,7 +282,7 @@ def test_an_error_is_an_answer_when_it_is_sent_on(kind):
     for fault in ("400", "503"):
         status, told = run(lambda fault=fault: test(fault))
         assert status == int(fault)
-        assert fault in told["error"]["message"]
+        assert told["error"]["message"] == f"this is fault {fault}, as the server was told"
 
 
 @BOTH

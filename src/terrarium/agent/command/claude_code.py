@@ -1,0 +1,169 @@
+"""Claude Code: Anthropic's command-line agent."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from terrarium.agent.command.agent import CommandAgent
+from terrarium.agent.command.program import McpServer, Program
+from terrarium.agent.command.template import Part
+from terrarium.core.errors import ConfigError
+from terrarium.core.gateway import Gateway
+from terrarium.core.lodging import HOMES
+from terrarium.core.message import Block, Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
+from terrarium.core.model import Model
+
+_COMMON = (
+    "$bin/claude",
+    "--print",
+    "--verbose",
+    "--output-format",
+    "stream-json",
+    "--permission-mode",
+    "bypassPermissions",
+    "--model",
+    "$model",
+    ("--append-system-prompt", "$system_prompt"),
+    ("--strict-mcp-config", "--mcp-config", "$mcp"),
+)
+
+
+class ClaudeTranscript:
+    """Reads what `--output-format stream-json` writes: a JSON object in each line."""
+
+    def __init__(self) -> None:
+        self.session: str | None = None
+        self.messages: list[Message] = []
+        self.text = self.error = ""
+
+    def line(self, line: str) -> None:
+        """One line; what is no event is passed over."""
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(event, dict):
+            return
+        kind, session = event.get("type"), event.get("session_id")
+        if kind == "system" and event.get("subtype") == "init" and isinstance(session, str):
+            self.session = session
+        elif kind in ("assistant", "user") and event.get("parent_tool_use_id") is None:
+            self._message(kind, event.get("message"))
+        elif kind == "result":
+            said = event.get("result")
+            self.text = said if isinstance(said, str) else self.text
+            self.error = f"{event.get('subtype')}: {self.text}" if event.get("is_error") else ""
+
+    def file(self, content: bytes) -> None:
+        """It tells everything on its standard output."""
+
+    def _message(self, role: str, told: Any) -> None:
+        content = told.get("content") if isinstance(told, dict) else None
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        blocks = [block for part in parts if (block := _block(part))] if isinstance(parts, list) else []
+        results = bool(blocks) and all(isinstance(block, ToolResultBlock) for block in blocks)
+        if blocks:
+            self.messages.append(Message("tool" if results else role, blocks))
+            said = "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
+            self.text = said if role == "assistant" and said else self.text
+
+
+def _block(part: Any) -> Block | None:
+    if not isinstance(part, dict):
+        return None
+    kind = part.get("type")
+    if kind == "text":
+        return TextBlock(str(part.get("text", "")))
+    if kind == "thinking":
+        signature = part.get("signature")
+        return ThinkingBlock(str(part.get("thinking", "")), str(signature) if signature else None, "anthropic")
+    if kind == "tool_use":
+        return ToolUseBlock(str(part.get("id", "")), str(part.get("name", "")), part.get("input"))
+    if kind == "tool_result":
+        content = part.get("content")
+        if isinstance(content, list):
+            content = "\n".join(str(item.get("text", "")) for item in content if isinstance(item, dict))
+        shown = content if content is None else str(content)
+        return ToolResultBlock(str(part.get("tool_use_id", "")), shown, part.get("is_error") is True)
+    return None
+
+
+def _servers(servers: Sequence[McpServer]) -> Part:
+    found: dict[str, Any] = {}
+    for server in servers:
+        if server.url:
+            found[server.name] = {"type": "http", "url": server.url, "headers": dict(server.headers)}
+        else:
+            found[server.name] = {"command": server.command, "args": list(server.args), "env": dict(server.env)}
+    return {"mcpServers": found}
+
+
+PROGRAM = Program(
+    name="claude_code",
+    version="2",
+    wire="anthropic",
+    first=(*_COMMON, "--session-id", "$session"),
+    resumed=(*_COMMON, "--resume", "$session"),
+    transcript=ClaudeTranscript,
+    stdin="$instruction",
+    env={
+        "ANTHROPIC_BASE_URL": "$url",
+        "ANTHROPIC_AUTH_TOKEN": "$token",
+        "ANTHROPIC_MODEL": "$model",
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL": "$model",
+        "ANTHROPIC_DEFAULT_OPUS_MODEL": "$model",
+        "ANTHROPIC_DEFAULT_SONNET_MODEL": "$model",
+        "CLAUDE_CODE_SUBAGENT_MODEL": "$model",
+        "CLAUDE_CONFIG_DIR": "$home",
+        "CLAUDE_ENV_FILE": "$home/bash_env",  # in place of BASH_ENV, which its shells are not given
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "ENABLE_TOOL_SEARCH": "false",
+        "CLAUDE_CODE_EAGER_FLUSH": "1",  # the next turn needs all of the session, however busy the machine is
+        "DISABLE_AUTOUPDATER": "1",
+        "IS_SANDBOX": "1",
+    },
+    servers=("$home/mcp.json", _servers),
+    skills="$home/skills",
+    package="pypi:claude-agent-sdk",
+    home=f"{HOMES}/claude_code",
+)
+
+
+class ClaudeCode(CommandAgent):
+    """Claude Code in the agent's sandbox.
+
+    Args:
+        model: What it asks.
+        gateway: Where.
+        folder: Of the machine, with the program `claude` in it; by default the one that the Python package
+            `claude-agent-sdk` brings along.
+        settings: As of every `CommandAgent`.
+    """
+
+    def __init__(self, model: Model, gateway: Gateway, *, folder: str | None = None, **settings: Any) -> None:
+        super().__init__(PROGRAM, model, gateway, **settings)
+
+    @classmethod
+    def mounts(cls, kwargs: Mapping[str, Any]) -> Mapping[str, str]:
+        """The folder with the program.
+
+        Raises:
+            ConfigError: It is not installed.
+        """
+        return {PROGRAM.bin: _folder(kwargs.get("folder"))}
+
+
+def _folder(asked: Any) -> str:
+    place = Path(str(asked)) if asked is not None else None
+    if place is None:
+        found = importlib.util.find_spec("claude_agent_sdk")
+        places = found.submodule_search_locations if found is not None else None
+        place = Path(places[0]) / "_bundled" if places else None
+    if place is None or not (place / "claude").is_file():
+        told = "pip install claude-agent-sdk, or say -k folder=/where/claude/is"
+        raise ConfigError(f"Claude Code is not installed: {told}")
+    return str(place.resolve())
