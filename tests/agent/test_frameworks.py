@@ -28,11 +28,11 @@ EACH = pytest.mark.parametrize("framework", made.MADE)
 def turns(play):
     """`turns(framework, 2, answers...)`: the trial in which a model gives these answers."""
 
-    def go(framework, number, *answers, limits=None, agent=None):
+    def go(framework, number, *answers, limits=None, agent=None, source=TASK):
         made.SCRIPT[:], made.ASKED[:] = answers, []
         settings = {"agent": agent or f"framework_agents:{made.MADE[framework]}"}
         config = AgentConfig(name=framework, model_name="framework_agents:telling/t-1", kwargs=settings)
-        return play(TASK.replace("TURNS", str(number)), config, limits=limits)
+        return play(source.replace("TURNS", str(number)), config, limits=limits)
 
     return go
 
@@ -103,6 +103,13 @@ def test_its_trials_can_be_replayed(turns, framework):
     played = turns(framework, 2, add("a"), "first", add("b"), "second")
     found = asyncio.run(replay(played.journal))
     assert found.difference is None
+
+
+@EACH
+def test_it_is_told_what_the_task_tells_it(turns, framework):
+    source = TASK.replace("    for number", '    agent.system_prompt = "You are terse."\n    for number')
+    turns(framework, 1, "well", source=source)
+    assert [message.text for message in made.ASKED[0] if message.role == "system"] == ["You are terse.", made.RULES]
 
 
 def test_a_function_without_await_runs_in_a_thread(turns):

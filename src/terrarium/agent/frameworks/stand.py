@@ -77,7 +77,7 @@ class Stand:
     async def ask(
         self, messages: Sequence[Message], tools: Sequence[Tool], schema: Mapping[str, Any] | None = None
     ) -> Completion:
-        """The model's answer, as one step.
+        """The model's answer, as one step. What the task told the agent to be stands before what its maker did.
 
         An answer of the model among `messages` is sent as the model gave it: frameworks have no place for what its
         provider wants back, such as signed reasoning.
@@ -87,6 +87,8 @@ class Stand:
         """
         self._may_go_on()
         whole = [self._as_given(message) for message in messages]
+        if self.seat.system_prompt:
+            whole.insert(0, Message("system", self.seat.system_prompt))
         if schema is not None and (tools or not offers(self.model, Structured)):
             told = f"Answer with JSON alone, that fits this schema: {json.dumps(schema)}"
             whole, schema = [Message("system", told), *whole], None
