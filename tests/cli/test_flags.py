@@ -136,3 +136,20 @@ def test_a_wrong_file_is_told_by_name(tmp_path, content, hint):
     with pytest.raises(ConfigError, match=hint) as caught:
         job_config(["x"], str(path), {"model": "m"})
     assert "job.toml" in str(caught.value) or hint in ("agents", "limits")
+
+
+def test_a_policy_and_a_judge_come_from_flags_and_are_checked(tmp_path):
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[approval]]\ntool = "x_*"\ndo = "deny"\n')
+    config = job_config(["."], None, {"approval": str(policy), "judge_model": "scripted/answers.json"})
+    assert [rule.do for rule in config.approval] == ["deny"]
+    assert config.judge is not None
+    assert config.judge.model_name == "scripted/answers.json"
+    with pytest.raises(NotRegistered, match="there is no model called 'scriptd'"):
+        job_config(["."], None, {"judge_model": "scriptd/x"})
+    policy.write_text('[[approvals]]\ndo = "deny"\n')
+    with pytest.raises(ConfigError, match=r"a list of \[\[approval\]\] tables"):
+        job_config(["."], None, {"approval": str(policy)})
+    policy.write_text('[[approval]]\ndo = "deni"\n')
+    with pytest.raises(ConfigError, match="'allow', 'deny', 'ask' or 'modify'"):
+        job_config(["."], None, {"approval": str(policy)})

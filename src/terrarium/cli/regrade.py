@@ -40,8 +40,10 @@ def command(
 
     The program of every trial that ended is run against its journal: what happened is taken from there, and no agent
     or model is asked. What a corrected check reads, and the journal does not hold, is looked up in a snapshot of that
-    stage. A trial whose program now writes, acts or waits otherwise than before is not regradable. New verdicts go to
-    RUN/verdicts/regrade-N/; nothing else is changed. Exit code 0: every trial has a new verdict; 1: some have none.
+    stage. What a judge said stands, unless --judge-model names another; what is asked anew is asked of it, or of the
+    trial's own. A trial whose program now writes, acts or waits otherwise than before is not regradable. New verdicts
+    go to RUN/verdicts/regrade-N/; nothing else is changed. Exit code 0: every trial has a new verdict; 1: some have
+    none.
     """
     from terrarium.cli.screen import screen
     from terrarium.run.regrade import regrade

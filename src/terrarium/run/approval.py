@@ -145,7 +145,7 @@ def _given(call: ToolCall) -> dict[str, Any]:
 
 def _carried_out(call: ToolCall, decision: Decision, told: dict[str, Value]) -> Approved:
     if decision.reason:
-        told["reason"] = decision.reason
+        told["reason"] = str(decision.reason)
     if decision.do == "deny":
         why = f": {decision.reason}" if decision.reason else ""
         return Approved(call, told, f"{call.name} was not approved{why}")
