@@ -17,13 +17,21 @@ PRINTS = {
     "heartbeat.py": "91: alarm sent",
     "hello_mail.py": "reward 1.0",
     "job_api.py": "resumed: ",
+    "late_colleague.py": "after all.\nreward 1.0",
     "mail_in_mid_turn.py": "the boss writes again",
     "own_agent.py": "reads: We need",
     "own_capability.py": "'done': False} -> {'text': 'feed the fish', 'done': True}",
     "tree_search.py": "'red', 'green', 'green', 'red'] reward 1.0",
     "two_agents.py": "deal at",
 }
-TASKS = ["heartbeat.py", "hello_mail.py", "mail_in_mid_turn.py", "own_capability.py", "two_agents.py"]
+TASKS = [
+    "heartbeat.py",
+    "hello_mail.py",
+    "late_colleague.py",
+    "mail_in_mid_turn.py",
+    "own_capability.py",
+    "two_agents.py",
+]
 
 
 def test_every_example_is_here_and_listed() -> None:
