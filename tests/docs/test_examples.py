@@ -20,6 +20,7 @@ PRINTS = {
     "hello_mail.py": "reward 1.0",
     "job_api.py": "resumed: ",
     "langgraph_agent.py": "langgraph: reward 1.0 in 4 steps",
+    "late_colleague.py": "after all.\nreward 1.0",
     "mail_in_mid_turn.py": "the boss writes again",
     "openai_agents_sdk.py": "openai_agents: reward 1.0 in 4 steps",
     "own_agent.py": "reads: We need",
@@ -27,7 +28,14 @@ PRINTS = {
     "tree_search.py": "'red', 'green', 'green', 'red'] reward 1.0",
     "two_agents.py": "deal at",
 }
-TASKS = ["heartbeat.py", "hello_mail.py", "mail_in_mid_turn.py", "own_capability.py", "two_agents.py"]
+TASKS = [
+    "heartbeat.py",
+    "hello_mail.py",
+    "late_colleague.py",
+    "mail_in_mid_turn.py",
+    "own_capability.py",
+    "two_agents.py",
+]
 
 
 def test_every_example_is_here_and_listed() -> None:

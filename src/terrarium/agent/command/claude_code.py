@@ -128,6 +128,8 @@ PROGRAM = Program(
         "DISABLE_AUTOUPDATER": "1",
         "IS_SANDBOX": "1",
     },
+    # It removes sessions whose files are older than a month: in a world of later years, all that the machine dates.
+    files={"$home/settings.json": ({"cleanupPeriodDays": 36_500},)},
     servers=("$home/mcp.json", _servers),
     skills="$home/skills",
     package="pypi:claude-agent-sdk",
