@@ -73,6 +73,10 @@ TABLES: dict[str, dict[str, str]] = {
 }
 
 
+_own: dict[str | None, Any] = {}
+"""What was found of the tables, by target: every trial asks for the same 25 times."""
+
+
 def names(family: str) -> list[str]:
     """Every name of a family, its plugins included, sorted."""
     return sorted({*TABLES[family], *_installed(family, tuple(sys.path))})
@@ -96,7 +100,10 @@ def find(family: str, name: str, package: str = "") -> Any:
         NotRegistered: There is none; the message lists what there is.
         ConfigError: It is there but cannot be imported.
     """
-    target = TABLES[family].get(name) or (name if ":" in name else None)
+    own = TABLES[family].get(name)
+    if own in _own and not package:
+        return _own[own]
+    target = own or (name if ":" in name else None)
     if target is None:
         target = _installed(family, tuple(sys.path)).get(name)
     if target is None:
@@ -111,4 +118,6 @@ def find(family: str, name: str, package: str = "") -> Any:
     except Exception as error:
         told = str(error) if isinstance(error, (ImportError, AttributeError)) else f"{type(error).__name__}: {error}"
         raise ConfigError(f"{family} {name!r} ({target}) cannot be imported: {told}") from error
+    if own is not None and not package:
+        _own[own] = found
     return found
