@@ -50,7 +50,9 @@ class Instant:
             await asyncio.sleep(self._seconds)
         if sum(message.role == "assistant" for message in messages) >= self._calls:
             return Completion(Message("assistant", [TextBlock("done")]), "end", Usage(10, 5), self.name)
-        return Completion(Message("assistant", [ToolUseBlock("", "workspace_list")]), "tool_use", Usage(10, 5), self.name)
+        return Completion(
+            Message("assistant", [ToolUseBlock("", "workspace_list")]), "tool_use", Usage(10, 5), self.name
+        )
 
     async def close(self) -> None:
         """Nothing to give up."""
