@@ -38,7 +38,7 @@ def look(env, agent):
 
 
 class Instant:
-    """A model that looks at the files until it has been asked so often as its name says, and waits before it answers."""
+    """A model that looks at the files as often as its name says, and waits before it answers."""
 
     def __init__(self, name: str, seconds: float = 0.0) -> None:
         self.name = name
