@@ -1,78 +1,35 @@
-"""The clients of all providers, through the providers' SDKs against a server that speaks their formats."""
+"""The clients of all providers, through the providers' SDKs: what they ask, and how each fault ends."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from terrarium.core.errors import ConfigError, ModelFault, ModelRefused
+from terrarium.core.errors import ModelFault, ModelRefused
 from terrarium.core.message import ImageBlock, Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock, Usage
-from terrarium.core.model import Completion, Forwarding, Streaming, Structured
-from terrarium.core.tool import Tool
+from terrarium.core.model import Completion
 from terrarium.core.values import decode, encode
-from terrarium.http.limits import HttpLimits
-from terrarium.http.listener import Listener
 from terrarium.model.anthropic import AnthropicModel
 from terrarium.model.google import GoogleModel
 from terrarium.model.openai_chat import OpenAIChatModel
 from terrarium.model.openai_responses import OpenAIResponsesModel
 from terrarium.model.server.fault import KINDS
-from terrarium.model.server.server import ModelServer
 from terrarium.model.tape import Request
-
-CLIENTS: list[Any] = [OpenAIChatModel, OpenAIResponsesModel, AnthropicModel, GoogleModel]
-EACH = pytest.mark.parametrize("kind", CLIENTS, ids=lambda kind: kind.wire)
-QUICK = {"max_wait": 0.01, "retries": 2}
-HELLO = [Message("user", "hello")]
-SAID = [{"say": "Good morning to everybody."}, *[{"tool": "look_up", "args": {"word": w}} for w in ("a", "b")]]
-
-
-def look_up(word: str) -> str:
-    """Look up a word.
-
-    Args:
-        word: Which.
-    """
-    return word
-
-
-TOOLS = [Tool.of(look_up)]
-
-
-def base(kind: Any) -> str:
-    """What stands behind a server's address in the base address."""
-    return "/v1" if kind.provider == "openai" else ""
-
-
-def key_name(kind: Any) -> str:
-    return {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "google": "GOOGLE_API_KEY"}[kind.provider]
-
-
-@asynccontextmanager
-async def served(
-    kind: Any, *faults: str, answer: Any = SAID, key: str | None = None, **settings: Any
-) -> AsyncIterator[tuple[Any, ModelServer]]:
-    """A client, and the server that it asks."""
-    server = ModelServer(lambda messages, tools: answer, faults=faults, key=key)
-    await server.open()
-    model = kind("m-1", base_url=server.url + base(kind), **{**QUICK, **settings})
-    try:
-        yield model, server
-    finally:
-        await model.close()
-        await model.close()
-        await server.close()
-
-
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(test())  # type: ignore[arg-type]
-
+from tests.model.client_case import (
+    CLIENTS,
+    EACH,
+    HELLO,
+    JSON,
+    TOOLS,
+    answering,
+    base,
+    key_name,
+    run,
+    served,
+)
 
 # -- answers ----------------------------------------------------------------------------------------------------------
 
@@ -300,32 +257,6 @@ def test_hostile_answers_are_taken_and_can_be_sent_again(kind, fault):
         assert "\x1b[2J" in first.message.text  # whoever shows it must not pass that on; here nothing is lost
 
 
-@asynccontextmanager
-async def answering(kind: Any, *answers: tuple[int, dict[str, str], bytes], **settings: Any) -> AsyncIterator[Any]:
-    """A client of a server that answers just these bytes, in order; the last again and again."""
-    left = list(answers)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        status, headers, body = left.pop(0) if len(left) > 1 else left[0]
-        listed = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": listed})
-        await send({"type": "http.response.body", "body": body, "more_body": status == 200})
-        if status == 200:  # a connection that nobody ends
-            await asyncio.sleep(60)
-
-    listener = Listener(app, "127.0.0.1", 0, HttpLimits(), print)
-    await listener.open()
-    model = kind("m-1", base_url=listener.url + base(kind), **{**QUICK, "retries": 0, **settings})
-    try:
-        yield model
-    finally:
-        await model.close()
-        await listener.close()
-
-
-JSON = {"content-type": "application/json"}
 TOLD: list[tuple[Any, int, dict[str, str], Any, str, str]] = [
     (OpenAIChatModel, 429, {}, {"error": {"code": "insufficient_quota", "message": "no money"}}, "refused", "no money"),
     (OpenAIResponsesModel, 429, {}, {"error": {"type": "insufficient_quota", "message": "no"}}, "refused", "no"),
@@ -389,193 +320,3 @@ def test_an_answer_that_is_whole_is_taken_though_its_connection_stays_open(kind)
     completion = run(test)
     assert completion.message.text == "all of it"
     assert completion.retries == {}
-
-
-# -- requests that are sent on ----------------------------------------------------------------------------------------
-
-
-def forwarded(kind: Any, stream: bool = False) -> tuple[dict[str, Any], str]:
-    """The body and the path of a request for another model."""
-    body = kind._format.request("other", HELLO, [], {})
-    if kind is GoogleModel:
-        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return body, f"/v1beta/models/other:{method}"
-    path = "/v1/messages?beta=true" if kind is AnthropicModel else f"/v1{kind._path}"
-    return {**body, "stream": stream}, path
-
-
-async def sent_on(model: Any, body: Any, path: str) -> tuple[Any, bytes]:
-    async with model.forward(body, path, {"x-said": "1"}) as answer:
-        return answer, b"".join([chunk async for chunk in answer.chunks])
-
-
-@EACH
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_request_is_sent_on_for_the_own_model_with_the_own_key(kind, stream):
-    key = os.environ[key_name(kind)]
-
-    async def test():
-        async with served(kind, "500,at=1", key=key) as (model, server):
-            return *await sent_on(model, *forwarded(kind, stream)), server.requests
-
-    answer, data, requests = run(test)
-    assert [request.status for request in requests] == [500, 200]
-    assert requests[1].asked.model == "m-1"
-    assert requests[1].headers["x-said"] == "1"
-    assert requests[1].asked.usage or not stream
-    assert answer.status == 200
-    assert answer.media_type == ("text/event-stream" if stream else "application/json")
-    assert b"Good" in data
-
-
-@EACH
-def test_an_error_is_an_answer_when_it_is_sent_on(kind):
-    async def test(fault: str, times: int) -> None:
-        async with served(kind, fault, retries=1) as (model, server):
-            answer, data = await sent_on(model, *forwarded(kind))
-            assert answer.status == int(fault[:3])
-            assert json.loads(data)["error"]["message"] == f"this is fault {fault[:3]}, as the server was told"
-            assert len(server.requests) == times
-
-    for fault, times in (("400", 1), ("503", 2), ("429,after=0", 2)):
-        run(lambda fault=fault, times=times: test(fault, times))
-
-
-@EACH
-def test_an_answer_that_breaks_off_while_it_is_sent_on(kind):
-    async def test(fault: str) -> None:
-        async with served(kind, fault, stall=0.2) as (model, _):
-            with pytest.raises(ModelFault, match="broke off"):
-                await sent_on(model, *forwarded(kind))
-
-    for fault in ("truncated", "stall"):
-        run(lambda fault=fault: test(fault))
-
-
-@EACH
-def test_what_is_sent_on_keeps_its_place_until_it_was_read(kind):
-    async def test():
-        async with served(kind, at_once=1) as (model, server):
-            async with model.forward(*forwarded(kind, True), {}) as answer:
-                other = asyncio.ensure_future(model.generate(HELLO, TOOLS))
-                await asyncio.sleep(0.05)
-                before = len(server.requests)
-                assert b"".join([chunk async for chunk in answer.chunks])
-            await other
-            return before, len(server.requests)
-
-    assert run(test) == (1, 2)
-
-
-@EACH
-def test_many_ask_at_once_and_no_more_than_may(kind):
-    async def test():
-        async with served(kind, at_once=3) as (model, server):
-            under_way: list[int] = []
-
-            async def one() -> None:
-                await model.generate(HELLO, TOOLS)
-                under_way.append(model._pace._under_way)
-
-            await asyncio.gather(*(one() for _ in range(12)))
-            return len(server.requests), max(under_way)
-
-    requests, most = run(test)
-    assert requests == 12
-    assert most <= 3
-
-
-# -- keys, addresses and settings -------------------------------------------------------------------------------------
-
-
-@EACH
-def test_without_a_key_it_says_which_variable_to_set(kind, monkeypatch):
-    for name in (*kind._keys, kind._address):
-        monkeypatch.delenv(name, raising=False)
-    wanted = rf"set {key_name(kind)}.* in the environment or in \.env"
-    with pytest.raises(ModelRefused, match=wanted):
-        run(lambda: kind("m-1").generate(HELLO, []))
-    with pytest.raises(ModelRefused, match=wanted):
-        run(lambda: kind("m-1", base_url=kind._home + "/").generate(HELLO, []))
-    with pytest.raises(ModelRefused, match="set MY_KEY in"):
-        run(lambda: kind("m-1", base_url="http://127.0.0.1:9", variable="MY_KEY").generate(HELLO, []))
-
-    async def test():
-        async with served(kind) as (model, _):
-            return await model.generate(HELLO, TOOLS)
-
-    assert run(test).message.text  # a server of one's own needs none
-    monkeypatch.setenv(key_name(kind), "schlüssel")
-    with pytest.raises(ModelRefused, match="holds more than ASCII"):
-        run(lambda: kind("m-1").generate(HELLO, []))
-
-
-@EACH
-def test_the_key_and_the_address_come_from_the_environment(kind, monkeypatch):
-    async def test():
-        async with served(kind, key="sk-other") as (_, server):
-            monkeypatch.setenv(kind._address, server.url + base(kind))
-            monkeypatch.setenv("OTHER", "sk-other")
-            other = kind("m-2", variable="OTHER")
-            completion = await other.generate(HELLO, TOOLS)
-            await other.close()
-            return completion.message.text, server.requests[0].asked.model
-
-    assert run(test) == ("Good morning to everybody.", "m-2")
-
-
-@EACH
-def test_a_key_that_a_provider_quotes_is_masked(kind):
-    key = os.environ[key_name(kind)]
-    body = json.dumps({"error": {"message": f"invalid key {key}", "type": "authentication_error"}}).encode()
-
-    async def test():
-        async with answering(kind, (401, JSON, body)) as model:
-            with pytest.raises(ModelRefused, match=r"invalid key \[secret\]") as told:
-                await model.generate(HELLO, [])
-            _, data = await sent_on(model, *forwarded(kind))
-            return str(told.value), data
-
-    told, data = run(test)
-    assert key not in told
-    assert key.encode() not in data
-    assert b"[secret]" in data
-
-
-@EACH
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"stall": 0}, "stall is a number from"),
-        ({"retries": "many"}, "retries is a number"),
-        ({"retries": -1}, "retries is a number"),
-        ({"at_once": 0}, "at_once is a number from 1"),
-        ({"base_url": "localhost:80"}, "base_url begins with"),
-        ({"price": "much"}, "price"),
-        ({"reasoning": "hard"}, "reasoning is"),
-        ({"temperatur": 1}, "temperatur"),
-    ],
-)
-def test_wrong_settings_are_told_at_once(kind, settings, told):
-    with pytest.raises((ConfigError, TypeError), match=told):
-        kind("m-1", **settings)
-
-
-@pytest.mark.parametrize(
-    ("kind", "setting"), [(CLIENTS[0], "top_k"), (CLIENTS[1], "seed"), (AnthropicModel, "seed"), (GoogleModel, "cache")]
-)
-def test_what_a_format_has_no_word_for_is_refused(kind, setting):
-    with pytest.raises(ConfigError, match=setting):
-        kind("m-1", **{setting: False if setting == "cache" else 1})
-
-
-@EACH
-def test_they_keep_the_optional_contracts(kind):
-    model = kind("m-1", extra={"a": 1}, max_tokens=5)
-    assert isinstance(model, Structured)
-    assert isinstance(model, Streaming)
-    assert isinstance(model, Forwarding)
-    assert model.shared
-    assert (model.name, model.wire) == ("m-1", model._format.name)
-    cached = {"cache": True} if kind is AnthropicModel else {}
-    assert model.parameters == {**cached, "max_tokens": 5, "extra": {"a": 1}}
