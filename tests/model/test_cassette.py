@@ -13,7 +13,8 @@ import pytest
 from terrarium.core.agent import Reply
 from terrarium.core.errors import ConfigError, ModelFault
 from terrarium.core.message import Message
-from terrarium.core.model import Completion
+from terrarium.core.model import Completion, Structured
+from terrarium.core.offers import offers
 from terrarium.core.tool import Tool, ToolCall
 from terrarium.model.cassette import Cassette
 from terrarium.model.scripted import ScriptedModel
@@ -296,3 +297,30 @@ def test_a_trial_is_run_again_from_a_cassette_and_another_world_is_told_apart(pl
     other = play(TASK.format(note="two"), agent())
     assert "ModelFault: no recording" in other.error
     assert "message 3 of 3 (user) differs, at content" in other.error
+
+
+class Strict(ScriptedModel):
+    """A model that can be held to a schema."""
+
+    async def generate_json(self, messages: Any, schema: Any) -> Completion:
+        return await self.generate(messages, [])
+
+
+def test_an_answer_that_is_held_to_a_schema_is_recorded_with_it(tape: Path) -> None:
+    def ask_json(cassette: Any, kind: str) -> str:
+        return asyncio.run(cassette.generate_json(TALK, {"type": kind})).message.text
+
+    cassette = Cassette(tape, Strict(["first", "second", "third"], "m-1"))
+    assert [ask_json(cassette, "object"), ask_json(cassette, "array"), ask(cassette)] == ["first", "second", "third"]
+    player = Cassette(tape)
+    assert isinstance(player, Structured)
+    assert [ask(player), ask_json(player, "array"), ask_json(player, "object")] == ["third", "second", "first"]
+    with pytest.raises(ModelFault, match="schema"):
+        ask_json(player, "string")
+
+
+def test_it_offers_no_more_than_its_model(tape: Path) -> None:
+    assert not offers(Cassette(tape, counted()), Structured)
+    assert offers(Cassette(tape, Strict([])), Structured)
+    recorded(tape)
+    assert not offers(Cassette(tape), Structured)

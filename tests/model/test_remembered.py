@@ -46,3 +46,16 @@ def test_a_model_can_still_do_what_it_could() -> None:
     again = remembered(strict, lost)
     assert isinstance(again, Structured)
     assert asyncio.run(again.generate_json(ASKED, {})).message.text == "{}"
+
+
+def test_an_answer_that_was_held_to_a_schema_is_remembered_too() -> None:
+    class Strict(ScriptedModel):
+        async def generate_json(self, messages: object, schema: object) -> Completion:
+            return Completion(Message("assistant", "{}"))
+
+    request = Request.of("scripted", {"schema": {"type": "object"}}, ASKED, []).digest
+    lost = Completion(Message("assistant", '{"a": 1}'), request=request)
+    model = remembered(Strict([]), [lost])
+    assert isinstance(model, Structured)
+    answers = [asyncio.run(model.generate_json(ASKED, {"type": kind})) for kind in ("array", "object", "object")]
+    assert [answer.message.text for answer in answers] == ["{}", '{"a": 1}', "{}"]

@@ -242,12 +242,14 @@ def test_arguments_that_are_no_object_are_kept_as_text(wire):
 
 
 @BOTH
-def test_an_answer_that_holds_nothing_is_a_fault_but_a_refusal_is_an_answer(wire):
+def test_an_answer_may_hold_nothing_where_it_says_why(wire):
     empty = Completion(Message("assistant", []), "end", Usage(1, 1), "m")
+    assert wire.read_answer(wire.answer(empty, ASKED)) == replace(empty, message=Message("assistant", [TextBlock("")]))
+    for stop in ("refusal", "length"):
+        said = replace(empty, stop=stop)
+        assert wire.read_answer(wire.answer(said, ASKED)) == said
     with pytest.raises(ModelFault, match="holds nothing"):
-        wire.read_answer(wire.answer(empty, ASKED))
-    refusal = replace(empty, stop="refusal")
-    assert wire.read_answer(wire.answer(refusal, ASKED)) == refusal
+        wire.read_answer(wire.answer(replace(empty, stop="other"), ASKED))
 
 
 @BOTH

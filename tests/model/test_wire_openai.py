@@ -252,12 +252,19 @@ def test_ids_that_are_missing_or_come_twice_are_replaced(wire, call):
         {"choices": "x", "output": "x"},
         {"choices": [7], "output": None},
         {"error": {"message": "overloaded", "code": 503}},
-        {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}], "status": "completed", "output": []},
+        {"choices": [{"message": {"content": ""}, "finish_reason": "tool_calls"}], "status": "?", "output": []},
     ],
 )
-def test_what_is_no_answer_or_an_empty_one_is_a_fault(wire, body):
+def test_what_is_no_answer_is_a_fault(wire, body):
     with pytest.raises(ModelFault, match=r"answer is"):
         wire.read_answer(body)
+
+
+@WIRES
+def test_an_answer_may_hold_nothing(wire):
+    body = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}], "status": "completed", "output": []}
+    completion = wire.read_answer(body)
+    assert (completion.message, completion.stop) == (Message("assistant", [TextBlock("")]), "end")
 
 
 def test_nonsense_in_an_answer_is_taken_for_nothing():

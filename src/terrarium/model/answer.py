@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from terrarium.core.errors import ModelFault
+from terrarium.core.errors import ModelFault, ModelRefused
+from terrarium.core.message import TextBlock, ThinkingBlock, ToolUseBlock
+from terrarium.core.model import Completion
 from terrarium.model.retry import Failure, Kind
 from terrarium.model.wire.tree import at, tables_at, text_at
 
 MOST = 16 * 1024 * 1024  # bytes of one answer; a longer one is nothing that a model says
+STREAM = 4 * MOST  # bytes of one that comes in pieces: each piece has a frame around it
+_TAIL = 0.25  # seconds for what follows the end of an answer: read for the connection's sake alone
 _LONGEST_WAIT = 3600.0  # a provider that wants more has no quota left for today
 _SHOWN = 500  # characters of what a provider says, in messages
 
@@ -54,12 +58,16 @@ class Unanswered(Exception):
         self.told = told
 
 
-async def heard(answer: Answer, stall: float) -> AsyncIterator[bytes]:
+async def heard(
+    answer: Answer, stall: float | None, most: int = MOST, ended: Callable[[], bool] = bool
+) -> AsyncIterator[bytes]:
     """The body, piece by piece.
 
     Args:
         answer: Whose.
-        stall: Seconds after which an answer that does not go on is given up.
+        stall: Seconds after which an answer that does not go on is given up; None: never.
+        most: Bytes.
+        ended: Whether all was said that belongs to it: what still comes is not waited for long.
 
     Raises:
         Unanswered: It stands still.
@@ -69,36 +77,42 @@ async def heard(answer: Answer, stall: float) -> AsyncIterator[bytes]:
     chunks = aiter(answer.chunks)
     while True:
         try:
-            async with asyncio.timeout(stall):
+            async with asyncio.timeout(_TAIL if ended() else stall):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            raise Unanswered(Failure("stalled", f"nothing came for {stall:g} s in the middle of an answer")) from None
+            raise Unanswered(Failure("stalled", f"nothing came for {stall} s in the middle of an answer")) from None
         if chunk is None:
             return
         size += len(chunk)
-        if size > MOST:
-            raise ModelFault(f"the answer is larger than {MOST // 2**20} MB")
+        if size > most:
+            raise ModelFault(f"the answer is larger than {most >> 20} MiB")
         yield chunk
 
 
-async def unanswered(answer: Answer, stall: float) -> Unanswered:
-    """What an answer means whose status is no success."""
+async def unanswered(answer: Answer, stall: float, kinds: Mapping[str, Kind]) -> Unanswered:
+    """What an answer means whose status is no success; `kinds` says what the provider's words for errors do."""
     body = bytearray()
     with contextlib.suppress(Unanswered, ModelFault):
         async for chunk in heard(answer, stall):
             body += chunk
     try:
-        error = at(json.loads(bytes(body)), "error")
+        tree = json.loads(bytes(body))
     except (ValueError, RecursionError):
-        error = None
-    said = text_at(error, "message") or bytes(body[: 4 * _SHOWN]).decode("utf-8", "replace")
-    word = text_at(error, "type") or text_at(error, "status")
+        tree = None
+    tree = tree[0] if isinstance(tree, list) and tree else tree
+    error = at(tree, "error") or tree  # some servers of one's own put nothing around it
+    said = error if isinstance(error, str) else text_at(error, "message")
+    said = said or bytes(body[: 4 * _SHOWN]).decode("utf-8", "replace")
+    code, word = text_at(error, "code"), text_at(error, "type") or text_at(error, "status")
     after = retry_after(answer.headers, error)
     kind = _kind(answer.status, answer.headers.get("x-should-retry"))
+    if kind == "rate_limit" and "refused" in (kinds.get(code), kinds.get(word)):
+        kind = "refused"  # the quota is used up
     if kind != "refused" and after is not None and after > _LONGEST_WAIT:
         kind, said = "refused", f"it wants us to wait {after / 3600:.1f} h: {said}"
     shown = "".join(letter if letter.isprintable() else " " for letter in said[:_SHOWN]).strip()
-    failure = Failure(kind, f"HTTP {answer.status} {word[:80]}: {shown}", after, str(answer.status))
+    head = f"HTTP {answer.status} {(code or word)[:80]}".rstrip()
+    failure = Failure(kind, f"{head}: {shown}", after, code[:80] or str(answer.status))
     return Unanswered(failure, (answer.status, answer.media_type, bytes(body)))
 
 
@@ -135,9 +149,47 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     return tree
 
 
+def check_size(completion: Completion) -> None:
+    """Refuse an answer that is too large to be worked with.
+
+    Raises:
+        ModelFault: It is.
+    """
+    size = 0
+    for block in completion.message.content:
+        if isinstance(block, TextBlock):
+            size += len(block.text)
+        elif isinstance(block, ThinkingBlock):
+            size += len(block.thinking)
+        elif isinstance(block, ToolUseBlock):
+            size += len(block.input) if isinstance(block.input, str) else len(json.dumps(block.input))
+    if size > MOST:
+        raise ModelFault(f"the answer is larger than {MOST >> 20} MiB")
+
+
+def check_json(completion: Completion) -> None:
+    """Refuse an answer that should be JSON and is not.
+
+    Raises:
+        ModelFault: It is something else.
+        ModelRefused: It never will be: the model refuses, or may not say that much.
+    """
+    if completion.stop in ("refusal", "length"):
+        why = "it refuses" if completion.stop == "refusal" else "max_tokens are too few for it"
+        raise ModelRefused(f"no JSON came: {why}", code=completion.stop)
+    try:
+        json.loads(completion.message.text)
+    except (ValueError, RecursionError):
+        raise ModelFault(f"the answer is no JSON: {completion.message.text[:100]!r}") from None
+
+
 def failed_stream(error: ModelFault, kinds: Mapping[str, Kind]) -> Failure:
-    """What it means that an answer cannot be understood, or that a stream told of an error of that code."""
-    return Failure(kinds.get(error.code or "", "malformed"), str(error), None, error.code)
+    """What it means that an answer cannot be understood, or that it tells of an error by that word or status."""
+    code = error.code or ""
+    kind = kinds.get(code, "malformed")
+    if code.isdecimal() and len(code) == 3:
+        kind = _kind(int(code), None)
+    return Failure(kind, str(error), None, error.code)
 
 
 def _kind(status: int, again: str | None) -> Kind:

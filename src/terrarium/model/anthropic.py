@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from terrarium.core.values import Value
-from terrarium.model.answer import Answer, Unanswered
+from terrarium.model.answer import Answer
 from terrarium.model.client import Client, installed
-from terrarium.model.retry import Failure, Kind
-from terrarium.model.transport import chunks_of, new_http_client, told_by_transport
+from terrarium.model.retry import Kind
+from terrarium.model.transport import new_http_client, posted
 from terrarium.model.wire.anthropic import AnthropicWire
 from terrarium.model.wire.wire import Tree, Wire
 
@@ -29,6 +29,7 @@ class AnthropicModel(Client):
     _format: ClassVar[Wire] = AnthropicWire()
     _keys: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY",)
     _address: ClassVar[str] = "ANTHROPIC_BASE_URL"
+    _home: ClassVar[str] = "https://api.anthropic.com"
     _chosen: ClassVar[Mapping[str, Value]] = {"cache": True}
     _kinds: ClassVar[Mapping[str, Kind]] = {
         "overloaded_error": "rate_limit",
@@ -51,29 +52,10 @@ class AnthropicModel(Client):
     def _asked(self, body: Tree, stream: bool) -> tuple[str, Tree]:
         return "/v1/messages", {**body, "stream": stream}
 
-    @asynccontextmanager
-    async def _open(self, path: str, body: Tree, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
+    def _open(self, path: str, body: Tree, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Answer]:
         import anthropic
-        import httpx2
 
-        client = self._client
-        assert client is not None
-        with told_by_transport():
-            try:
-                response = await client.post(
-                    path, cast_to=httpx2.Response, body=body, stream=True, options={"headers": dict(headers)}
-                )
-            except anthropic.APIStatusError as error:
-                response = error.response
-            except anthropic.APITimeoutError:
-                raise Unanswered(Failure("timeout", "no connection within the time for it")) from None
-            except anthropic.APIConnectionError as error:
-                cause = error.__cause__ or error
-                raise Unanswered(Failure("connection", f"{type(cause).__name__}: {cause}")) from None
-        try:
-            yield Answer(response.status_code, response.headers, chunks_of(response))
-        finally:
-            await response.aclose()
+        return posted(anthropic, self._client, path, body, headers)
 
     async def _close(self) -> None:
         if self._client is not None:

@@ -8,18 +8,19 @@ Cassette("talks.jsonl", mode="replay")          ask nobody: no key, no network
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from terrarium.core.contrast import contrasts, cut
 from terrarium.core.errors import ConfigError, ModelFault
 from terrarium.core.message import Message
-from terrarium.core.model import Completion, Model
+from terrarium.core.model import Completion, Model, Structured
+from terrarium.core.offers import offers
 from terrarium.core.secrets import Secrets, is_secret
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, dumps
-from terrarium.model.tape import Request, Tape
+from terrarium.model.tape import Recorded, Request, Tape
 
 Mode = Literal["auto", "record", "replay"]
 
@@ -30,6 +31,9 @@ class Cassette:
     A request is found by the digest of the model's name, the messages, the tools and the sampling parameters. Equal
     requests get their answers in the order in which they were recorded. When those are used up, `auto` asks the model
     and records one more, and `replay` refuses: an answer given twice would be a conversation that never was.
+
+    It offers `generate_json` where the model does, and without a model where the recordings hold an answer to that; the
+    schema is one of the parameters.
 
     Args:
         path: The file of recordings.
@@ -45,6 +49,16 @@ class Cassette:
             or several models and no name.
     """
 
+    _tape: Tape
+
+    def __new__(cls, path: Path | str, model: Model | None = None, *_: Any, **__: Any) -> Cassette:
+        """One that offers what its model does."""
+        tape = Tape(Path(path))
+        structured = offers(model, Structured) if model is not None else any(map(_has_schema, tape.recordings.values()))
+        made = super().__new__(StructuredCassette if structured and cls is Cassette else cls)
+        made._tape = tape
+        return made
+
     def __init__(
         self,
         path: Path | str,
@@ -59,13 +73,12 @@ class Cassette:
             raise ConfigError("a cassette that records needs a model")
         self._model = None if mode == "replay" else model
         self._mode = mode
-        self._tape = Tape(Path(path))
         if self._model is None and not self._tape.recordings:
             raise ConfigError(f"the cassette {path} holds no recording, and there is no model to ask")
         given = parameters if parameters is not None else getattr(model, "parameters", None)
-        self._parameters = {key: value for key, value in dict(given or {}).items() if not is_secret(key)}
+        self.parameters = {key: value for key, value in dict(given or {}).items() if not is_secret(key)}
         if given is None and self._model is None and model is None:
-            self._parameters = self._recorded_parameters()
+            self.parameters = self._recorded_parameters()
         self.name = name or (model.name if model is not None else self._only_model())
         self._secrets = Secrets.of({"parameters": dict(given or {})})
         self._given: dict[str, int] = {}
@@ -79,27 +92,36 @@ class Cassette:
             ModelFault: It was not recorded, and there is no model to ask: says which recording is nearest and where
                 that differs. Also whatever the model raises, which is not recorded.
         """
+        return await self._answer(messages, tools, {}, lambda model: model.generate(messages, tools))
+
+    async def close(self) -> None:
+        """Close the model; idempotent."""
+        if self._model is not None:
+            await self._model.close()
+
+    async def _answer(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool],
+        more: Mapping[str, Value],
+        ask: Callable[[Any], Awaitable[Completion]],
+    ) -> Completion:
         # The messages as they are now: whoever asks may go on with the list while the model thinks.
         asked = self._secrets.scrub(list(messages))
-        request = Request.of(self.name, self._parameters, asked, tools)
+        request = Request.of(self.name, {**self.parameters, **more}, asked, tools)
         with self._lock:
             found = None if self._mode == "record" else self._next(request)
         if found is not None:
             return found
         if self._model is None:
             raise ModelFault(self._why_not(request))
-        completion = await self._model.generate(messages, tools)
+        completion = await ask(self._model)
         with self._lock:
             recorded = self._tape.recordings.get(request.digest)
             take = self._take if self._mode == "record" or recorded is None else recorded.take
             self._tape.add(request, self._secrets.scrub(completion), take)
             self._given[request.digest] = self._given.get(request.digest, 0) + 1
         return completion
-
-    async def close(self) -> None:
-        """Close the model; idempotent."""
-        if self._model is not None:
-            await self._model.close()
 
     # -- finding --------------------------------------------------------------------------------------------------
 
@@ -119,7 +141,8 @@ class Cassette:
 
     def _recorded_parameters(self) -> dict[str, Value]:
         """Those of the recordings, where all have the same: whoever replays need not repeat them."""
-        found = {dumps(recorded.request.parameters): recorded.request.parameters for recorded in self._recordings()}
+        plain = [_without_schema(recorded) for recorded in self._recordings()]
+        found = {dumps(parameters): parameters for parameters in plain}
         return dict(next(iter(found.values()))) if len(found) == 1 else {}
 
     def _recordings(self) -> list[Any]:
@@ -143,6 +166,27 @@ class Cassette:
             f"{len(request.tools)} tools); the nearest is recording {number + 1} of {len(ranked)}: "
             f"{_first_difference(nearest, request)}"
         )
+
+
+class StructuredCassette(Cassette):
+    """The recording of a model that can be held to a schema."""
+
+    async def generate_json(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Completion:
+        """The recorded answer, or the model's, which is recorded.
+
+        Raises:
+            ModelFault: As `generate`.
+        """
+        schema = dict(schema)
+        return await self._answer(messages, (), {"schema": schema}, lambda model: model.generate_json(messages, schema))
+
+
+def _has_schema(recorded: Recorded) -> bool:
+    return "schema" in recorded.request.parameters
+
+
+def _without_schema(recorded: Recorded) -> dict[str, Value]:
+    return {key: value for key, value in recorded.request.parameters.items() if key != "schema"}
 
 
 def _likeness(one: Request, other: Request) -> tuple[int, int, int, int]:

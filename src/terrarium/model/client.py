@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import os
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,10 +17,21 @@ from terrarium.core.model import Completion, Forwarded
 from terrarium.core.secrets import MASK
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value
-from terrarium.model.answer import MOST, Answer, Unanswered, failed_stream, heard, json_object, unanswered
-from terrarium.model.event_stream import EventStream
+from terrarium.model.answer import (
+    STREAM,
+    Answer,
+    Unanswered,
+    check_json,
+    check_size,
+    failed_stream,
+    heard,
+    json_object,
+    unanswered,
+)
 from terrarium.model.pace import Pace
+from terrarium.model.prices import price_of
 from terrarium.model.retry import Failure, Kind, RetryPolicy, persist
+from terrarium.model.stream import Stream
 from terrarium.model.tape import Request
 from terrarium.model.wire.wire import Tree, Wire
 
@@ -54,7 +64,8 @@ class Client:
         timeout: Seconds for a whole answer.
         stall: Seconds in which something of an answer must come, from the request on; else it is sent again.
         stream: Whether answers are taken in pieces; False for servers that cannot, and `timeout` alone sees them stall.
-        price: What tokens cost: US dollars for a `Usage`; see `terrarium.model.prices`.
+        variable: The variable of the environment that holds the key, where it is another than usual.
+        price: What tokens cost: US dollars for a `Usage`, or text or a list as `parse_price` takes it.
 
     Raises:
         ConfigError: A setting that is of no use, or that the provider has no word for.
@@ -65,9 +76,10 @@ class Client:
     """Who sells it, as the table of prices calls it."""
     wire: ClassVar[str]
     _format: ClassVar[Wire]
-    _keys: ClassVar[tuple[str, ...]]
+    _keys: ClassVar[tuple[str, ...]]  # the variables that may hold the key
     _address: ClassVar[str]  # the variable that says where the provider is
-    _kinds: ClassVar[Mapping[str, Kind]]  # what the errors mean that streams tell of
+    _home: ClassVar[str]  # where it is otherwise
+    _kinds: ClassVar[Mapping[str, Kind]]  # what the provider's words for errors mean
     _chosen: ClassVar[Mapping[str, Value]] = {}  # parameters that are set where nobody sets them
 
     def __init__(
@@ -94,7 +106,8 @@ class Client:
         timeout: float = 600.0,
         stall: float = 120.0,
         stream: bool = True,
-        price: Callable[[Usage], float | None] | None = None,
+        variable: str | None = None,
+        price: Any = None,
     ) -> None:
         given: dict[str, Value] = {
             "temperature": temperature,
@@ -114,7 +127,8 @@ class Client:
             **{name: value for name, value in given.items() if value is not None},
         }
         """What decides its answers besides messages and tools."""
-        self._format.request(model, [], [], self.parameters)
+        self.name = model
+        self._body([], [])
         for name, number, least in (
             ("retries", retries, 0),
             ("min_wait", min_wait, 0),
@@ -128,14 +142,15 @@ class Client:
                 raise ConfigError(f"{name} is a number from {least} on, not {number!r}")
         if base_url is not None and not str(base_url).startswith(("http://", "https://")):
             raise ConfigError(f"base_url begins with http:// or https://; {base_url!r} does not")
-        self.name = model
         self._base_url = base_url
         self._policy = RetryPolicy(retries, min_wait, max_wait)
         self._pace = Pace(at_once, per_minute)
         self._timeout = timeout
         self._stall = stall
         self._stream = stream
-        self._price = price
+        self._variables = (variable,) if variable else self._keys
+        self._needs_key = variable is not None
+        self._price = price if price is None or callable(price) else price_of("", "", price)
 
     async def generate(self, messages: Sequence[Message], tools: Sequence[Tool]) -> Completion:
         """The model's answer.
@@ -179,9 +194,8 @@ class Client:
 
         async def send() -> tuple[AsyncExitStack, Answer]:
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._pace.place())  # kept until the answer was read
                 answer = await stack.enter_async_context(self._opened(path, own, headers, self._timeout))
-                if answer.status >= 300:
-                    raise await unanswered(answer, self._stall)
                 return stack.pop_all(), answer
 
         try:
@@ -234,6 +248,21 @@ class Client:
     @abstractmethod
     async def _close(self) -> None: ...
 
+    def _body(
+        self, messages: Sequence[Message], tools: Sequence[Tool], schema: Mapping[str, Any] | None = None
+    ) -> Tree:
+        """The body of a request, as this server wants it."""
+        return self._format.request(self.name, messages, tools, self.parameters, schema)
+
+    def _cost(self, answer: Tree, usage: Usage) -> float | None:
+        """What an answer costs in US dollars, where that is known."""
+        cost: float | None = None if self._price is None else self._price(usage)
+        return cost
+
+    def _advice(self, status: int) -> str:
+        """What to do about an answer of that status."""
+        return f"; is the key in {' or '.join(self._variables)} the right one?" if status in (401, 403) else ""
+
     # -- asking ------------------------------------------------------------------------------------------------------
 
     async def _ask(
@@ -245,125 +274,112 @@ class Client:
     ) -> Completion:
         decided = self.parameters if schema is None else {**self.parameters, "schema": dict(schema)}
         request = Request.of(self.name, decided, messages, tools).digest
-        body = self._format.request(self.name, messages, tools, self.parameters, schema)
-        path, body = self._asked(body, self._stream)
+        path, body = self._asked(self._body(messages, tools, schema), self._stream)
         await self._prepare()
 
-        async def send() -> Completion:
-            made = await self._send(path, body, said)
+        async def send() -> tuple[Tree, Completion]:
+            async with self._pace.place():
+                tree = await self._send(path, body, said)
+                made = self._format.read_answer(tree)
+            check_size(made)
             if schema is not None:
-                _check_json(made)
-            return made
+                check_json(made)
+            return tree, made
 
-        completion, retries = await persist(send, self._failure, self._policy, self._pace, self.name)
-        cost = None if self._price is None else self._price(completion.usage)
-        model = completion.model or self.name
-        return replace(completion, request=request, retries=retries, cost=cost, model=model)
+        (tree, made), retries = await persist(send, self._failure, self._policy, self._pace, self.name)
+        cost = self._cost(tree, made.usage)
+        return replace(made, request=request, retries=retries, cost=cost, model=made.model or self.name)
 
-    async def _send(self, path: str, body: Tree, said: Callable[[str], None] | None) -> Completion:
-        patience = self._stall if self._stream else self._timeout
-        async with asyncio.timeout(self._timeout), self._opened(path, body, {}, patience) as answer:
-            if answer.status >= 300:
-                raise await unanswered(answer, self._stall)
+    async def _send(self, path: str, body: Tree, said: Callable[[str], None] | None) -> Tree:
+        """The body of the answer to one request, put together where it comes in pieces."""
+        stall = self._stall if self._stream else None
+        async with asyncio.timeout(self._timeout), self._opened(path, body, {}, stall) as answer:
             if answer.media_type != "text/event-stream":  # not asked for in pieces, or not given so
-                whole = b"".join([chunk async for chunk in heard(answer, patience)])
-                completion = self._format.read_answer(json_object(whole))
-                if said is not None and completion.message.text:
-                    said(completion.message.text)
-                return completion
-            stream = EventStream(MOST)
-            events: list[Tree] = []
-            async for chunk in heard(answer, patience):
-                self._take_in(stream.feed(chunk), events, said)
-            self._take_in(stream.end(), events, said)
-            return self._format.read_answer(self._format.assemble(events))
-
-    def _take_in(self, texts: Sequence[str], events: list[Tree], said: Callable[[str], None] | None) -> None:
-        for text in texts:
-            if text == "[DONE]":  # some servers end every stream as OpenAI does
-                continue
-            event = json_object(text)
-            events.append(event)
-            if said is not None and (piece := self._format.text_of(event)):
-                said(piece)
+                whole = json_object(b"".join([chunk async for chunk in heard(answer, stall)]))
+                if said is not None and (text := self._format.read_answer(whole).message.text):
+                    said(text)
+                return whole
+            stream = Stream(self._format, said)
+            try:
+                async for chunk in heard(answer, stall, STREAM, lambda: stream.ended):
+                    stream.feed(chunk)
+            except Unanswered:
+                if not stream.ended:
+                    raise
+            return stream.answer()
 
     @asynccontextmanager
     async def _opened(
-        self, path: str, body: Tree, headers: Mapping[str, str], patience: float
+        self, path: str, body: Tree, headers: Mapping[str, str], patience: float | None
     ) -> AsyncIterator[Answer]:
+        """An answer that is none of an error.
+
+        Raises:
+            Unanswered: There is none.
+        """
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(patience):
                     answer = await stack.enter_async_context(self._open(path, body, headers))
             except TimeoutError:
                 raise Unanswered(Failure("stalled", f"no answer began within {patience:g} s")) from None
+            if answer.status >= 300:
+                raise await unanswered(answer, self._stall, self._kinds)
             yield answer
 
     async def _forwarded(self, answer: Answer) -> AsyncIterator[bytes]:
         try:
-            async for chunk in heard(answer, self._stall):
+            async for chunk in heard(answer, self._stall, STREAM):
                 yield chunk
         except Unanswered as error:
             raise ModelFault(f"the answer of {self.name} broke off: {error.failure.message}") from None
 
     def _failure(self, error: Exception) -> Failure | None:
+        advice = ""
         if isinstance(error, Unanswered):
             failure = error.failure
+            advice = self._advice(error.told[0]) if error.told is not None else ""
         elif isinstance(error, TimeoutError):
             failure = Failure("timeout", f"the answer was not complete within {self._timeout:g} s")
         elif isinstance(error, RecursionError):
             failure = Failure("refused", "the request is nested too deep to be written")
-        elif isinstance(error, ModelRefused) or not isinstance(error, ModelFault):
-            return None
-        else:
+        elif isinstance(error, ModelRefused):
+            failure = Failure("refused", str(error), code=error.code)
+        elif isinstance(error, ModelFault):
             failure = failed_stream(error, self._kinds)
-        advice = f"; is the key in {' or '.join(self._keys)} the right one?" if failure.code in ("401", "403") else ""
+        else:
+            return None
         return replace(failure, message=self._masked(failure.message) + advice)
 
     def _masked(self, text: str) -> str:
         """The text without the key: some providers quote the one that they refuse."""
-        for key in filter(None, (os.environ.get(name, "").strip() for name in self._keys)):
+        for key in filter(None, (os.environ.get(name, "").strip() for name in self._variables)):
             text = text.replace(key, MASK)
         return text
 
     # -- where and with what -----------------------------------------------------------------------------------------
 
-    def _where(self) -> str | None:
-        """The provider's address, where it is not its own."""
-        return self._base_url or os.environ.get(self._address) or None
+    def _where(self) -> str:
+        """The provider's address."""
+        return self._base_url or os.environ.get(self._address) or self._home
 
     def _key(self) -> str:
         """The key.
 
         Raises:
-            ModelRefused: There is none, and the provider is asked at its own address.
+            ModelRefused: There is none, and it was named, or the provider is asked at its own address.
         """
-        for name in self._keys:
+        for name in self._variables:
             if key := os.environ.get(name, "").strip():
                 if not key.isascii() or not key.isprintable():
                     raise ModelRefused(f"the key in {name} is none: it holds more than ASCII")
                 return key
-        if self._where() is not None:
+        at_home = self._where().rstrip("/") == self._home and self._home.startswith("https://")
+        if not at_home and not self._needs_key:
             return "none"  # a server of one's own may want none
         raise ModelRefused(
-            f"the model {self.name} needs a key: set {' or '.join(self._keys)} in the environment or in .env"
+            f"the model {self.name} needs a key: set {' or '.join(self._variables)} in the environment or in .env"
         )
-
-
-def _check_json(completion: Completion) -> None:
-    """Whether an answer that must be JSON is.
-
-    Raises:
-        ModelRefused: It never will be: the model refuses, or has too few tokens for it.
-        ModelFault: It is not.
-    """
-    if completion.stop in ("refusal", "length"):
-        why = "it refuses" if completion.stop == "refusal" else "max_tokens are too few for it"
-        raise ModelRefused(f"no JSON came: {why}", code=completion.stop)
-    try:
-        json.loads(completion.message.text)
-    except (ValueError, RecursionError):
-        raise ModelFault(f"the answer is no JSON: {completion.message.text[:100]!r}") from None
 
 
 async def _at_once(data: bytes) -> AsyncIterator[bytes]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from terrarium.core.errors import ConfigError
 from terrarium.core.message import Message, Usage
-from terrarium.core.model import Completion, Forwarded
 from terrarium.core.tool import Tool
 from terrarium.model.openai_chat import OpenAIChatModel
 from terrarium.model.wire.wire import Tree
@@ -28,7 +26,7 @@ class _OpenModel(OpenAIChatModel):
     ) -> Tree:
         given = {key: value for key, value in self.parameters.items() if key != "top_k"}
         own = {"top_k": self.parameters["top_k"]} if "top_k" in self.parameters else {}
-        body = own | self.wire_format.request(self._model, messages, tools, given, schema)
+        body = own | self._format.request(self.name, messages, tools, given, schema)
         for turn in body["messages"]:
             for call in turn.get("tool_calls", ()):
                 call["function"]["arguments"] = _object(call["function"]["arguments"])
@@ -46,9 +44,9 @@ class VllmModel(_OpenModel):
     """
 
     provider: ClassVar[str] = "vllm"
-    key: ClassVar[str] = "VLLM_API_KEY"
-    address: ClassVar[str] = "VLLM_BASE_URL"
-    home: ClassVar[str] = "http://127.0.0.1:8000/v1"
+    _keys: ClassVar[tuple[str, ...]] = ("VLLM_API_KEY",)
+    _address: ClassVar[str] = "VLLM_BASE_URL"
+    _home: ClassVar[str] = "http://127.0.0.1:8000/v1"
 
     def __init__(self, model: str, *, server: Mapping[str, Any] | bool | None = None, **settings: Any) -> None:
         self._server: VllmSettings | None = None
@@ -72,16 +70,9 @@ class VllmModel(_OpenModel):
         if leased is not None and leased.done() and not leased.cancelled() and leased.exception() is None:
             await leased.result().release()
 
-    async def _ask(self, *args: Any, **kwargs: Any) -> Completion:
+    async def _prepare(self) -> None:
         await self._have_server()
-        return await super()._ask(*args, **kwargs)
-
-    @asynccontextmanager
-    async def forward(self, body: Mapping[str, Any], path: str, headers: Mapping[str, str]) -> AsyncIterator[Forwarded]:
-        """Send a request on; see `Forwarding.forward`."""
-        await self._have_server()
-        async with super().forward(body, path, headers) as forwarded:
-            yield forwarded
+        await super()._prepare()
 
     async def _have_server(self) -> None:
         """Start a server where one is to be cared for and there is none."""
@@ -103,18 +94,18 @@ class SglangModel(_OpenModel):
     """A model that SGLang serves."""
 
     provider: ClassVar[str] = "sglang"
-    key: ClassVar[str] = "SGLANG_API_KEY"
-    address: ClassVar[str] = "SGLANG_BASE_URL"
-    home: ClassVar[str] = "http://127.0.0.1:30000/v1"
+    _keys: ClassVar[tuple[str, ...]] = ("SGLANG_API_KEY",)
+    _address: ClassVar[str] = "SGLANG_BASE_URL"
+    _home: ClassVar[str] = "http://127.0.0.1:30000/v1"
 
 
 class OllamaModel(_OpenModel):
     """A model that Ollama serves."""
 
     provider: ClassVar[str] = "ollama"
-    key: ClassVar[str] = "OLLAMA_API_KEY"
-    address: ClassVar[str] = "OLLAMA_BASE_URL"
-    home: ClassVar[str] = "http://127.0.0.1:11434/v1"
+    _keys: ClassVar[tuple[str, ...]] = ("OLLAMA_API_KEY",)
+    _address: ClassVar[str] = "OLLAMA_BASE_URL"
+    _home: ClassVar[str] = "http://127.0.0.1:11434/v1"
 
     def _body(
         self, messages: Sequence[Message], tools: Sequence[Tool], schema: Mapping[str, Any] | None = None
@@ -129,16 +120,16 @@ class OpenRouterModel(_OpenModel):
     """A model by way of OpenRouter, which says itself what an answer cost."""
 
     provider: ClassVar[str] = "openrouter"
-    key: ClassVar[str] = "OPENROUTER_API_KEY"
-    address: ClassVar[str] = "OPENROUTER_BASE_URL"
-    home: ClassVar[str] = "https://openrouter.ai/api/v1"
+    _keys: ClassVar[tuple[str, ...]] = ("OPENROUTER_API_KEY",)
+    _address: ClassVar[str] = "OPENROUTER_BASE_URL"
+    _home: ClassVar[str] = "https://openrouter.ai/api/v1"
 
     def _body(
         self, messages: Sequence[Message], tools: Sequence[Tool], schema: Mapping[str, Any] | None = None
     ) -> Tree:
         return {"usage": {"include": True}, **super()._body(messages, tools, schema)}
 
-    def _cost(self, answer: Mapping[str, Any], usage: Usage) -> float | None:
+    def _cost(self, answer: Tree, usage: Usage) -> float | None:
         told = answer.get("usage")
         cost = told.get("cost") if isinstance(told, Mapping) else None
         if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < float("inf"):

@@ -35,6 +35,7 @@ class GoogleModel(Client):
     _format: ClassVar[Wire] = GoogleWire()
     _keys: ClassVar[tuple[str, ...]] = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
     _address: ClassVar[str] = "GOOGLE_GEMINI_BASE_URL"
+    _home: ClassVar[str] = "https://generativelanguage.googleapis.com"
     _kinds: ClassVar[Mapping[str, Kind]] = {
         "RESOURCE_EXHAUSTED": "rate_limit",
         "UNAVAILABLE": "server",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from terrarium.model.openai_client import OpenAIClient
 from terrarium.model.wire.openai_chat import OpenAIChatWire
@@ -11,12 +11,13 @@ from terrarium.model.wire.wire import Tree, Wire
 
 
 class OpenAIChatModel(OpenAIClient):
-    """A model by `/v1/chat/completions`; see `OpenAIClient` for its settings. `top_k` goes into `extra`."""
+    """A model by `/v1/chat/completions`; see `Client` for its settings. `top_k` goes into `extra`."""
 
-    wire_format: ClassVar[Wire] = OpenAIChatWire()
-    path: ClassVar[str] = "/chat/completions"
+    wire: ClassVar[str] = "openai_chat"
+    _format: ClassVar[Wire] = OpenAIChatWire()
+    _path: ClassVar[str] = "/chat/completions"
 
-    def _streamed(self, body: Mapping[str, Any]) -> Tree:
+    def _streamed(self, body: Tree) -> Tree:
         options = body.get("stream_options")
         options = dict(options) if isinstance(options, Mapping) else {}
         return {**body, "stream": True, "stream_options": {**options, "include_usage": True}}

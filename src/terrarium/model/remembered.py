@@ -35,30 +35,36 @@ class RememberedModel:
         Raises:
             ModelFault: As the model's.
         """
-        if self._answers:
-            parameters = getattr(self._model, "parameters", None) or {}
-            asked = Request.of(self.name, parameters, messages, tools).digest
-            found = self._answers.get(asked)
-            if found:
-                return found.pop(0)
-        return await self._model.generate(messages, tools)
+        found = self._found(messages, tools, {})
+        return await self._model.generate(messages, tools) if found is None else found
 
     async def close(self) -> None:
         """Close the model."""
         await self._model.close()
 
+    def _found(self, messages: Sequence[Message], tools: Sequence[Tool], more: Mapping[str, Any]) -> Completion | None:
+        """The next remembered answer to a request; None where there is none."""
+        if not self._answers:
+            return None
+        parameters = {**(getattr(self._model, "parameters", None) or {}), **more}
+        left = self._answers.get(Request.of(self.name, parameters, messages, tools).digest)
+        return left.pop(0) if left else None
+
 
 class RememberedStructuredModel(RememberedModel):
-    """The same for a model that can be held to a schema; what it answers then is not remembered."""
+    """The same for a model that can be held to a schema."""
 
     _model: Any
 
     async def generate_json(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Completion:
-        """The model's answer.
+        """The remembered answer, or the model's.
 
         Raises:
             ModelFault: As the model's.
         """
+        found = self._found(messages, (), {"schema": dict(schema)})
+        if found is not None:
+            return found
         answer: Completion = await self._model.generate_json(messages, schema)
         return answer
 

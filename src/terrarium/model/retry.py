@@ -64,10 +64,10 @@ async def persist(
     """What `send` comes to, sent again where that may help.
 
     Args:
-        send: Sends the request once.
+        send: Sends the request once; takes its place in the pace itself, for as long as it needs it.
         classify: What an exception of `send` means; None: it is none of the provider's, and is raised.
         policy: How often.
-        pace: Each request takes a place in it.
+        pace: Is told of every failure.
         name: Of the model, for messages.
 
     Returns:
@@ -80,8 +80,7 @@ async def persist(
     retries: dict[str, int] = {}
     while True:
         try:
-            async with pace.place():
-                return await send(), retries
+            return await send(), retries
         except Exception as error:
             failure = classify(error)
             if failure is None:

@@ -106,11 +106,14 @@ class AnthropicWire:
         """What a message of the API says."""
         if not isinstance(at(body, "content"), list):
             said = text_at(table_at(body, "error"), "message")
-            raise ModelFault(f"this is no answer of Anthropic's API{f': {said[:500]}' if said else ''}")
+            code = text_at(table_at(body, "error"), "type")[:80] or None
+            raise ModelFault(f"this is no answer of Anthropic's API{f': {said[:500]}' if said else ''}", code=code)
         blocks = with_own_ids([block for part in tables_at(body, "content") for block in _received(part)], body)
         reason = text_at(body, "stop_reason")
         stop = _STOPS.get(reason, "other")
-        if not blocks and stop != "refusal":
+        if not blocks and stop == "end":
+            blocks = [TextBlock("")]
+        if not blocks and stop in ("tool_use", "other"):
             raise ModelFault(f"the answer holds nothing (it stopped for {reason[:80] or 'no reason'})")
         calls = any(isinstance(block, ToolUseBlock) for block in blocks)
         if calls != (stop == "tool_use") and stop in ("end", "tool_use", "other"):

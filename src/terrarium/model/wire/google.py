@@ -103,7 +103,8 @@ class GoogleWire:
         blocked = text_at(table_at(body, "promptFeedback"), "blockReason")
         if not candidates and not blocked:
             said = text_at(table_at(body, "error"), "message")
-            raise ModelFault(f"this is no answer of Google's API{f': {said[:500]}' if said else ''}")
+            code = text_at(table_at(body, "error"), "status")[:80] or None
+            raise ModelFault(f"this is no answer of Google's API{f': {said[:500]}' if said else ''}", code=code)
         candidate = candidates[0] if candidates else {}
         try:
             parts = tables_at(table_at(candidate, "content"), "parts")
@@ -112,7 +113,9 @@ class GoogleWire:
             raise ModelFault(str(error)) from None
         reason = text_at(candidate, "finishReason")
         stop = "refusal" if reason in _REFUSALS or blocked else _stop(reason, blocks)
-        if not blocks and stop != "refusal":
+        if not blocks and stop == "end":
+            blocks = [TextBlock("")]
+        if not blocks and stop == "other":
             said = text_at(candidate, "finishMessage")[:500]
             why = f"{reason[:80] or 'no reason'}{f': {said}' if said else ''}"
             raise ModelFault(f"the answer holds nothing (it stopped for {why})", code=reason[:80] or None)

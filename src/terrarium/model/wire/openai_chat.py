@@ -82,6 +82,8 @@ class OpenAIChatWire:
         uses = [_use(call) for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
         stop = _STOPS.get(str(choice.get("finish_reason")), "other")
         stop = "tool_use" if uses else "refusal" if refusal else stop
+        if not blocks and choice.get("finish_reason") == "stop" and not uses:
+            blocks = [TextBlock("")]
         if not blocks and not uses and stop not in ("length", "refusal"):
             raise ModelFault("the answer is empty: neither text nor a tool call")
         blocks = terms.own_ids([*blocks, *uses], str(body.get("id")))

@@ -93,7 +93,9 @@ class OpenAIResponsesWire:
                     if (found := terms.logprobs_of(part.get("logprobs"))) is not None:
                         logprobs = [*(logprobs or ()), *found]
         stop = _stop(body, blocks, refused)
-        if all(isinstance(block, ThinkingBlock) for block in blocks) and stop not in ("length", "refusal"):
+        if not blocks and stop == "end":
+            blocks = [TextBlock("")]
+        if not blocks and stop == "other":
             raise ModelFault("the answer is empty: neither text nor a tool call")
         message = Message("assistant", terms.own_ids(blocks, str(body.get("id"))))
         usage = terms.usage_of(body.get("usage"), "input_tokens", "output_tokens")

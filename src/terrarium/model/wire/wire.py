@@ -78,10 +78,10 @@ class Wire(Protocol):
         """What a whole answer says. `request`, `cost` and `retries` are left to whoever asked.
 
         Arguments of a tool call that are no JSON object are kept as text; ids that are missing or occur twice are
-        replaced.
+        replaced. One that holds nothing and ends as it should has one empty text.
 
         Raises:
-            ModelFault: It is no answer of this format, or holds nothing at all.
+            ModelFault: It is no answer of this format, or holds nothing and does not say why.
         """
         ...
 
