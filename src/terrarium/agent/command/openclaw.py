@@ -107,7 +107,6 @@ class OpenclawTranscript(Account):
 
 
 def _servers(servers: Sequence[McpServer]) -> Part:
-
     found: dict[str, Any] = {}
     for server in servers:
         if server.url:

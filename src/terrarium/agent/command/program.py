@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from terrarium.agent.command.package import INSIDE
 from terrarium.agent.command.template import Part, Word
 from terrarium.agent.command.transcript import Transcript
 from terrarium.core.errors import ConfigError, unknown_key
@@ -38,6 +39,17 @@ class McpServer:
             if key not in _SERVER_KEYS:
                 raise unknown_key(f"MCP server {name}", str(key), _SERVER_KEYS)
         return cls(name, **config)
+
+
+def usual_servers(servers: Sequence[McpServer]) -> Part:
+    """The servers as most programs want them written down."""
+    found: dict[str, Any] = {}
+    for server in servers:
+        if server.url:
+            found[server.name] = {"type": "http", "url": server.url, "headers": dict(server.headers)}
+        else:
+            found[server.name] = {"command": server.command, "args": list(server.args), "env": dict(server.env)}
+    return {"mcpServers": found}
 
 
 @dataclass(frozen=True)
@@ -84,4 +96,4 @@ class Program:
     @property
     def bin(self) -> str:
         """Where it is inside a sandbox."""
-        return f"/opt/agents/{self.name}"
+        return f"{INSIDE}/{self.name}"
