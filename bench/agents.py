@@ -29,17 +29,16 @@ TASK = '''
 from terrarium import entry, run_checkers
 
 
-@entry(capabilities=["email"])
+@entry()
 def look(env, agent):
-    """Look at the mail."""
-    env.email.send("ann@corp.example", "agent@world.example", "Lunch?", "At noon? Please answer.")
-    reply = agent.act("Look at your mail.")
+    """Look at the files."""
+    reply = agent.act("Look at your files.")
     return run_checkers({"done": lambda: reply.text == "done"})
 '''
 
 
 class Instant:
-    """A model that looks at the mail until it has been asked so often as its name says, and waits before it answers."""
+    """A model that looks at the files as often as its name says, and waits before it answers."""
 
     def __init__(self, name: str, seconds: float = 0.0) -> None:
         self.name = name
@@ -51,7 +50,9 @@ class Instant:
             await asyncio.sleep(self._seconds)
         if sum(message.role == "assistant" for message in messages) >= self._calls:
             return Completion(Message("assistant", [TextBlock("done")]), "end", Usage(10, 5), self.name)
-        return Completion(Message("assistant", [ToolUseBlock("", "email_list")]), "tool_use", Usage(10, 5), self.name)
+        return Completion(
+            Message("assistant", [ToolUseBlock("", "workspace_list")]), "tool_use", Usage(10, 5), self.name
+        )
 
     async def close(self) -> None:
         """Nothing to give up."""
@@ -153,7 +154,7 @@ def _job(trials: int) -> float:
     """Trials a second of a whole job. What it wrote is left there."""
     folder = _folder()
     answers = folder / "answers.json"
-    answers.write_text(json.dumps([*[{"tool": "email_list"}] * CALLS, "done"]), "utf-8")
+    answers.write_text(json.dumps([*[{"tool": "workspace_list"}] * CALLS, "done"]), "utf-8")
     config = JobConfig(
         agents=(AgentConfig(name="tool_loop", model_name=f"scripted/{answers}"),),
         tasks=(TaskConfig(path=str(folder / "look")),),

@@ -59,6 +59,7 @@ TABLES: dict[str, dict[str, str]] = {
         "human": "terrarium.agent.human:HumanAgent",
         "function": "terrarium.agent.frameworks.function:FunctionAgent",
         "autogen": "terrarium.agent.frameworks.autogen:AutoGenAgent",
+        "crewai": "terrarium.agent.frameworks.crewai:CrewAIAgent",
         "langgraph": "terrarium.agent.frameworks.langgraph:LangGraphAgent",
         "openai_agents": "terrarium.agent.frameworks.openai_agents:OpenAIAgentsAgent",
         "shell": "terrarium.agent.shell:ShellAgent",
@@ -71,6 +72,10 @@ TABLES: dict[str, dict[str, str]] = {
         "opencode": "terrarium.agent.command.opencode:Opencode",
     },
 }
+
+
+_own: dict[str | None, Any] = {}
+"""What was found of the tables, by target: every trial asks for the same 25 times."""
 
 
 def names(family: str) -> list[str]:
@@ -96,7 +101,10 @@ def find(family: str, name: str, package: str = "") -> Any:
         NotRegistered: There is none; the message lists what there is.
         ConfigError: It is there but cannot be imported.
     """
-    target = TABLES[family].get(name) or (name if ":" in name else None)
+    own = TABLES[family].get(name)
+    if own in _own and not package:
+        return _own[own]
+    target = own or (name if ":" in name else None)
     if target is None:
         target = _installed(family, tuple(sys.path)).get(name)
     if target is None:
@@ -111,4 +119,6 @@ def find(family: str, name: str, package: str = "") -> Any:
     except Exception as error:
         told = str(error) if isinstance(error, (ImportError, AttributeError)) else f"{type(error).__name__}: {error}"
         raise ConfigError(f"{family} {name!r} ({target}) cannot be imported: {told}") from error
+    if own is not None and not package:
+        _own[own] = found
     return found
