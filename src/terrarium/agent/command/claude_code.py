@@ -10,7 +10,7 @@ from typing import Any
 from terrarium.agent.command.account import Account, shallow, words
 from terrarium.agent.command.agent import CommandAgent
 from terrarium.agent.command.installation import Installation, find
-from terrarium.agent.command.package import package_of
+from terrarium.agent.command.package import PACKAGES, package_of
 from terrarium.agent.command.program import Program, usual_servers
 from terrarium.core.errors import ConfigError
 from terrarium.core.gateway import Gateway
@@ -78,7 +78,7 @@ def _block(part: Any) -> Block | None:
 
 PROGRAM = Program(
     name="claude_code",
-    version="2",
+    version=PACKAGES["claude_code"].version,
     wire="anthropic",
     first=(*_COMMON, "--session-id", "$session"),
     resumed=(*_COMMON, "--resume", "$session"),
@@ -104,7 +104,6 @@ PROGRAM = Program(
     files={"$home/settings.json": ({"cleanupPeriodDays": 36_500},)},
     servers=("$home/mcp.json", usual_servers),
     skills="$home/skills",
-    package="pypi:claude-agent-sdk",
     home=f"{HOMES}/claude_code",
 )
 

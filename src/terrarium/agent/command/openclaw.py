@@ -143,7 +143,6 @@ PROGRAM = Program(
     servers=("$home/openclaw.json", _servers),
     log="$home/turn.jsonl",
     skills="$home/skills",
-    package=f"npm:{PACKAGES['openclaw'].requirement}",
     home=f"{HOMES}/openclaw",
 )
 

@@ -74,7 +74,6 @@ class Program:
         servers: Where and how its MCP servers are written down: a path, and what makes a part of them.
         log: A file that it writes its account into, if it does not tell it on its standard output.
         skills: The folder where it looks for skills.
-        package: What is installed, such as `npm:@anthropic-ai/claude-code`.
         home: See above; what lies there is kept with the world, and counts for no deed of the agent.
     """
 
@@ -90,7 +89,6 @@ class Program:
     servers: tuple[str, Callable[[Sequence[McpServer]], Part]] | None = None
     log: str = ""
     skills: str = ""
-    package: str = ""
     home: str = f"{HOMES}/agent"
 
     @property
