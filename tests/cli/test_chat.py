@@ -112,7 +112,7 @@ class Chat:
         os.write(self._master, text.encode())
 
     def strike(self, text: str) -> str:
-        """Ctrl-C, until a text comes: one that comes between a prompt and readline's wait is noticed at the next key."""
+        """Ctrl-C, until a text comes: one between a prompt and the wait of readline is noticed at the next key."""
         for _ in range(20):
             self.type("\x03")
             with contextlib.suppress(AssertionError):
