@@ -66,8 +66,12 @@ class TestTheRealOne:
     def agent(self, **settings: Any) -> AgentConfig:
         return AgentConfig(name="claude_code", model_name=f"{__name__}:Clerk/clerk-1", kwargs=settings)
 
-    def test_an_office_task_with_tools_of_the_world_and_its_own_shell_in_two_turns(self, play: Any) -> None:
-        played = play(OFFICE, self.agent())
+    @pytest.mark.soak
+    def test_a_model_that_speaks_no_api_of_its_own_is_behind_it(self, play: Any) -> None:
+        self.is_done(play(OFFICE, self.agent()))
+
+    def is_done(self, played: Any) -> None:
+        """An office task with tools of the world and its own shell, in two turns."""
         assert played.said == ["written: ['2030', '0', 'done']", "3 calls, True, True"]
         assert played.reward == 1.0
         calls = [(event.data["tool"], event.data["via"]) for event in played.events("tool_call")]
@@ -77,13 +81,15 @@ class TestTheRealOne:
         assert [message.role for message in reply.messages] == ["assistant", "tool"] * 3 + ["assistant"]
         assert [use.name for message in reply.messages for use in message.tool_uses][-1] == "Bash"
 
-    def test_its_own_api_goes_through_the_gateway_as_it_is(self, play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_office_task_by_its_own_api_through_the_gateway(
+        self, play: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         key = "sk-ant-" + "fake-1a2b3c4d5e6f"
         monkeypatch.setenv("ANTHROPIC_API_KEY", key)
         with serve_in_thread(ModelServer(clerk, key=key)) as server:
             monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
             played = play(OFFICE, AgentConfig(name="claude_code", model_name="anthropic/clerk-1"))
-            assert played.said == ["written: ['2030', '0', 'done']", "3 calls, True, True"]
+            self.is_done(played)
             assert [one.wire for one in server.requests] == ["anthropic"] * 5
             assert {one.body["model"] for one in server.requests} == {"clerk-1"}
             assert all(one.body["stream"] for one in server.requests)
@@ -91,6 +97,7 @@ class TestTheRealOne:
         assert all(one.usage.input_tokens > 1000 for one in done)
         assert not [path for path in played.folder.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
 
+    @pytest.mark.soak
     def test_a_limit_ends_it_and_it_is_judged(self, play: Any) -> None:
         played = play(OFFICE.replace("lambda: ", "lambda: not "), self.agent(), limits={"steps": 2})
         stops = [event.data["stop"] for event in played.events("turn") if event.data["state"] == "end"]

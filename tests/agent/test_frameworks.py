@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +12,13 @@ import framework_agents as made
 from terrarium.agent.frameworks.function import FunctionAgent
 from terrarium.core.errors import ConfigError, ModelFault
 from terrarium.core.message import ToolUseBlock
+from terrarium.core.registry import find
+from terrarium.model.scripted import ScriptedModel
 from terrarium.run.config import AgentConfig
 from terrarium.run.replaying import replay
+from terrarium.testing import check_agent
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 TASK = """
 @entry(["notes"], NOTES)
 def fn(env, agent):
@@ -55,6 +61,25 @@ def test_its_requests_are_steps_and_its_uses_of_tools_are_tool_calls(turns, fram
     assert roles == ["system", "user", "assistant", "tool"]
     assert made.ASKED[0][0].text == made.RULES
     assert [block.content for block in made.ASKED[1][-1].content] == played.shown()[:2]
+
+
+@EACH
+def test_it_keeps_the_contract(framework):
+    def answer(messages, tools):
+        return {"tool": "remember", "args": {"text": "y"}} if messages[-1].role == "user" else "done"
+
+    check_agent(
+        lambda: find("agent", framework)(ScriptedModel(answer), agent=f"framework_agents:{made.MADE[framework]}")
+    )
+
+
+@EACH
+def test_the_example_of_the_framework_runs(framework, capsys, monkeypatch):
+    """Here, where the framework is imported already, instead of in a process of its own."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    name = framework if framework == "openai_agents" else f"{framework}_agent"
+    runpy.run_path(str(EXAMPLES / f"{name}{'_sdk' if name == framework else ''}.py"), run_name="__main__")
+    assert f"{framework}: reward 1.0 in 4 steps" in capsys.readouterr().out
 
 
 @EACH

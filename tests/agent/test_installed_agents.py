@@ -90,10 +90,11 @@ def installed(name: str) -> AgentConfig:
     return AgentConfig(name=name, model_name=f"{__name__}:Clerk/clerk")
 
 
-REST = ["claude_code", "hermes", "mini_swe_agent", "openclaw"]
+REST = ["claude_code", "hermes", "mini_swe_agent", "openclaw", "opencode"]
+"""Those that take long; Claude Code as it comes with its Python package is always in test_claude_code.py."""
 
 
-@pytest.mark.parametrize("name", ["codex", "opencode", *(pytest.param(name, marks=pytest.mark.soak) for name in REST)])
+@pytest.mark.parametrize("name", ["codex", *(pytest.param(name, marks=pytest.mark.soak) for name in REST)])
 def test_a_real_agent_does_an_office_task_and_a_shell_task(play: Any, name: str) -> None:
     # One has no MCP, so not the world's tools; another hands its shells no library, so not the time of the world.
     notes = ["milk", "bread"] if name != "mini_swe_agent" else []

@@ -35,19 +35,22 @@ def test_it_says_where_it_is_serves_and_ends_when_asked(tmp_path: Path) -> None:
     words += ["--require-key", "the-key-of-a-test", "--log", str(log), "--delay", "0.01"]
     command = [sys.executable, "-u", "-m", "terrarium.cli.main", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        found = re.fullmatch(r"serving parrot at (http://127\.0\.0\.1:\d+)\n", first)
-        assert found is not None, first
-        status, headers = post(found[1], "the-key-of-a-test")
-        assert status == 429
-        assert {key.lower(): value for key, value in headers.items()}["retry-after"] == "3"
-        status, answer = post(found[1], "the-key-of-a-test")
-        assert status == 200
-        assert answer["choices"][0]["message"]["content"] == "hi there"
-        assert post(found[1], "another-key")[0] == 401
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            found = re.fullmatch(r"serving parrot at (http://127\.0\.0\.1:\d+)\n", first)
+            assert found is not None, first
+            status, headers = post(found[1], "the-key-of-a-test")
+            assert status == 429
+            assert {key.lower(): value for key, value in headers.items()}["retry-after"] == "3"
+            status, answer = post(found[1], "the-key-of-a-test")
+            assert status == 200
+            assert answer["choices"][0]["message"]["content"] == "hi there"
+            assert post(found[1], "another-key")[0] == 401
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()  # what failed is told, not waited for
     text = log.read_text()
     assert "the-key" not in text
     assert [json.loads(line)["status"] for line in text.splitlines()] == [429, 200, 401]

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from terrarium.cli.main import terrarium as command
 from terrarium.core.errors import ConfigError, ModelFault
 from terrarium.core.message import Message
 from terrarium.model.vllm.families import FAMILIES, family_of
@@ -312,23 +314,22 @@ def test_a_server_is_stopped_where_its_only_client_forgets_to(home: Path) -> Non
 # -- the commands ---------------------------------------------------------------------------------------------------
 
 
-def terrarium(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*TERRARIUM, "vllm", *words], capture_output=True, text=True, timeout=90, env={**os.environ, **(env or {})}
-    )
+def terrarium(*words: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(command, ["vllm", *words], env=env)
 
 
 def test_start_status_and_stop_on_the_command_line() -> None:
     given = settings()
-    command = f"{sys.executable} {STAND_IN}"
-    known = ["small/model", "--port", str(given.port), "--launch-command", command, "--env", "STAND_IN="]
-    began = terrarium("start", *known, "--", "--enforce-eager")
+    launch = f"{sys.executable} {STAND_IN}"
+    known = ["small/model", "--port", str(given.port), "--launch-command", launch, "--env", "STAND_IN="]
+    words = [*TERRARIUM, "vllm", "start", *known, "--", "--enforce-eager"]
+    began = subprocess.run(words, capture_output=True, text=True, timeout=90)
     assert began.returncode == 0, began.stderr
     assert f"small/model is served at http://127.0.0.1:{given.port}/v1" in began.stdout
     [server] = all_running()
     assert "--enforce-eager" in Path(server.log).read_text()
     seen = terrarium("status", "--json")
-    assert seen.returncode == 0
+    assert seen.exit_code == 0
     [one] = json.loads(seen.stdout)
     assert one["state"] == "healthy"
     assert one["pid"] == server.process.pid
@@ -339,13 +340,13 @@ def test_start_status_and_stop_on_the_command_line() -> None:
     assert ended.stdout.startswith("stopped small/model at port")
     assert gone([server.process.pid])
     none = terrarium("status")
-    assert (none.returncode, none.stdout) == (1, "no server runs\n")
+    assert (none.exit_code, none.stdout) == (1, "no server runs\n")
 
 
 def test_a_failed_start_shows_what_the_server_said_and_steers_no_terminal() -> None:
     known = ["small/model", "--port", str(free_port()), "--launch-command", f"{sys.executable} {STAND_IN}"]
     failed = terrarium("start", *known, env={"STAND_IN": "die"})
-    assert failed.returncode == 1
+    assert failed.exit_code == 1
     assert "CUDA error" in failed.stderr
     assert "\x1b" not in failed.stderr
 
@@ -353,9 +354,9 @@ def test_a_failed_start_shows_what_the_server_said_and_steers_no_terminal() -> N
 def test_run_stays_in_the_foreground_until_it_is_stopped() -> None:
     given = settings()
     words = ["run", "--foreground", "small/model", "--port", str(given.port)]
-    command = [*TERRARIUM, "vllm", *words, "--launch-command", f"{sys.executable} {STAND_IN}"]
+    foreground = [*TERRARIUM, "vllm", *words, "--launch-command", f"{sys.executable} {STAND_IN}"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "STAND_IN": "alone"}
+        foreground, stdout=subprocess.PIPE, text=True, env={**os.environ, "STAND_IN": "alone"}
     ) as process:
         assert process.stdout is not None
         lines = []

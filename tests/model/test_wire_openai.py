@@ -364,3 +364,11 @@ def test_only_a_schema_that_is_closed_is_strict():
         body = CHAT.request("m", [Message("user", "x")], [], {}, schema)
         assert body["response_format"]["json_schema"]["strict"] is strict
         assert RESPONSES.request("m", [Message("user", "x")], [], {}, schema)["text"]["format"]["strict"] is strict
+
+
+@WIRES
+def test_references_in_the_schema_of_a_tool_stay_what_they_are(wire):
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"type": "string"}}}
+    body = wire.request("m", [Message("user", "x")], [foreign_tool("look", "", schema, lambda _: None)], {})
+    [told] = body["tools"]
+    assert told.get("function", told)["parameters"] == schema

@@ -158,7 +158,7 @@ def _office(folder: Path, name: str, kill: int | None = None) -> tuple[TrialResu
     return result, [event.equal_part() for event in _events(result)][1:]
 
 
-@pytest.mark.parametrize("name", ["rules", "by_hand"])
+@pytest.mark.parametrize("name", ["rules", pytest.param("by_hand", marks=pytest.mark.soak)])
 def test_they_live_and_come_again_after_a_kill_and_in_a_replay(tmp_path: Path, name: str) -> None:
     unbroken, told = _office(tmp_path / "one", name)
     killed, again = _office(tmp_path / "two", name, kill=1)

@@ -66,7 +66,7 @@ class Account:
 
     def call(self, id: Any, name: Any, input: Any) -> None:
         """It used a tool."""
-        self._add("assistant", ToolUseBlock(str(id), str(name), _shallow(input)))
+        self._add("assistant", ToolUseBlock(str(id), str(name), shallow(input)))
 
     def answer(self, id: Any, content: Any, is_error: bool = False) -> None:
         """What a tool gave back."""
@@ -81,7 +81,7 @@ class Account:
             self.messages.append(Message(role, [block]))
 
 
-def _shallow(input: Any) -> Any:
+def shallow(input: Any) -> Any:
     """What can be written down: as it is, or as text where it is nested too deep."""
     try:
         encode(input, None, 100)

@@ -38,7 +38,6 @@ PROGRAM = Program(
     files={"$home/run.py": (plain(_RUN),), "$home/own.py": (plain(_DEFAULT),)},
     servers=CLAUDE_CODE.servers,
     skills="$home/skills",
-    package=f"pypi:{PACKAGES['claude_agent_sdk'].requirement}",
     home=f"{HOMES}/claude_agent_sdk",
 )
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from terrarium.agent.command.account import Account, shallow, words
 from terrarium.agent.command.agent import CommandAgent
 from terrarium.agent.command.installation import Installation, find
-from terrarium.agent.command.package import package_of
-from terrarium.agent.command.program import McpServer, Program
-from terrarium.agent.command.template import Part
+from terrarium.agent.command.package import PACKAGES, package_of
+from terrarium.agent.command.program import Program, usual_servers
 from terrarium.core.errors import ConfigError
 from terrarium.core.gateway import Gateway
 from terrarium.core.lodging import HOMES
@@ -34,34 +33,20 @@ _COMMON = (
 )
 
 
-class ClaudeTranscript:
-    """Reads what `--output-format stream-json` writes: a JSON object in each line."""
+class ClaudeTranscript(Account):
+    """Reads what `--output-format stream-json` writes."""
 
-    def __init__(self) -> None:
-        self.session: str | None = None
-        self.messages: list[Message] = []
-        self.text = self.error = ""
-
-    def line(self, line: str) -> None:
-        """One line; what is no event is passed over."""
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(event, dict):
-            return
-        kind, session = event.get("type"), event.get("session_id")
-        if kind == "system" and event.get("subtype") == "init" and isinstance(session, str):
-            self.session = session
-        elif kind in ("assistant", "user") and event.get("parent_tool_use_id") is None:
-            self._message(kind, event.get("message"))
+    def event(self, told: dict[str, Any]) -> None:
+        """One event of the session; those of helpers that it starts are passed over."""
+        kind = told.get("type")
+        if kind == "system" and told.get("subtype") == "init":
+            self.continues(told.get("session_id"))
+        elif kind in ("assistant", "user") and told.get("parent_tool_use_id") is None:
+            self._message(kind, told.get("message"))
         elif kind == "result":
-            said = event.get("result")
+            said = told.get("result")
             self.text = said if isinstance(said, str) else self.text
-            self.error = f"{event.get('subtype')}: {self.text}" if event.get("is_error") else ""
-
-    def file(self, content: bytes) -> None:
-        """It tells everything on its standard output."""
+            self.error = f"{told.get('subtype')}: {self.text}" if told.get("is_error") else ""
 
     def _message(self, role: str, told: Any) -> None:
         content = told.get("content") if isinstance(told, dict) else None
@@ -84,29 +69,16 @@ def _block(part: Any) -> Block | None:
         signature = part.get("signature")
         return ThinkingBlock(str(part.get("thinking", "")), str(signature) if signature else None, "anthropic")
     if kind == "tool_use":
-        return ToolUseBlock(str(part.get("id", "")), str(part.get("name", "")), part.get("input"))
+        return ToolUseBlock(str(part.get("id", "")), str(part.get("name", "")), shallow(part.get("input")))
     if kind == "tool_result":
-        content = part.get("content")
-        if isinstance(content, list):
-            content = "\n".join(str(item.get("text", "")) for item in content if isinstance(item, dict))
-        shown = content if content is None else str(content)
+        shown = words(part.get("content"))
         return ToolResultBlock(str(part.get("tool_use_id", "")), shown, part.get("is_error") is True)
     return None
 
 
-def _servers(servers: Sequence[McpServer]) -> Part:
-    found: dict[str, Any] = {}
-    for server in servers:
-        if server.url:
-            found[server.name] = {"type": "http", "url": server.url, "headers": dict(server.headers)}
-        else:
-            found[server.name] = {"command": server.command, "args": list(server.args), "env": dict(server.env)}
-    return {"mcpServers": found}
-
-
 PROGRAM = Program(
     name="claude_code",
-    version="2",
+    version=PACKAGES["claude_code"].version,
     wire="anthropic",
     first=(*_COMMON, "--session-id", "$session"),
     resumed=(*_COMMON, "--resume", "$session"),
@@ -130,9 +102,8 @@ PROGRAM = Program(
     },
     # It removes sessions whose files are older than a month: in a world of later years, all that the machine dates.
     files={"$home/settings.json": ({"cleanupPeriodDays": 36_500},)},
-    servers=("$home/mcp.json", _servers),
+    servers=("$home/mcp.json", usual_servers),
     skills="$home/skills",
-    package="pypi:claude-agent-sdk",
     home=f"{HOMES}/claude_code",
 )
 

@@ -115,7 +115,6 @@ PROGRAM = Program(
     files={"$home/config.toml": (_CONFIG,), "$home/AGENTS.md": ("$system_prompt",)},
     servers=("$home/config.toml", _servers),
     skills="$home/skills",
-    package=f"npm:{PACKAGES['codex'].requirement}",
     home=f"{HOMES}/codex",
 )
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from terrarium.agent.command.account import Account
 from terrarium.agent.command.agent import CommandAgent
-from terrarium.agent.command.program import McpServer, Program
-from terrarium.agent.command.template import Part, Word
+from terrarium.agent.command.program import Program, usual_servers
+from terrarium.agent.command.template import Word
 from terrarium.agent.command.transcript import Transcript
 from terrarium.core.errors import ConfigError, unknown_key
 from terrarium.core.gateway import Gateway
@@ -109,7 +109,7 @@ def program_of(file: Path) -> Program:
         env=_texts(file, "env", told.get("env", {})),
         stdin=told.get("stdin", "$instruction"),
         files={path: (text,) for path, text in _texts(file, "files", told.get("files", {})).items()},
-        servers=(str(servers), _servers) if servers is not None else None,
+        servers=(str(servers), usual_servers) if servers is not None else None,
         log=told.get("log", ""),
         skills=told.get("skills", ""),
         home=told.get("home", f"/var/tmp/{name}"),
@@ -146,14 +146,3 @@ def _transcript(file: Path, name: Any) -> Callable[[], Transcript]:
     described = getattr(found, "described", None)
     made: Callable[[], Transcript] = described.transcript if described is not None else found
     return made
-
-
-def _servers(servers: Any) -> Part:
-    """As most programs want them."""
-    return {"mcpServers": {server.name: _server(server) for server in servers}}
-
-
-def _server(server: McpServer) -> dict[str, Any]:
-    if server.url:
-        return {"type": "http", "url": server.url, "headers": dict(server.headers)}
-    return {"command": server.command, "args": list(server.args), "env": dict(server.env)}

@@ -107,7 +107,6 @@ PROGRAM = Program(
     servers=("$home/config.yaml", _servers),
     log="$home/turn.json",
     skills="$home/skills",
-    package=f"pypi:{PACKAGES['hermes'].requirement}",
     home=f"{HOMES}/hermes",
 )
 

@@ -74,7 +74,6 @@ PROGRAM = Program(
     },
     files={"$home/turn.sh": (_TURN,)},
     log="$home/turn.json",
-    package=f"pypi:{PACKAGES['mini_swe_agent'].requirement}",
     home=f"{HOMES}/mini_swe_agent",
 )
 

@@ -107,7 +107,6 @@ class OpenclawTranscript(Account):
 
 
 def _servers(servers: Sequence[McpServer]) -> Part:
-
     found: dict[str, Any] = {}
     for server in servers:
         if server.url:
@@ -144,7 +143,6 @@ PROGRAM = Program(
     servers=("$home/openclaw.json", _servers),
     log="$home/turn.jsonl",
     skills="$home/skills",
-    package=f"npm:{PACKAGES['openclaw'].requirement}",
     home=f"{HOMES}/openclaw",
 )
 

@@ -99,7 +99,6 @@ PROGRAM = Program(
     files={"$home/opencode.json": (_CONFIG,), "$home/AGENTS.md": ("$system_prompt",)},
     servers=("$home/opencode.json", _servers),
     skills="$home/config/opencode/skills",
-    package=f"npm:{PACKAGES['opencode'].requirement}",
     home=f"{HOMES}/opencode",
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from terrarium.agent.command.package import INSIDE
 from terrarium.agent.command.template import Part, Word
 from terrarium.agent.command.transcript import Transcript
 from terrarium.core.errors import ConfigError, unknown_key
@@ -40,6 +41,17 @@ class McpServer:
         return cls(name, **config)
 
 
+def usual_servers(servers: Sequence[McpServer]) -> Part:
+    """The servers as most programs want them written down."""
+    found: dict[str, Any] = {}
+    for server in servers:
+        if server.url:
+            found[server.name] = {"type": "http", "url": server.url, "headers": dict(server.headers)}
+        else:
+            found[server.name] = {"command": server.command, "args": list(server.args), "env": dict(server.env)}
+    return {"mcpServers": found}
+
+
 @dataclass(frozen=True)
 class Program:
     """A command-line agent.
@@ -62,7 +74,6 @@ class Program:
         servers: Where and how its MCP servers are written down: a path, and what makes a part of them.
         log: A file that it writes its account into, if it does not tell it on its standard output.
         skills: The folder where it looks for skills.
-        package: What is installed, such as `npm:@anthropic-ai/claude-code`.
         home: See above; what lies there is kept with the world, and counts for no deed of the agent.
     """
 
@@ -78,10 +89,9 @@ class Program:
     servers: tuple[str, Callable[[Sequence[McpServer]], Part]] | None = None
     log: str = ""
     skills: str = ""
-    package: str = ""
     home: str = f"{HOMES}/agent"
 
     @property
     def bin(self) -> str:
         """Where it is inside a sandbox."""
-        return f"/opt/agents/{self.name}"
+        return f"{INSIDE}/{self.name}"

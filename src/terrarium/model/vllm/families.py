@@ -1,6 +1,6 @@
 """Families of models, and how vLLM must be told to read their tool calls and their reasoning.
 
-As vLLM's manual had it in mid 2026. Templates are files of vLLM's own `examples/` folder: where a model needs one, it
+As vLLM's manual had it in July 2026. Templates are files of vLLM's own `examples/` folder: where a model needs one, it
 must be given by its path. What a server is told by its settings wins over this table.
 """
 
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-AS_OF = "2026-07"
 
 
 @dataclass(frozen=True)

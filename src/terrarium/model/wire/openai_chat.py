@@ -9,8 +9,9 @@ from terrarium.core.errors import ModelFault, Refused
 from terrarium.core.message import Block, ImageBlock, Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from terrarium.core.model import Completion
 from terrarium.core.tool import Tool
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.model.wire import openai_terms as terms
+from terrarium.model.wire.tree import cleaned
 from terrarium.model.wire.wire import Asked, Tree
 
 _STOPS = {"stop": "end", "length": "length", "content_filter": "refusal", "tool_calls": "end", "function_call": "end"}
@@ -266,7 +267,7 @@ def _image(image: ImageBlock) -> Tree:
 
 
 def _function(tool: Tool) -> Tree:
-    told = {"name": tool.name, "description": tool.description, "parameters": encode(dict(tool.parameters))}
+    told = {"name": tool.name, "description": tool.description, "parameters": cleaned(dict(tool.parameters))}
     return {"type": "function", "function": told}
 
 

@@ -9,11 +9,12 @@ from terrarium.core.errors import ModelFault
 from terrarium.core.message import Block, ImageBlock, Message, TextBlock, ThinkingBlock, ToolResultBlock, ToolUseBlock
 from terrarium.core.model import Completion
 from terrarium.core.tool import Tool
-from terrarium.core.values import Value, encode
+from terrarium.core.values import Value
 from terrarium.model.wire import openai_reasoning as reasoning
 from terrarium.model.wire import openai_terms as terms
 from terrarium.model.wire.openai_chat import openai_error
 from terrarium.model.wire.openai_responses_request import read_request
+from terrarium.model.wire.tree import cleaned
 from terrarium.model.wire.wire import Asked, Tree
 
 _SAME = {"temperature": "temperature", "top_p": "top_p", "parallel_tool_calls": "parallel_tool_calls"}
@@ -256,7 +257,7 @@ def _part(block: TextBlock | ImageBlock) -> Tree:
 
 
 def _function(tool: Tool) -> Tree:
-    told = {"name": tool.name, "description": tool.description, "parameters": encode(dict(tool.parameters))}
+    told = {"name": tool.name, "description": tool.description, "parameters": cleaned(dict(tool.parameters))}
     return {"type": "function", **told, "strict": False}  # strict is the default here, and few schemas are
 
 

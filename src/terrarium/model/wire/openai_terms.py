@@ -15,21 +15,8 @@ from terrarium.core.message import Block, ImageBlock, TextBlock, ToolResultBlock
 from terrarium.core.model import Completion
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, digest
+from terrarium.model.wire.parameters import LEVELS, NAMES
 
-PARAMETERS = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_tokens",
-    "stop",
-    "seed",
-    "reasoning",
-    "parallel_tool_calls",
-    "cache",
-    "logprobs",
-    "extra",
-)
-EFFORTS = ("none", "low", "medium", "high")
 _EFFORT_LIKE = {"minimal": "low", "xhigh": "high", "max": "high"}
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,", re.ASCII)
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
@@ -48,22 +35,22 @@ def checked(parameters: Mapping[str, Value], lacks: Sequence[str], wire: str) ->
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     for name in given:
-        if name not in PARAMETERS:
-            raise unknown_key("parameters of the model", str(name), PARAMETERS)
+        if name not in NAMES:
+            raise unknown_key("parameters of the model", str(name), NAMES)
         if name in lacks:
             raise ConfigError(f"{wire} has no word for {name!r}; if this server takes it, lay it over with `extra`")
     effort = given.get("reasoning")
-    if effort is not None and effort not in EFFORTS:
-        raise ConfigError(f"reasoning is one of {', '.join(EFFORTS)} in {wire}, not {effort!r}; it counts no tokens")
+    if effort is not None and effort not in LEVELS:
+        raise ConfigError(f"reasoning is one of {', '.join(LEVELS)} in {wire}, not {effort!r}; it counts no tokens")
     if not isinstance(given.get("extra", {}), Mapping):
         raise ConfigError(f"extra must be a table, not {given['extra']!r:.100}")
     return given
 
 
 def effort_of(word: object) -> str | None:
-    """The effort of reasoning that a request asks for, as one of `EFFORTS`."""
+    """The effort of reasoning that a request asks for, as one of `LEVELS`."""
     word = _EFFORT_LIKE.get(str(word), word)
-    return str(word) if word in EFFORTS else None
+    return str(word) if word in LEVELS else None
 
 
 def plain(text: str) -> str:
