@@ -38,7 +38,7 @@ def look(env, agent):
 
 
 class Instant:
-    """A model that looks at the files until it has been asked so often as its name says, and waits before it answers."""
+    """A model that looks at the files as often as its name says, and waits before it answers."""
 
     def __init__(self, name: str, seconds: float = 0.0) -> None:
         self.name = name
@@ -50,7 +50,9 @@ class Instant:
             await asyncio.sleep(self._seconds)
         if sum(message.role == "assistant" for message in messages) >= self._calls:
             return Completion(Message("assistant", [TextBlock("done")]), "end", Usage(10, 5), self.name)
-        return Completion(Message("assistant", [ToolUseBlock("", "workspace_list")]), "tool_use", Usage(10, 5), self.name)
+        return Completion(
+            Message("assistant", [ToolUseBlock("", "workspace_list")]), "tool_use", Usage(10, 5), self.name
+        )
 
     async def close(self) -> None:
         """Nothing to give up."""

@@ -135,5 +135,5 @@ def test_its_account_is_read_whatever_it_holds() -> None:
 
 
 def test_where_it_is_not_installed_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="pip install claude-agent-sdk"):
+    with pytest.raises(ConfigError, match="terrarium agents install claude_code"):
         ClaudeCode.mounts({"folder": str(tmp_path)})

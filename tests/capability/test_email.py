@@ -47,7 +47,7 @@ def test_it_is_registered_and_its_face_is_marked() -> None:
     faces = admin_methods(Email())
     public = {name for name in vars(Email) if not name.startswith("_")}
     assert public - set(faces) == {
-        *("traits", "letters", "open", "tools", "equipment", "rows", "save", "close", "deeds", "claims")
+        *("traits", "letters", "open", "tools", "equipment", "rows", "save", "close", "deeds", "claims", "peopled")
     }
     writing = {name for name, access in faces.items() if access.mode == "write"}
     assert writing == {"send", "create_mailbox", "set_flags", "create_folder", "move", "delete_message"}

@@ -59,6 +59,7 @@ TABLES: dict[str, dict[str, str]] = {
         "human": "terrarium.agent.human:HumanAgent",
         "function": "terrarium.agent.frameworks.function:FunctionAgent",
         "autogen": "terrarium.agent.frameworks.autogen:AutoGenAgent",
+        "crewai": "terrarium.agent.frameworks.crewai:CrewAIAgent",
         "langgraph": "terrarium.agent.frameworks.langgraph:LangGraphAgent",
         "openai_agents": "terrarium.agent.frameworks.openai_agents:OpenAIAgentsAgent",
         "shell": "terrarium.agent.shell:ShellAgent",

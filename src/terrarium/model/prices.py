@@ -6,6 +6,7 @@ wins over it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -61,6 +62,7 @@ def parse_price(given: object) -> tuple[float, ...]:
     return (*numbers, *[numbers[0]] * (4 - len(numbers)))
 
 
+@functools.cache
 def price_source() -> str | None:
     """The table and its version, as records tell it; None where it is not installed."""
     try:

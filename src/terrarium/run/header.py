@@ -8,6 +8,7 @@ from terrarium.core.capability import Traits
 from terrarium.core.journal import SCHEMA
 from terrarium.core.secrets import masked
 from terrarium.core.task import Task
+from terrarium.model.prices import price_source
 from terrarium.run import compose
 from terrarium.run.config import policies
 from terrarium.run.reenactment import Reenactment
@@ -33,6 +34,7 @@ def header(trial: TrialSpec, task: Task | None, record: Reenactment | None = Non
         **({"chat": True} if trial.chat else {}),
         "versions": versions(task, trial.place),
         **compose.program(trial.agent),
+        **({"prices": price_source()} if trial.agent.model_name and price_source() else {}),
     }
     if task is None:
         return data
