@@ -147,6 +147,8 @@ def test_a_policy_and_a_judge_come_from_flags_and_are_checked(tmp_path):
     assert config.judge.model_name == "scripted/answers.json"
     with pytest.raises(NotRegistered, match="there is no model called 'scriptd'"):
         job_config(["."], None, {"judge_model": "scriptd/x"})
+    with pytest.raises(NotRegistered, match="there is no model called 'opnai'"):
+        job_config(["."], None, {"user_model": "opnai/x"})
     policy.write_text('[[approvals]]\ndo = "deny"\n')
     with pytest.raises(ConfigError, match=r"a list of \[\[approval\]\] tables"):
         job_config(["."], None, {"approval": str(policy)})

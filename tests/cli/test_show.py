@@ -238,3 +238,17 @@ def test_what_agents_changed_is_told_safely(run):
     data = [json.loads(show(journal, "--diff", "--json")) for journal in journals]
     assert any(change["key"] == "/root/mine.txt" for each in data for change in each["changes"])
     assert "about one trial" in show(run, "--diff", code=2)
+
+
+def test_what_models_were_asked_for_is_told_at_the_end_and_with_all_for_each_answer():
+    usage = {"input_tokens": 1000, "output_tokens": 20, "cached_tokens": 400, "reasoning_tokens": 0}
+    answer = {"message": {"content": "Hi."}, "usage": usage, "model": "m-1", "cost": 0.25, "retries": {"server": 2}}
+    asked = {"completion": answer}
+    free = {"completion": {**answer, "cost": None, "retries": {}}}
+    at = datetime(2030, 1, 7, tzinfo=UTC)
+    events = [Entry(1, "model", "agent", at, None, asked, {}), Entry(2, "model", "agent", at, None, free, {})]
+    events.append(Entry(3, "stop", "world", at, None, {"reason": "completed"}, {}))
+    told = "2,000 tokens in (800 cached), 40 out, $0.2500, 1 steps without a known price, 2 requests sent again"
+    assert [line.plain for line in Transcript().lines(events)][-1].strip() == f"agent: 2 model calls, {told}"
+    first = "m-1: 1,000 tokens in (400 cached), 20 out, $0.2500, 2 requests sent again"
+    assert first in [line.plain.strip() for line in Transcript(everything=True).lines(events)]

@@ -214,6 +214,9 @@ def test_a_solution_that_breaks_or_is_told_nothing() -> None:
         ("3 apples", "3 apples"),
         ("true", True),
         ("true story", "true story"),
+        ('{"result": "a,b\\n1,2\\n"}', "a,b\n1,2\n"),
+        ('{"result": 1, "more": 2}', {"result": 1, "more": 2}),
+        ('Wall time: 0.3624 seconds\nOutput:\n{"total": 3}', {"total": 3}),
         ("", ""),
     ],
 )

@@ -10,7 +10,7 @@ from terrarium.core.errors import ConfigError, ModelFault, NotRegistered
 from terrarium.core.message import Message, Usage
 from terrarium.core.model import Completion, Model
 from terrarium.core.tool import Tool
-from terrarium.run.models import WORKERS, close_models, make_model
+from terrarium.run.models import WORKERS, close_models, look_at, make_model
 
 OWN = f"{__name__}:Own/m-1"
 
@@ -99,3 +99,32 @@ def test_a_cassette_is_a_setting(tmp_path: Any) -> None:
 def test_what_cannot_be_made(spec: str, settings: dict[str, Any], error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         _made(spec, **settings)
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "told"),
+    [
+        ("anthropic/m", {"base_ur": "http://a"}, "there is no setting 'base_ur' (did you mean 'base_url'?)"),
+        ("openai-chat/m", {"organisation": "a"}, "did you mean 'organization'"),
+        ("vllm/m", {"servr": {}}, "did you mean 'server'"),
+        ("google/m", {"zzz": 1}, "there are: at_once, base_url"),
+        ("openai/m", {"api_key": "1"}, "keys come from the environment"),
+        ("openai/m", {"price": "cheap"}, "million tokens"),
+        ("openai/m", {"retries": -1}, "retries"),
+    ],
+)
+def test_settings_that_a_client_refuses_are_seen_before_anything_is_run(
+    spec: str, settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        look_at(spec, settings)
+    assert told in str(caught.value)
+
+
+def test_settings_that_a_client_takes_are_no_matter_without_a_key() -> None:
+    look_at("anthropic/m", {"temperature": 0, "base_url": "http://127.0.0.1:1", "cassette": "none.jsonl"})
+
+
+def test_a_price_for_a_model_that_has_none_is_told() -> None:
+    with pytest.raises(ConfigError, match="takes no price"):
+        _made("scripted/none.json", price="1/2")

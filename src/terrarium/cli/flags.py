@@ -222,10 +222,11 @@ def _check_names(config: JobConfig) -> None:
     place = config.sandbox_provider
     if place.import_path is None and place.name != "auto" and ":" not in place.name:
         registry.find("sandbox", place.name)  # raises, and names the nearest
-    if config.judge is not None:
-        from terrarium.run.models import model_class
+    for asked in (config.judge, config.people):
+        if asked is not None and asked.model_name:
+            from terrarium.run.models import look_at
 
-        model_class(config.judge.model_name)  # raises, and names the nearest
+            look_at(asked.model_name, asked.model_kwargs)  # raises, and names the nearest
     for agent in config.agents:
         if agent.import_path is None and ":" not in agent.name and agent.name not in registry.names("agent"):
             registry.find("agent", agent.name)  # raises, and names the nearest

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from terrarium.cli.entry import Entry, told, told_short
 from terrarium.cli.safe_text import VALUE_LINES, clipped, one_line
-from terrarium.cli.table import left
+from terrarium.cli.table import left, used
 
 DIFF_LINES = 500  # of a text that are compared
 
@@ -28,8 +28,8 @@ class Transcript:
     """Tells the events of one try.
 
     Args:
-        everything: Also what is usually left out: steps, usage, snapshots' digests, results of calls; and long values
-            up to 200 lines each.
+        everything: Also what is usually left out: steps, usage of each, snapshots' digests, results of calls; and long
+            values up to 200 lines each.
     """
 
     def __init__(self, everything: bool = False) -> None:
@@ -39,6 +39,7 @@ class Transcript:
         self._day = ""
         self._said = ""
         self._checked = 0
+        self._used: dict[str, dict[str, Any]] = {}
         self._tellers: dict[str, Callable[[Entry], Iterable[Text]]] = {
             "header": self._header,
             "call": self._call,
@@ -207,11 +208,10 @@ class Transcript:
                 yield from self._block(block["thinking"], "· ", "dim italic")
             elif block["type"] == "image":
                 yield Text(f"{_MARGIN}[image: {one_line(block['media_type'])}, {len(block['data'])} bytes]", "dim")
-        usage = completion["usage"]
-        if self._everything and any(usage.values()):
-            cost = f", ${completion['cost']:.4f}" if completion.get("cost") is not None else ""
-            spent = f"{usage['input_tokens']} tokens in, {usage['output_tokens']} out{cost}"
-            yield Text(f"{_MARGIN}{one_line(completion['model'])}: {spent}", "dim")
+        _add(self._used.setdefault(event.actor, {}), completion)
+        if self._everything and any(completion["usage"].values()):
+            spent = _add({}, completion)
+            yield Text(f"{_MARGIN}{one_line(completion['model'])}: {used(spent)}", "dim")
 
     def _tool_call(self, event: Entry) -> Iterator[Text]:
         tool, arguments = one_line(event.data["tool"]), event.data["arguments"]
@@ -316,6 +316,8 @@ class Transcript:
     def _stop(self, event: Entry) -> Iterator[Text]:
         reason = one_line(event.data["reason"])
         yield self._at(event, ("stop  ", "bold"), (reason, "green" if reason == "completed" else "red"))
+        for actor, spent in self._used.items():
+            yield Text(f"{_MARGIN}{one_line(actor)}: {spent['steps']:,} model calls, {used(spent)}", "dim")
 
     def _verdict(self, event: Entry) -> Iterator[Text]:
         verdict = event.data["verdict"]
@@ -330,6 +332,17 @@ class Transcript:
         if len(verdict["rewards"]) > 1:
             shares = "  ".join(f"{one_line(agent)} {value:.3f}" for agent, value in verdict["rewards"].items())
             yield Text(f"{_MARGIN}{shares}", "dim")
+
+
+def _add(spent: dict[str, Any], completion: Mapping[str, Any]) -> dict[str, Any]:
+    """Count one answer of a model to what was used before."""
+    usage, cost = completion["usage"], completion.get("cost")
+    more = {key: usage.get(key, 0) for key in ("input_tokens", "cached_tokens", "output_tokens")}
+    more |= {"steps": 1, "cost": cost or 0.0, "unpriced": int(cost is None)}
+    more["retries"] = sum((completion.get("retries") or {}).values())
+    for key, value in more.items():
+        spent[key] = spent.get(key, 0) + value
+    return spent
 
 
 def _check_line(check: Mapping[str, Any]) -> tuple[str, str]:

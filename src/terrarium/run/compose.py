@@ -24,7 +24,7 @@ from terrarium.core.values import Value
 from terrarium.core.world import World
 from terrarium.model.remembered import remembered
 from terrarium.run.config import AgentConfig, SandboxConfig
-from terrarium.run.models import make_model, model_class, price_for
+from terrarium.run.models import look_at, make_model, price_for
 from terrarium.task.module import package_of
 from terrarium.task.source import beside
 
@@ -315,10 +315,11 @@ def refusal(config: AgentConfig) -> str | None:
         made = agent_class(config)
         model: dict[str, Any] = {} if config.model_name is None else {"model": config.model_name}
         if getattr(made, "wants_model", False):
-            model_class(_wanted(config))
             model = {"model": None}
         if getattr(made, "wants_gateway", False):
             model["gateway"] = None
+        if getattr(made, "wants_model", False) or "gateway" in model:
+            look_at(_wanted(config), config.model_kwargs)
         inspect.signature(made).bind(**config.kwargs, **model)
     except TerrariumError as error:
         return str(error)

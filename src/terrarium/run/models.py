@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
+import inspect
 import os
+import re
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -52,9 +55,7 @@ def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
         NotRegistered: There is no such provider.
     """
     made, name = model_class(spec)
-    for key in settings:
-        if is_secret(key):
-            raise ConfigError(f"{key!r} cannot be a setting of a model: keys come from the environment or from .env")
+    _without_keys(settings)
     own = {key: value for key, value in settings.items() if key != CASSETTE}
     if not getattr(made, "shared", True):
         return _recorded(_made(made, name, own), settings)
@@ -63,6 +64,19 @@ def make_model(spec: str, settings: Mapping[str, Any]) -> Model:
     if key not in there:
         there[key] = _recorded(_made(made, name, own), settings)
     return there[key]
+
+
+def look_at(spec: str, settings: Mapping[str, Any]) -> None:
+    """See that the client called `provider/name` takes these settings, before anything is run; nothing is asked.
+
+    Raises:
+        ConfigError: It refuses them, or there is a key among them.
+        NotRegistered: There is no such provider.
+    """
+    made, name = model_class(spec)
+    _without_keys(settings)
+    if getattr(made, "provider", None) is not None and ":" not in spec:  # others may read files, or do what they like
+        _made(made, name, {key: value for key, value in settings.items() if key != CASSETTE})
 
 
 def price_for(spec: str, settings: Mapping[str, Any]) -> Price | None:
@@ -82,6 +96,12 @@ async def close_models() -> None:
         await model.close()
 
 
+def _without_keys(settings: Mapping[str, Any]) -> None:
+    for key in settings:
+        if is_secret(key):
+            raise ConfigError(f"{key!r} cannot be a setting of a model: keys come from the environment or from .env")
+
+
 def _made(made: Any, name: str, settings: Mapping[str, Any]) -> Model:
     workers = int(os.environ.get(WORKERS, "1"))
     shares = {key: max(1, settings[key] // workers) for key in _SHARED_OUT if isinstance(settings.get(key), int)}
@@ -89,6 +109,8 @@ def _made(made: Any, name: str, settings: Mapping[str, Any]) -> Model:
     provider: str | None = getattr(made, "provider", None)
     if provider is not None:
         priced[PRICE] = price_of(provider, name, settings.get(PRICE))
+    elif settings.get(PRICE) is not None:
+        raise ConfigError(f"the model {name!r} is no provider's, and says itself what it costs: it takes no price")
     try:
         model: Model = made(name, **priced)
     except UsageError:
@@ -96,8 +118,20 @@ def _made(made: Any, name: str, settings: Mapping[str, Any]) -> Model:
     except TerrariumError as error:
         raise ConfigError(str(error)) from error
     except TypeError as error:
-        raise ConfigError(f"the model {name!r} refuses its settings: {error}") from error
+        raise ConfigError(f"the model {name!r} refuses its settings: {_told(made, error)}") from error
     return model
+
+
+def _told(made: Any, error: TypeError) -> str:
+    """What is wrong with settings; of one that there is not, the nearest."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown is None or not isinstance(made, type):
+        return str(error)
+    inits = [vars(kind)["__init__"] for kind in made.__mro__[:-1] if "__init__" in vars(kind)]
+    named = {one for init in inits for one in inspect.signature(init).parameters} - {"self", "model", "args", "kwargs"}
+    near = difflib.get_close_matches(unknown[1], sorted(named), n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else f"; there are: {', '.join(sorted(named))}"
+    return f"there is no setting {unknown[1]!r}{hint}"
 
 
 def _recorded(model: Model, settings: Mapping[str, Any]) -> Model:

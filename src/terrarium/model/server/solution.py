@@ -23,6 +23,7 @@ from terrarium.model.scripted import ScriptedModel
 _OVER = "There is nothing more to do."
 _REMARK = re.compile(r"\[(notice|budget)\b")  # what agent loops put beside instructions
 _ADDED = re.compile(r"<(system-reminder|environment_context|user_instructions|permissions instructions)>.*?</\1>", re.S)
+_HEADED = re.compile(r"Wall time: [\d.]+ seconds\nOutput:\n")  # what Codex writes above what an MCP server gave
 _JSON = re.compile(r"[\[{]|-?\d+(\.\d+)?$|(true|false|null)$")
 
 
@@ -191,13 +192,18 @@ def _events(messages: Sequence[Message]) -> Iterator[_Event]:
 
 
 def value_of(content: str) -> Value:
-    """The value that a tool gave, from the text that an agent was shown: JSON where it is some, else as it is."""
+    """The value that a tool gave, from the text that an agent was shown: JSON where it is some, else as it is.
+
+    Agents that hear of tools by MCP may show the structured content, in which what is no object lies under `result`.
+    """
+    if headed := _HEADED.match(content):
+        content = content[headed.end() :]
     if content == "done":
         return None
     if _JSON.match(content):
         try:
             found: Value = json.loads(content)
-            return found
+            return found["result"] if isinstance(found, dict) and set(found) == {"result"} else found
         except (ValueError, RecursionError):
             pass
     return content
