@@ -61,10 +61,11 @@ def test_it_is_contained(play, answer, calls):
         for message in messages:
             assert sum(len(use.name) + len(use.id) for use in message.tool_uses) < 500_000
             message.text.encode("utf-8")
-    shown = CliRunner().invoke(terrarium, ["show", str(played.folder), played.trial.spec.id[:8]])
-    assert shown.exit_code == 0, shown.output
-    assert "\x1b" not in shown.output
-    assert "\x00" not in shown.output
+    for command in ("show", "attach"):
+        shown = CliRunner().invoke(terrarium, [command, str(played.folder), played.trial.spec.id[:8]])
+        assert shown.exit_code == 0, shown.output
+        assert "\x1b" not in shown.output
+        assert "\x00" not in shown.output
 
 
 @pytest.mark.parametrize("text", ["50 MB of text", "escapes", "surrogates"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from terrarium.core.message import Message, TextBlock
@@ -101,3 +103,10 @@ def test_a_memory_hides_secrets_at_the_same_length_and_gives_them_back():
     assert b"1234" not in hidden
     assert b"5678" not in hidden
     assert Secrets(["longer-key-5678", 'k"ey-1234']).reveal(hidden) == memory
+
+
+def test_a_login_in_an_address_is_secret_as_http_sends_it_too() -> None:
+    secrets = Secrets.of({"models": [{"base_url": "http://ann:p%40ss-word@models.example/v1"}]})
+    sent = base64.b64encode(b"ann:p@ss-word").decode()
+    told = secrets.scrub_text(f"Authorization: Basic {sent}, p@ss-word, p%40ss-word, ann")
+    assert told == "Authorization: Basic [secret], [secret], [secret], ann"

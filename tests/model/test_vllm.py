@@ -157,6 +157,15 @@ def test_a_server_is_started_once_and_stopped_with_everything_it_started() -> No
     assert "Application startup complete." in Path(first.log).read_text()
 
 
+def test_a_server_gets_no_key_of_another_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "VLLM_API_KEY"):
+        monkeypatch.setenv(name, "a-key-of-somebody")
+    server = start(settings("alone", env={"STAND_IN": "alone", "MINE_API_KEY": "given"}))
+    environment = Path(f"/proc/{server.process.pid}/environ").read_text().split("\0")
+    kept = {word.partition("=")[0] for word in environment if "_API_KEY=" in word}
+    assert kept == {"VLLM_API_KEY", "MINE_API_KEY"}
+
+
 def test_a_server_that_dies_while_it_starts_is_told_with_its_last_lines() -> None:
     given, told = settings("die"), list[str]()
     with pytest.raises(ModelFault, match=r"ended before it was well.*CUDA error"):

@@ -186,5 +186,7 @@ def _within(value: Any, secret: bool = False, password: bool = False) -> Iterato
             yield alone[1]
         for found in _URL.finditer(value):
             yield from {found[2], unquote(found[2])}
+            login = f"{unquote(found[1].partition('://')[2])}{unquote(found[2])}"
+            yield base64.b64encode(login.encode("utf-8", "surrogateescape")).decode("ascii")  # as HTTP sends it
     elif password and isinstance(value, (int, float)) and not isinstance(value, bool):
         yield str(value)

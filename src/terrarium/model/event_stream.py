@@ -33,7 +33,7 @@ class EventStream:
         self._rest += chunk
         if len(self._rest) + self._size > EVENT_LIMIT + len(chunk):
             raise ModelFault(f"an event of the answer is larger than {EVENT_LIMIT >> 20} MiB")
-        if b"\n" not in chunk and b"\r" not in chunk:
+        if b"\n" not in chunk:
             return []
         *lines, rest = bytes(self._rest).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = bytearray(rest)

@@ -194,7 +194,10 @@ class JobConfig(Record):
 
     def secrets(self) -> Secrets:
         """What may stand in no file of the run, nor in its log."""
-        return Secrets.of({"agents": [agent.kwargs for agent in self.agents], "place": self.sandbox_provider.kwargs})
+        agents = [[agent.kwargs, agent.model_kwargs] for agent in self.agents]
+        judge = {} if self.judge is None else self.judge.model_kwargs
+        models = [self.people.model_kwargs, judge]
+        return Secrets.of({"agents": agents, "place": self.sandbox_provider.kwargs, "models": models})
 
 
 def policies(approval: Sequence[ApprovalRule], judge: JudgeConfig | None) -> dict[str, Any]:

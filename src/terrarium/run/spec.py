@@ -60,6 +60,12 @@ class TrialSpec:
     people: PeopleConfig = field(default_factory=PeopleConfig)
     """What plays its simulated people."""
 
+    def settings(self) -> dict[str, Any]:
+        """All settings in which secrets can stand."""
+        judge = {} if self.judge is None else self.judge.model_kwargs
+        models = [self.agent.model_kwargs, self.people.model_kwargs, judge]
+        return {"agent": self.agent.kwargs, "place": self.sandbox.kwargs, "models": models}
+
     @property
     def group(self) -> str:
         """Agent, model and taskset: what statistics are kept of."""

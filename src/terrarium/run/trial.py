@@ -90,7 +90,7 @@ class TrialRun:
         self._warnings: list[str] = []
         self._lost: Path | None = None
         """What was cut off its journal."""
-        self._secrets = Secrets.of({"agent": trial.agent.kwargs, "place": trial.sandbox.kwargs})
+        self._secrets = Secrets.of(trial.settings())
 
     async def run(self) -> TrialResult:
         """Run it, or resume it where an earlier try stopped, and record how it ended. Never raises for a bad trial.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -12,9 +12,12 @@ from terrarium.core.errors import ModelFault, ModelRefused, Refused
 from terrarium.core.model import Completion, Forwarding
 from terrarium.core.network import Caller
 from terrarium.model.gateway.exchange import Exchange, Left
-from terrarium.model.gateway.reading import parse
+from terrarium.model.gateway.load import Crowded, Load
+from terrarium.model.gateway.reach import query_within_reach, within_reach
+from terrarium.model.gateway.reading import PARTS, aside, parse, parts_of
 from terrarium.model.gateway.steps import Over, Steps
 from terrarium.model.gateway.wires import wire
+from terrarium.model.wire.wire import Asked
 
 Message = MutableMapping[str, Any]
 
@@ -28,7 +31,7 @@ _ROUTES = {
 _COUNT = re.compile(r"/v1/messages/count_tokens|/v1(beta)?/models/[^/]+:countTokens")
 _MODELS = re.compile(r"(/v1|/v1beta)?/models(/[^:]+)?")
 _GOOGLE = re.compile(r"/v1(beta)?/models/[^/]+:(generateContent|streamGenerateContent)")
-_MEANT = re.compile(r"(anthropic-(beta|version)|openai-beta|x-stainless-helper.*|x-goog-(api-client|user-project))\Z")
+_MEANT = re.compile(r"(anthropic-(beta|version)|openai-beta|x-stainless-helper.*|x-goog-api-client)\Z")
 """Headers of a request that go on to the provider: none that says who asks."""
 _PER_TOKEN = 4  # bytes
 
@@ -42,6 +45,7 @@ class Door:
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
+        self._load = Load()
 
     async def __call__(
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
@@ -73,7 +77,7 @@ class Door:
         elif not steps.admits(_shown(headers, query), caller):
             await exchange.error(401, "the key is not that of the agent whose sandbox this is")
         elif _COUNT.fullmatch(path):
-            tokens = len(await _body(receive)) // _PER_TOKEN + 1
+            tokens = sum([len(part) async for part in _parts(receive)]) // _PER_TOKEN + 1
             await exchange.json(200, {"input_tokens": tokens, "totalTokens": tokens})
         elif scope["method"] == "GET" and _MODELS.fullmatch(path):
             await exchange.json(200, _models(path, steps.model.name))
@@ -82,7 +86,14 @@ class Door:
         elif scope["method"] != "POST":
             await exchange.error(405, "ask with POST")
         else:
-            await self._ask(exchange, name, path, query, headers, await _body(receive))
+            with self._load.holding() as held:
+                try:
+                    content = b"".join([held(part) async for part in _parts(receive)])
+                    held.parts(min(parts_of(content), PARTS))  # more are refused unread
+                except Crowded:
+                    await exchange.error(429, "too much is asked at the same time")
+                    return
+                await self._ask(exchange, name, path, query, headers, content)
 
     async def _ask(
         self,
@@ -95,10 +106,7 @@ class Door:
     ) -> None:
         steps = self._steps
         try:
-            body = parse(content)
-            if not isinstance(body, dict):
-                raise Refused("the body must be a JSON object")
-            asked = wire(name).read_request(body, path)
+            asked, own = await aside(len(content), _read, name, path, content)
         except Refused as error:
             await exchange.error(400, str(error))
             return
@@ -109,14 +117,13 @@ class Door:
         if steps.busy:
             await exchange.error(429, "too many requests at the same time")
             return
-        model, kept = steps.model, {key: value for key, value in query.items() if key != "key"}
+        model = steps.model
         try:
             if isinstance(model, Forwarding) and model.wire == name:
+                kept = query_within_reach(query)
                 target = f"{path}?{urlencode(kept)}" if kept else path
                 meant = {key: value for key, value in headers.items() if _MEANT.match(key)}
-                await steps.take(
-                    lambda: self._priced(exchange.forward(model, wire(name), body, target, meant, content))
-                )
+                await steps.take(lambda: self._priced(exchange.forward(model, wire(name), own, target, meant, content)))
                 await exchange.finish()
                 return
             completion = await steps.take(lambda: exchange.generate(model, asked, content))
@@ -147,16 +154,27 @@ def _shown(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
     return bearer or headers.get("x-api-key") or headers.get("x-goog-api-key") or query.get("key", "")
 
 
-async def _body(receive: Callable[[], Awaitable[Message]]) -> bytes:
-    """The whole body, which the server bounds."""
-    parts: list[bytes] = []
+def _read(name: str, path: str, content: bytes) -> tuple[Asked, dict[str, Any]]:
+    """A request as it is understood, and as it may go on to the provider.
+
+    Raises:
+        Refused: It is none.
+    """
+    body = parse(content)
+    if not isinstance(body, dict):
+        raise Refused("the body must be a JSON object")
+    return wire(name).read_request(body, path), within_reach(name, body)
+
+
+async def _parts(receive: Callable[[], Awaitable[Message]]) -> AsyncIterator[bytes]:
+    """The body as it comes, which the server bounds."""
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise Left
-        parts.append(message.get("body", b""))
+        yield message.get("body", b"")
         if not message.get("more_body"):
-            return b"".join(parts)
+            return
 
 
 def _models(path: str, name: str) -> dict[str, Any]:

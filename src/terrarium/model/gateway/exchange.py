@@ -10,7 +10,8 @@ from typing import Any
 
 from terrarium.core.errors import ModelFault, ModelRefused
 from terrarium.core.model import Completion, Forwarding, Model
-from terrarium.model.gateway.reading import completion_of, plain, received_of
+from terrarium.core.secrets import Secrets
+from terrarium.model.gateway.reading import aside, completion_of, plain, received_of
 from terrarium.model.gateway.wires import wire
 from terrarium.model.wire.wire import Asked, Wire
 
@@ -76,8 +77,10 @@ class Exchange:
                 try:
                     await self._write(chunk)
                 except Left:  # it still was a step, and what had come is what the agent's program has seen
-                    return plain(replace(received_of(spoken, bytes(received)), request=_digest(content)))
-        completion = completion_of(spoken, bytes(received), stream or body.get("stream") is True)
+                    part = await aside(len(received), received_of, spoken, bytes(received))
+                    return plain(replace(part, request=_digest(content)))
+        whole = stream or body.get("stream") is True
+        completion = await aside(len(received), completion_of, spoken, bytes(received), whole)
         return replace(completion, request=_digest(content))
 
     async def _pass_error(self, status: int, media_type: str, chunks: Any) -> None:
@@ -89,6 +92,7 @@ class Exchange:
         told = bytearray()
         async for chunk in chunks:
             told += chunk[: max(0, _ERROR_BYTES - len(told))]
+        told = bytearray(Secrets.of({}).scrub_bytes(bytes(told)))  # some providers quote the key that they refuse
         if status not in _ASIDE:
             await self._whole(status, bytes(told), media_type.encode("latin-1", "replace"))
         kind = ModelRefused if 400 <= status < 500 and status not in (408, 409, 429) else ModelFault

@@ -1,26 +1,47 @@
-"""Reading JSON and streams that nobody may be trusted for: bounded in size and depth."""
+"""Reading JSON and streams that nobody may be trusted for: bounded in size, parts and depth."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from terrarium.core.errors import ModelFault, Refused, TerrariumError
 from terrarium.core.message import Message, TextBlock
 from terrarium.core.model import Completion
 from terrarium.core.values import encode
+from terrarium.model.event_stream import EventStream
 from terrarium.model.wire.wire import Wire
 
+T = TypeVar("T")
+
 DEPTH = 100
+_MANY = 256 * 1024  # bytes
+PARTS = 1_000_000
+"""Of one text of JSON. Python reads it in one go, in which nothing else is done: for so many that is a second."""
+
+
+async def aside(size: int, reads: Callable[..., T], *what: Any) -> T:
+    """What `reads` makes of so many bytes; of many in a thread, so that the other trials of this process go on."""
+    return await asyncio.to_thread(reads, *what) if size > _MANY else reads(*what)
+
+
+def parts_of(content: bytes | str) -> int:
+    """How many items and objects a text of JSON can have at most; what its texts hold is counted too."""
+    if isinstance(content, str):
+        return sum(content.count(sign) for sign in ",[{")
+    return sum(content.count(sign) for sign in (b",", b"[", b"{"))
 
 
 def parse(content: bytes | str) -> Any:
-    """JSON of at most 100 levels.
+    """JSON of at most 100 levels and a million parts.
 
     Raises:
         Refused: It is none.
     """
+    if parts_of(content) > PARTS:
+        raise Refused(f"the body has more than {PARTS} parts")
     try:
         tree = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -42,20 +63,17 @@ def events_of(content: bytes) -> Iterator[Mapping[str, Any]]:
     """The data of the events of a stream, as far as it is whole.
 
     Raises:
+        ModelFault: One is too large, or no text.
         Refused: One is no JSON object.
     """
-    data: list[str] = []
-    for line in (*content.decode("utf-8", "replace").splitlines(), ""):
-        if line.startswith("data:"):
-            data.append(line[5:].strip())
-        elif not line and data:
-            text, data = "\n".join(data), []
-            if text == "[DONE]":
-                return
-            event = parse(text)
-            if not isinstance(event, dict):
-                raise Refused("an event of the stream is no JSON object")
-            yield event
+    stream = EventStream(len(content))
+    for text in (*stream.feed(content), *stream.end()):
+        if text == "[DONE]":
+            return
+        event = parse(text)
+        if not isinstance(event, dict):
+            raise Refused("an event of the stream is no JSON object")
+        yield event
 
 
 def completion_of(wire: Wire, content: bytes, stream: bool) -> Completion:

@@ -22,6 +22,7 @@ from terrarium.model.vllm.state import Running, folder, forget, locked, remember
 Tell = Callable[[str], None]
 Health = Literal["healthy", "other", "down"]
 
+_KEY = "VLLM_API_KEY"
 _LINES = 15  # of a log that are told
 _EVERY = 5.0  # seconds between two words on how far it is
 
@@ -144,7 +145,9 @@ def launch(settings: VllmSettings, output: int | None = None) -> subprocess.Pope
         raise ConfigError(
             f"there is no command {command[0]!r}: install vLLM (it needs a GPU), or set launch_command to what runs it"
         )
-    environment = {**os.environ, **settings.env}
+    # A server may run code that comes with a model: the keys of other providers are no business of its.
+    own = {name: value for name, value in os.environ.items() if name == _KEY or not name.endswith("_API_KEY")}
+    environment = {**own, **settings.env}
     if output is None:
         return subprocess.Popen(command, env=environment)
     return subprocess.Popen(
@@ -183,7 +186,7 @@ def _why(server: Running, what: str, tell: Tell) -> str:
 
 def _get(url: str, seconds: float) -> bytes:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    key = os.environ.get("VLLM_API_KEY")
+    key = os.environ.get(_KEY)
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
     with opener.open(request, timeout=seconds) as answer:
         body: bytes = answer.read(1 << 20)
