@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from terrarium.core.errors import ModelFault
 from terrarium.core.message import Message, ToolUseBlock
 from terrarium.core.model import Completion
 from terrarium.run.approval_rule import ApprovalRule
@@ -107,3 +108,16 @@ def fn(env, agent):
     played = with_(play(source, "null", run=False, limits={"trial_seconds": 0.5}), judge=judge)
     assert "trial_seconds" in played.error
     assert unscored(played)
+
+
+class Quoting(Silent):
+    async def generate(self, messages: Any, tools: Any) -> Completion:
+        raise ModelFault("you sent Basic YW5uOmh1bnRlcjJwYXNz for ann:hunter2pass")
+
+
+def test_what_a_server_quotes_in_its_refusal_is_written_down_without_secrets(play: Any) -> None:
+    agent = by("Quoting").model_copy(update={"model_kwargs": {"base_url": "http://ann:hunter2pass@m.example"}})
+    played = play(TASK, agent)
+    assert played.error == "ModelFault: you sent Basic [secret] for ann:[secret]"
+    assert not [path for path in played.folder.rglob("*") if path.is_file() and b"hunter2pass" in path.read_bytes()]
+    assert b"YW5uOmh1" not in played.journal.read_bytes()

@@ -14,6 +14,7 @@ from terrarium.core.containment import contained, plain_call
 from terrarium.core.errors import (
     BudgetSpent,
     ConfigError,
+    ModelFault,
     Refused,
     TerrariumError,
 )
@@ -177,7 +178,11 @@ class TrialSeat:
         self.budget.steps -= 1
         if self._measured:
             await self._catch_up()
-        answer, seconds, alone = await self._watch.timed(request())
+        try:
+            answer, seconds, alone = await self._watch.timed(request())
+        except ModelFault as error:  # some servers quote the key, or the whole request, that they refuse
+            error.args = (self._secrets.scrub_text(str(error)),)
+            raise
         completion = self._secrets.scrub(contained(answer))
         cost, told = self._cost("model", alone)
         async with self.acting(cost):
