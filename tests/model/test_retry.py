@@ -67,3 +67,8 @@ def test_the_provider_says_how_long_to_wait_within_bounds() -> None:
     assert policy.wait(1, Failure("rate_limit", "", retry_after=-3)) == 0
     assert 1 <= policy.wait(1, Failure("server", "")) <= 4 / 3
     assert 8 <= policy.wait(30, Failure("server", "")) <= 8 * 4 / 3
+
+
+def test_nobody_waits_longer_than_there_is_patience() -> None:
+    with pytest.raises(ModelFault, match="no answer in 1 requests"):
+        _persist(Broke("rate_limit", 200.0), "too late", policy=RetryPolicy(patience=100))

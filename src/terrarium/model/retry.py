@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -41,11 +42,14 @@ class RetryPolicy:
         retries: How often at most, after the first time.
         min_wait: Seconds before the first of them; each further waits twice as long, up to a third more by chance.
         max_wait: Seconds at most; what a provider asks for is waited for up to ten times as long.
+        patience: Seconds from the first time after which it is not sent again: a provider that is down shall be told of
+            before the turn's time is over, which would count as the agent's.
     """
 
     retries: int = 6
     min_wait: float = 0.5
     max_wait: float = 60.0
+    patience: float = 300.0
 
     def wait(self, number: int, failure: Failure) -> float:
         """Seconds before retry `number`, counted from 1."""
@@ -78,6 +82,7 @@ async def persist(
         ModelRefused: It is not worth asking again.
     """
     retries: dict[str, int] = {}
+    began = time.monotonic()
     while True:
         try:
             return await send(), retries
@@ -89,8 +94,9 @@ async def persist(
             number = sum(retries.values()) + 1
             if failure.kind == "refused":
                 raise ModelRefused(f"the model {name} refuses: {failure.message}", code=failure.code) from error
-            if number > policy.retries:
+            wait = policy.wait(number, failure)
+            if number > policy.retries or time.monotonic() - began + wait > policy.patience:
                 told = f"the model {name} gave no answer in {number} requests; the last: {failure.message}"
                 raise ModelFault(told, code=failure.code) from error
         retries[failure.kind] = retries.get(failure.kind, 0) + 1
-        await asyncio.sleep(policy.wait(number, failure))
+        await asyncio.sleep(wait)
