@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from terrarium.core.errors import ConfigError, ModelFault, Refused, ValueNotPlain, unknown_key
+from terrarium.core.errors import ConfigError, ModelFault, Refused, ValueNotPlain
 from terrarium.core.message import Block, ImageBlock, TextBlock, ToolResultBlock, ToolUseBlock, Usage
 from terrarium.core.model import Completion
 from terrarium.core.tool import Tool
 from terrarium.core.values import Value, digest
-from terrarium.model.wire.parameters import LEVELS, NAMES
+from terrarium.model.wire.parameters import LEVELS
+from terrarium.model.wire.parameters import checked as parameters_checked
 
 _EFFORT_LIKE = {"minimal": "low", "xhigh": "high", "max": "high"}
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,", re.ASCII)
@@ -33,18 +34,16 @@ def checked(parameters: Mapping[str, Value], lacks: Sequence[str], wire: str) ->
     Raises:
         ConfigError: One is unknown, or the format has no word for it.
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
-    for name in given:
-        if name not in NAMES:
-            raise unknown_key("parameters of the model", str(name), NAMES)
-        if name in lacks:
+    for name in lacks:
+        if parameters.get(name) is not None:
             raise ConfigError(f"{wire} has no word for {name!r}; if this server takes it, lay it over with `extra`")
-    effort = given.get("reasoning")
+    effort = parameters.get("reasoning")
     if effort is not None and effort not in LEVELS:
         raise ConfigError(f"reasoning is one of {', '.join(LEVELS)} in {wire}, not {effort!r}; it counts no tokens")
-    if not isinstance(given.get("extra", {}), Mapping):
-        raise ConfigError(f"extra must be a table, not {given['extra']!r:.100}")
-    return given
+    extra = parameters.get("extra")
+    if extra is not None and not isinstance(extra, Mapping):
+        raise ConfigError(f"extra must be a table, not {extra!r:.100}")
+    return parameters_checked(parameters, wire, {})
 
 
 def effort_of(word: object) -> str | None:
